@@ -1,0 +1,1 @@
+"""Runnable experiments: data in, run directories with tables and figures out."""

@@ -1,0 +1,1 @@
+"""Nonequilibrium latent cycles in JAX."""

@@ -1,0 +1,1 @@
+"""How far from equilibrium a trained model works (Sect. IV B)."""

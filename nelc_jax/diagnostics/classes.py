@@ -1,0 +1,56 @@
+"""Classes of the latent states, and how well their occupancy follows the data's."""
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, Int, Shaped
+
+from ..model import Model, forward_log_prob
+
+
+def latent_classes(
+    model: Model,
+    x: Shaped[Array, "N D"],
+    labels: Int[Array, " N"],
+    num_classes: int,
+) -> Int[Array, " S"]:
+    """The class that each latent state generates, decided from labelled data.
+
+    State z is compared with the other states on every data point, q(z|x) = A[z, x] /
+    sum_y A[y, x]; its class is the one whose points it claims most on average,
+    argmax_k mean_{m in k} q(z|x_m). The occupancy does not enter, so that the class of
+    a dead state is defined as well; sums are taken of logarithms, so that no share
+    underflows.
+
+    **Arguments:** data `x`; `labels` in 0 .. K - 1; `num_classes`, K. A class without
+    points is never chosen.
+    """
+    log_A = forward_log_prob(model, model.latent.states(), x)
+    log_q = log_A - logsumexp(log_A, axis=-1, keepdims=True)
+    member = labels[:, None] == jnp.arange(num_classes)
+    in_class = jnp.where(member[:, :, None], log_q[:, None, :], -jnp.inf)
+    size = jnp.sum(member, axis=0)
+    share = logsumexp(in_class, axis=0) - jnp.log(jnp.maximum(size, 1))[:, None]
+    return jnp.argmax(share, axis=0).astype(jnp.int32)
+
+
+def class_distribution(
+    p_bar: Float[Array, " S"], classes: Int[Array, " S"], num_classes: int
+) -> Float[Array, " K"]:
+    """P^e(k), the occupancy of the latent states of each class (below eq. 22)."""
+    return jax.ops.segment_sum(p_bar, classes, num_classes)
+
+
+def class_kl(
+    data_share: Float[Array, " K"], model_share: Float[Array, " K"]
+) -> Float[Array, ""]:
+    """KL(P^D || P^e) = sum_k P^D(k) ln(P^D(k) / P^e(k)) in nats (eq. 22).
+
+    A class absent from the data adds nothing; one that the data have and the model
+    never generates makes it infinite.
+    """
+    present = data_share > 0
+    log_ratio = jnp.log(jnp.where(present, data_share, 1)) - jnp.log(
+        jnp.where(present, model_share, 1)
+    )
+    return jnp.sum(jnp.where(present, data_share * log_ratio, 0))

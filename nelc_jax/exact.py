@@ -1,0 +1,124 @@
+"""Small systems by enumeration of all 2^D visible and S latent states.
+
+The oracle of the tests, and of users: the exact law, likelihood and two-step gradient.
+Everything is differentiable, the stationary vector included. Memory S x 2^D: D <= 16.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Bool, Float, Shaped
+
+from .latent import Score
+from .likelihood import occupancy_log_prob, responsibilities
+from .markov import stationary_distribution
+from .model import (
+    Model,
+    Parameters,
+    backward_field,
+    backward_log_probs,
+    forward_log_prob,
+    forward_logits,
+)
+
+MAX_VISIBLE = 16
+
+
+def visible_states(num_visible: int) -> Bool[Array, "X D"]:
+    """All X = 2^D visible states; row k holds the binary digits of k, lowest first.
+
+    **Raises:** `ValueError` for D above 16.
+    """
+    if not 1 <= num_visible <= MAX_VISIBLE:
+        raise ValueError(
+            f"num_visible={num_visible}: expected 1 to {MAX_VISIBLE} bits to enumerate"
+        )
+    codes = jnp.arange(2**num_visible)[:, None]
+    return (codes >> jnp.arange(num_visible)) & 1 == 1
+
+
+def forward_matrix(model: Model) -> Float[Array, "S X"]:
+    """A[z, x] = p(x|z) (eq. 1, 10)."""
+    x = visible_states(model.num_visible)
+    return jnp.exp(forward_log_prob(model, model.latent.states(), x)).T
+
+
+def backward_matrix(model: Model) -> Float[Array, "X S"]:
+    """A_bar[x, z] = p(z|x) (eq. 2, 11, 19)."""
+    return jnp.exp(backward_log_probs(model, visible_states(model.num_visible)))
+
+
+def latent_kernel(model: Model) -> Float[Array, "S S"]:
+    """M[z', z] = sum_x A[z', x] A_bar[x, z] (eq. 3), row-stochastic, z' from."""
+    return forward_matrix(model) @ backward_matrix(model)
+
+
+def latent_distribution(model: Model) -> Float[Array, " S"]:
+    """The stationary p_bar(z) (eq. 6)."""
+    return stationary_distribution(latent_kernel(model))
+
+
+def visible_distribution(model: Model) -> Float[Array, " X"]:
+    """The stationary p(x) = sum_z p_bar(z) A[z, x] (eq. 5)."""
+    return latent_distribution(model) @ forward_matrix(model)
+
+
+def log_likelihood(model: Model, x: Shaped[Array, "N D"]) -> Float[Array, ""]:
+    """The mean of ln p(x_m) in nats a point (eq. 7), p_bar exact.
+
+    Its derivative by autodiff is the exact gradient, through p_bar as well.
+    """
+    return jnp.mean(occupancy_log_prob(model, latent_distribution(model), x))
+
+
+def two_step_log_likelihood(
+    model: Model, visible_law: Float[Array, " X"], x: Shaped[Array, "N D"]
+) -> Float[Array, ""]:
+    """mean_m ln sum_{x', z} p(x') A_bar[x', z] A[z, x_m] in nats (eq. 12).
+
+    With `visible_law` p(x') held fixed, its derivative is the two-step gradient with
+    the `"exact"` score.
+    """
+    occupancy = logsumexp(
+        backward_log_probs(model, visible_states(model.num_visible)),
+        axis=0,
+        b=visible_law[:, None],
+    )
+    log_A = forward_log_prob(model, model.latent.states(), x)
+    return jnp.mean(logsumexp(occupancy + log_A, axis=-1))
+
+
+def two_step_gradient(
+    model: Model, x: Shaped[Array, "N D"], score: Score = "paper"
+) -> Parameters:
+    """Eq. 16a-d and 17 with every average enumerated: the limit T -> infinity.
+
+    **Arguments:** data `x`; `score`, the reading of z - mu.
+
+    **Returns:** the gradient, in nats a point per unit of each parameter.
+    """
+    states = model.latent.states()
+    every_x = visible_states(model.num_visible)
+    p_bar = latent_distribution(model)
+    num_points = x.shape[0]
+
+    _, r = responsibilities(jnp.log(p_bar), forward_log_prob(model, states, x))
+    r = r / num_points
+    mu = jax.nn.sigmoid(forward_logits(model, states))
+    residual = x[:, None, :] - mu[None]
+    w = jnp.einsum("mk,mkd,kl->dl", r, residual, states.astype(mu.dtype))
+    a = jnp.einsum("mk,mkd->d", r, residual)
+
+    g = jnp.sum(r, axis=0) / p_bar
+    joint = visible_distribution(model)[:, None] * backward_matrix(model)
+    h = backward_field(model, every_x)
+    h = jnp.broadcast_to(h[:, None], (*joint.shape, model.latent.num_units))
+    z = jnp.broadcast_to(states, h.shape)
+    factor = (joint * g)[..., None] * model.latent.score(h, z, score)
+    w_bar = jnp.einsum("xkl,xd->ld", factor, every_x - model.x_mean)
+    return Parameters(
+        w=w,
+        a=jnp.zeros_like(a) if model.latent.absorbs_visible_bias else a,
+        w_bar=w_bar,
+        a_bar=jnp.sum(factor, axis=(0, 1)),
+    )

@@ -1,0 +1,284 @@
+"""Latent spaces: what a latent state z is, and how it is drawn given the field h.
+
+A latent state is a row of L bits. The conditional p(z|x) depends on x only through the
+field `h = w_bar @ (x - x_mean) + a_bar`, so every function here takes h. A new latent
+space is a new class with the attributes of `Latent`.
+"""
+
+from typing import Literal, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+Score = Literal["paper", "exact"]
+"""The two readings of z - mu in eq. 16c-d: eq. 15 to the letter, or the derivative."""
+
+MAX_ENUMERATED = 256
+"""Latent spaces of at most this many states are enumerated, larger ones sampled."""
+
+
+@runtime_checkable
+class Latent(Protocol):
+    """What the rest of the library asks of a latent space with L units."""
+
+    @property
+    def num_units(self) -> int:
+        """L, the number of bits of a latent state."""
+        ...
+
+    @property
+    def num_states(self) -> int:
+        """S, the number of latent states."""
+        ...
+
+    @property
+    def num_uniforms(self) -> int:
+        """U, the uniform random numbers that one draw of z consumes."""
+        ...
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether S is small enough for tables with one row a state."""
+        ...
+
+    @property
+    def absorbs_visible_bias(self) -> bool:
+        """Whether eq. 20 makes the visible bias a redundant (it is then kept at 0)."""
+        ...
+
+    def states(self) -> Bool[Array, "S L"]:
+        """All latent states, one a row; row k is the state with `index` k."""
+        ...
+
+    def index(self, z: Bool[Array, "*b L"]) -> Int[Array, "*b"]:
+        """The row of `states` that holds z."""
+        ...
+
+    def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
+        """ln p(z|x) in nats of every state."""
+        ...
+
+    def log_prob(
+        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
+    ) -> Float[Array, "*b"]:
+        """ln p(z|x) in nats of the given states."""
+        ...
+
+    def draw(
+        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+    ) -> Bool[Array, "*b L"]:
+        """z as a deterministic function of uniforms in (0, 1) and the field."""
+        ...
+
+    def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
+        """E[z|x]."""
+        ...
+
+    def score(
+        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"], reading: Score
+    ) -> Float[Array, "*b L"]:
+        """d ln p(z|x) / dh, in one of the two readings."""
+        ...
+
+
+class OneHot(eqx.Module):
+    """Latent states with exactly one bit on: S = L, index = the position of the bit.
+
+    `normalization="sigmoid"` is the paper's eq. 19, p(b|x) = sigmoid(h_b) / sum_c
+    sigmoid(h_c); `"softmax"` is eq. 9 restricted to one-hot states, p(b|x) ∝ exp(h_b).
+
+    **Arguments:** `num_units`, L >= 1; `normalization`.
+
+    **Raises:** `ValueError` for an L below 1 or an unknown normalisation.
+    """
+
+    num_units: int = eqx.field(static=True)
+    normalization: Literal["sigmoid", "softmax"] = eqx.field(
+        static=True, default="sigmoid"
+    )
+
+    def __check_init__(self):
+        _check_units(self.num_units)
+        if self.normalization not in ("sigmoid", "softmax"):
+            raise ValueError(
+                f"normalization={self.normalization!r}: expected 'sigmoid' or 'softmax'"
+            )
+
+    @property
+    def num_states(self) -> int:
+        """S = L."""
+        return self.num_units
+
+    @property
+    def num_uniforms(self) -> int:
+        """One uniform a draw, inverted through the cumulative distribution."""
+        return 1
+
+    @property
+    def enumerable(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def absorbs_visible_bias(self) -> bool:
+        """Eq. 20: a common bias is a shift of every column of w."""
+        return True
+
+    def states(self) -> Bool[Array, "S L"]:
+        """The identity matrix."""
+        return jnp.eye(self.num_units, dtype=bool)
+
+    def index(self, z: Bool[Array, "*b L"]) -> Int[Array, "*b"]:
+        """The position of the bit that is on."""
+        return jnp.argmax(z, axis=-1).astype(jnp.int32)
+
+    def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
+        """ln p(b|x) of every b in nats (eq. 19, or eq. 9 on one-hot states)."""
+        weight = jax.nn.log_sigmoid(h) if self.normalization == "sigmoid" else h
+        return weight - logsumexp(weight, axis=-1, keepdims=True)
+
+    def log_prob(
+        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
+    ) -> Float[Array, "*b"]:
+        """ln p(z|x) in nats (eq. 19, or eq. 9 on one-hot states)."""
+        return jnp.sum(jnp.where(z, self.log_probs(h), 0), axis=-1)
+
+    def draw(
+        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+    ) -> Bool[Array, "*b L"]:
+        """The first state whose cumulative probability exceeds the uniform."""
+        cumulative = jnp.cumsum(jnp.exp(self.log_probs(h)), axis=-1)
+        # Scaled by the last entry, so that rounding never leaves the uniform above it.
+        below = cumulative <= uniforms * cumulative[..., -1:]
+        position = jnp.sum(below, axis=-1)
+        return jax.nn.one_hot(position, self.num_units, dtype=bool)
+
+    def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
+        """E[z|x], which is the probability of each state."""
+        return jnp.exp(self.log_probs(h))
+
+    def score(
+        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"], reading: Score
+    ) -> Float[Array, "*b L"]:
+        """The factor z - mu of eq. 16c-d.
+
+        `"paper"`: z - sigmoid(h), eq. 15 to the letter. `"exact"`: d ln p(z|x) / dh,
+        which is z - softmax(h), or (1 - sigmoid(h)) (z - p_one) for eq. 19.
+        """
+        _check_score(reading)
+        bits = z.astype(h.dtype)
+        if reading == "paper":
+            return bits - jax.nn.sigmoid(h)
+        centred = bits - self.mean(h)
+        return centred * jax.nn.sigmoid(-h) if self._sigmoid else centred
+
+    @property
+    def _sigmoid(self) -> bool:
+        return self.normalization == "sigmoid"
+
+
+class Binary(eqx.Module):
+    """Latent states with L independent bits: S = 2^L, p(z_b = 1|x) = sigmoid(h_b).
+
+    Eq. 11. The index of a state reads its bits as a binary number, first bit lowest.
+
+    **Arguments:** `num_units`, L >= 1.
+
+    **Raises:** `ValueError` for an L below 1, and from `states` and `log_probs` when
+    S exceeds `MAX_ENUMERATED`.
+    """
+
+    num_units: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        _check_units(self.num_units)
+
+    @property
+    def num_states(self) -> int:
+        """S = 2^L."""
+        return 2**self.num_units
+
+    @property
+    def num_uniforms(self) -> int:
+        """One uniform a unit."""
+        return self.num_units
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether 2^L is at most `MAX_ENUMERATED`."""
+        return self.num_states <= MAX_ENUMERATED
+
+    @property
+    def absorbs_visible_bias(self) -> bool:
+        """No: z = 0 has no column of w."""
+        return False
+
+    def states(self) -> Bool[Array, "S L"]:
+        """Row k holds the binary digits of k."""
+        self._require_enumerable()
+        codes = jnp.arange(self.num_states)[:, None]
+        return (codes >> jnp.arange(self.num_units)) & 1 == 1
+
+    def index(self, z: Bool[Array, "*b L"]) -> Int[Array, "*b"]:
+        """The number whose binary digits are z."""
+        self._require_enumerable()
+        places = jnp.int32(1) << jnp.arange(self.num_units, dtype=jnp.int32)
+        return jnp.sum(jnp.where(z, places, 0), axis=-1, dtype=jnp.int32)
+
+    def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
+        """ln p(z|x) of every state in nats (eq. 11)."""
+        states = self.states()
+        return self.log_prob(
+            h[..., None, :], jnp.broadcast_to(states, h.shape[:-1] + states.shape)
+        )
+
+    def log_prob(
+        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
+    ) -> Float[Array, "*b"]:
+        """ln p(z|x) in nats (eq. 11)."""
+        return jnp.sum(jax.nn.log_sigmoid(jnp.where(z, h, -h)), axis=-1)
+
+    def draw(
+        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+    ) -> Bool[Array, "*b L"]:
+        """Each bit is on where its uniform is below its probability."""
+        return uniforms < jax.nn.sigmoid(h)
+
+    def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
+        """E[z|x] (eq. 15)."""
+        return jax.nn.sigmoid(h)
+
+    def score(
+        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"], reading: Score
+    ) -> Float[Array, "*b L"]:
+        """z - sigmoid(h) (eq. 13c-d): here the two readings are the same."""
+        _check_score(reading)
+        return z.astype(h.dtype) - jax.nn.sigmoid(h)
+
+    def _require_enumerable(self):
+        if not self.enumerable:
+            raise ValueError(
+                f"num_units={self.num_units}: 2^{self.num_units} latent states exceed "
+                f"the {MAX_ENUMERATED} that are enumerated; use the sampled estimators"
+            )
+
+
+def sample_latent(
+    latent: Latent, key: PRNGKeyArray, h: Float[Array, "*b L"]
+) -> Bool[Array, "*b L"]:
+    """Draw z ~ p(z|x) with the field h (eq. 11, or eq. 19 for one-hot states)."""
+    uniforms = jax.random.uniform(key, (*h.shape[:-1], latent.num_uniforms), h.dtype)
+    return latent.draw(uniforms, h)
+
+
+def _check_units(num_units: int):
+    if num_units < 1:
+        raise ValueError(f"num_units={num_units}: expected at least 1 latent unit")
+
+
+def _check_score(reading: str):
+    if reading not in ("paper", "exact"):
+        raise ValueError(f"score={reading!r}: expected 'paper' or 'exact'")

@@ -1,0 +1,92 @@
+"""Estimates of the log-likelihood (eq. 7, App. A3), all in nats a data point.
+
+The law of x is a mixture p(x) = sum_k weight_k A[z_k, x] (eq. 5) over a *support* of
+latent states: the S enumerated ones with their occupancy, or the states of a
+trajectory, each with weight 1/T. Exact values for small systems are in `exact`.
+"""
+
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from .chain import fold_chain
+from .model import Model, bernoulli_log_prob, forward_log_prob, forward_logits
+
+
+def mixture_log_prob(
+    log_weights: Float[Array, " K"], log_A: Float[Array, "N K"]
+) -> Float[Array, " N"]:
+    """ln p(x_m) = ln sum_k weight_k A[z_k, x_m] in nats (eq. 5)."""
+    return logsumexp(log_weights + log_A, axis=-1)
+
+
+def occupancy_log_prob(
+    model: Model, occupancy: Float[Array, " S"], x: Shaped[Array, "N D"]
+) -> Float[Array, " N"]:
+    """ln p(x_m) in nats from the occupancy of the enumerated states (App. A3).
+
+    S x N evaluations. With the exact stationary law as `occupancy` it is exact; with
+    an occupancy counted over T steps it is biased low by about (S - 1) / (2 T).
+
+    **Arguments:** `occupancy`, p_bar, rows of zeros allowed; `x`, data.
+    """
+    log_A = forward_log_prob(model, model.latent.states(), x)
+    return mixture_log_prob(jnp.log(occupancy), log_A)
+
+
+def trajectory_log_prob(
+    model: Model, z: Shaped[Array, "T L"], x: Shaped[Array, "N D"]
+) -> Float[Array, " N"]:
+    """ln p(x_m) in nats as the mean of A over the visited states (App. A3).
+
+    The mini-batch estimate on the fly. T x N evaluations, for any latent space.
+
+    **Arguments:** `z`, the latent states of a trajectory; `x`, data.
+    """
+    num_steps = z.shape[0]
+    return mixture_log_prob(
+        jnp.full(num_steps, -jnp.log(num_steps), model.x_mean.dtype),
+        forward_log_prob(model, z, x),
+    )
+
+
+def chain_log_prob(
+    model: Model,
+    key: PRNGKeyArray,
+    start: Shaped[Array, " D"],
+    num_steps: int,
+    x: Shaped[Array, "N D"],
+) -> Float[Array, " N"]:
+    """ln p(x_m) in nats from a long chain, for latent spaces of any size (App. A3).
+
+    T x N evaluations, accumulated in the carry: memory does not grow with T.
+
+    **Arguments:** typed `key`; `start`, x(0); `num_steps`, T (the paper: 1e5); `x`.
+    """
+    dtype = model.x_mean.dtype
+
+    def observe(total, _, z):
+        log_A = bernoulli_log_prob(forward_logits(model, z)[None], x)[:, 0]
+        return jnp.logaddexp(total, log_A)
+
+    init = jnp.full(x.shape[0], -jnp.inf, dtype)
+    _, total = fold_chain(model, key, start, num_steps, observe, init)
+    return total - jnp.log(jnp.asarray(num_steps, dtype))
+
+
+def responsibilities(
+    log_weights: Float[Array, " K"], log_A: Float[Array, "N K"]
+) -> tuple[Float[Array, " N"], Float[Array, "N K"]]:
+    """ln p(x_m) in nats, and r[m, k] = weight_k A[z_k, x_m] / p(x_m)."""
+    joint = log_weights + log_A
+    log_p = logsumexp(joint, axis=-1)
+    return log_p, jnp.exp(joint - log_p[:, None])
+
+
+__all__ = [
+    "chain_log_prob",
+    "mixture_log_prob",
+    "occupancy_log_prob",
+    "responsibilities",
+    "trajectory_log_prob",
+]

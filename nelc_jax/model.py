@@ -1,0 +1,151 @@
+"""The model: two independently parametrised conditionals p(x|z) and p(z|x) (Sect. II).
+
+Arrays: w (D, L) and a (D,) drive z -> x, w_bar (L, D) and a_bar (L,) drive x -> z;
+w_bar is not the transpose of w. An ensemble is a `Model` whose arrays have one more
+leading axis, made and used through `vmap`.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logit
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from .latent import Latent
+
+INITIAL_CLIP = 1e-3
+"""Pixel means are clipped to [INITIAL_CLIP, 1 - INITIAL_CLIP] before their logit."""
+
+
+class Parameters(eqx.Module):
+    """What training changes; gradients and optimiser moments have the same shape."""
+
+    w: Float[Array, "D L"]
+    a: Float[Array, " D"]
+    w_bar: Float[Array, "L D"]
+    a_bar: Float[Array, " L"]
+
+
+class Model(eqx.Module):
+    """Parameters, the mean of the data (centring trick), and the latent space."""
+
+    parameters: Parameters
+    x_mean: Float[Array, " D"]
+    latent: Latent
+
+    @property
+    def num_visible(self) -> int:
+        """D, the number of visible bits."""
+        return self.x_mean.shape[-1]
+
+
+def contract(left: Array, right: Array) -> Array:
+    """Matrix product in full working precision, on every device.
+
+    Accelerators round the factors of a float32 product to 10 bits or so by default,
+    which is 0.1 nats on a log-likelihood of 784 pixels.
+    """
+    return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
+
+
+def forward_logits(
+    model: Model, z: Shaped[Array, "*b L"]
+) -> Float[Array, "*b D"]:
+    """Logits w z + a of p(x_i = 1|z) (eq. 10, 14)."""
+    p = model.parameters
+    return contract(z.astype(p.w.dtype), p.w.T) + p.a
+
+
+def backward_field(
+    model: Model, x: Shaped[Array, "*b D"]
+) -> Float[Array, "*b L"]:
+    """Field h = w_bar (x - x_mean) + a_bar of p(z|x) (eq. 9, 11, centred as in 17)."""
+    p = model.parameters
+    centred = x.astype(p.w_bar.dtype) - model.x_mean
+    return contract(centred, p.w_bar.T) + p.a_bar
+
+
+def bernoulli_log_prob(
+    logits: Float[Array, "K D"], x: Shaped[Array, "N D"]
+) -> Float[Array, "N K"]:
+    """ln prod_i p(x_i) in nats of N points under K rows of logits (eq. 10)."""
+    normaliser = jnp.sum(jax.nn.softplus(logits), axis=-1)
+    return contract(x.astype(logits.dtype), logits.T) - normaliser
+
+
+def forward_log_prob(
+    model: Model, z: Shaped[Array, "K L"], x: Shaped[Array, "N D"]
+) -> Float[Array, "N K"]:
+    """ln A[z, x] = ln p(x|z) in nats, for every pair (eq. 8, 10)."""
+    return bernoulli_log_prob(forward_logits(model, z), x)
+
+
+def forward_log_prob_star(
+    model: Model, z: Shaped[Array, "K L"], x: Shaped[Array, "N D"], q: float = 1.65
+) -> Float[Array, "N K"]:
+    """ln A*[z, x], the scaled products of eq. A1: D ln q nats above ln A.
+
+    In log space the factor is not needed; it is here because the paper has it. Ratios
+    A* / <A*> equal A / <A>, and ln p = ln p* - D ln q.
+    """
+    return forward_log_prob(model, z, x) + model.num_visible * jnp.log(q)
+
+
+def backward_log_probs(
+    model: Model, x: Shaped[Array, "*b D"]
+) -> Float[Array, "*b S"]:
+    """ln A_bar[x, z] = ln p(z|x) in nats of every latent state (eq. 9, 11, 19)."""
+    return model.latent.log_probs(backward_field(model, x))
+
+
+def init_model(
+    key: PRNGKeyArray,
+    latent: Latent,
+    x: Shaped[Array, "N D"],
+    dtype: jnp.dtype = jnp.float32,
+) -> Model:
+    """A model at the start of training (App. A1), reproducing the mean of the data.
+
+    w_bar = a_bar = 0, so latent states are uniform at first. Each latent unit b has a
+    fresh random tenth of the data (at least one point, without repetition) with the
+    clipped pixel means m_b; clipping to [0.001, 0.999] keeps constant pixels finite.
+
+    - One-hot: w[:, b] = logit(m_b) and a = 0.
+    - Binary: a = logit of the clipped mean of all data, w[:, b] = logit(m_b) - a. State
+      e_b generates the subset's mean as in the one-hot case, any z a point near the
+      mean of the data, and the columns differ by the fluctuations of their subsets.
+
+    **Arguments:** typed `key`; `latent`; data `x` of zeros and ones.
+
+    **Raises:** `ValueError` when `x` has no points.
+    """
+    num_points, num_visible = x.shape
+    if num_points == 0:
+        raise ValueError("x: expected at least one data point, got shape (0, D)")
+    size = max(1, num_points // 10)
+    data = x.astype(dtype)
+
+    def clipped_logit(mean: Float[Array, " D"]) -> Float[Array, " D"]:
+        return logit(jnp.clip(mean, INITIAL_CLIP, 1 - INITIAL_CLIP)).astype(dtype)
+
+    def subset_logit(subset_key: PRNGKeyArray) -> Float[Array, " D"]:
+        chosen = jax.random.choice(subset_key, num_points, (size,), replace=False)
+        return clipped_logit(jnp.mean(data[chosen], axis=0))
+
+    x_mean = jnp.mean(data, axis=0)
+    w = jax.lax.map(subset_logit, jax.random.split(key, latent.num_units)).T
+    if latent.absorbs_visible_bias:
+        a = jnp.zeros(num_visible, dtype)
+    else:
+        a = clipped_logit(x_mean)
+        w = w - a[:, None]
+    return Model(
+        Parameters(
+            w=w,
+            a=a,
+            w_bar=jnp.zeros((latent.num_units, num_visible), dtype),
+            a_bar=jnp.zeros(latent.num_units, dtype),
+        ),
+        x_mean,
+        latent,
+    )

@@ -1,0 +1,171 @@
+"""Training: stochastic ascent of the log-likelihood by RMSprop (Sect. III, IV A).
+
+`init` makes a `State`, `train_step` advances it by one gradient step and `train` by
+many, all pure functions of one member; `ensemble` maps them over members.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
+
+from .chain import sample_chain
+from .gradient import two_step_gradient
+from .latent import Latent, Score
+from .model import Model, init_model
+
+
+class Config(eqx.Module):
+    """What is fixed at compilation; the defaults are the paper's (Sect. IV A).
+
+    `chain_length`, T double steps a gradient step; `score`, the reading of z - mu;
+    `decay` and `eps` (inside the root) of RMSprop.
+    """
+
+    chain_length: int = eqx.field(static=True, default=48)
+    score: Score = eqx.field(static=True, default="paper")
+    decay: float = eqx.field(static=True, default=0.9)
+    eps: float = eqx.field(static=True, default=1e-8)
+
+    def __check_init__(self):
+        if self.chain_length < 1:
+            raise ValueError(
+                f"chain_length={self.chain_length}: expected at least 1 double step"
+            )
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"decay={self.decay}: expected 0 <= decay < 1")
+        if not self.eps > 0:
+            raise ValueError(f"eps={self.eps}: expected a positive number")
+
+
+class State(eqx.Module):
+    """All that training carries from one gradient step to the next.
+
+    `x` is the end of the persistent chain, `key` the member's own and never changed
+    (step k uses `fold_in(key, k)`), `learning_rate` an ordinary array, so that a sweep
+    over it compiles nothing.
+    """
+
+    model: Model
+    optimizer: optax.OptState
+    x: Bool[Array, " D"]
+    key: PRNGKeyArray
+    step: Int[Array, ""]
+    learning_rate: Float[Array, ""]
+
+
+class StepInfo(eqx.Module):
+    """What one gradient step reports.
+
+    `log_likelihood`, of its mini-batch before the update, in nats a point; `finite`,
+    False once a number that the parameters depend on is not.
+    """
+
+    log_likelihood: Float[Array, ""]
+    finite: Bool[Array, ""]
+
+
+def init(
+    key: PRNGKeyArray,
+    latent: Latent,
+    x: Shaped[Array, "N D"],
+    config: Config | None = None,
+    learning_rate: Float[Array, ""] | float = 0.1,
+) -> State:
+    """The state before the first step: App. A1 weights, chain at the mean of the data.
+
+    The chain starts from independent pixels with the means of the data.
+
+    **Arguments:** the member's typed `key`; `latent`; data `x` of zeros and ones;
+    `config`; `learning_rate`, eta (the paper: 0.1).
+
+    **Raises:** `ValueError` when `x` has no points.
+    """
+    model_key, chain_key, train_key = jax.random.split(key, 3)
+    model = init_model(model_key, latent, x)
+    return State(
+        model=model,
+        optimizer=_optimizer(config or Config()).init(model.parameters),
+        x=jax.random.bernoulli(chain_key, model.x_mean),
+        key=train_key,
+        step=jnp.int32(0),
+        learning_rate=jnp.asarray(learning_rate, model.x_mean.dtype),
+    )
+
+
+def train_step(
+    config: Config,
+    state: State,
+    x: Shaped[Array, "N D"],
+    batch_size: Int[Array, ""],
+    batch_capacity: int,
+) -> tuple[State, StepInfo]:
+    """One gradient step: T double steps, eq. 16a-d and 17 on a mini-batch, RMSprop.
+
+    The batch is drawn with replacement from the data. Its first points do not depend
+    on `batch_capacity`, the static size of the arrays, of which `batch_size` are used.
+
+    **Arguments:** `state`; data `x`; `batch_size`, at most `batch_capacity`.
+
+    **Returns:** the next state and a `StepInfo`.
+    """
+    chain_key, batch_key = jax.random.split(jax.random.fold_in(state.key, state.step))
+    x_end, trajectory = sample_chain(
+        state.model, chain_key, state.x, config.chain_length
+    )
+    position = jnp.arange(batch_capacity)
+    chosen = jax.random.randint(batch_key, (batch_capacity,), 0, x.shape[0])
+    used = position < batch_size
+    weights = used.astype(state.model.x_mean.dtype) / batch_size
+    two_step = two_step_gradient(
+        state.model, trajectory, x[chosen], weights, config.score
+    )
+    direction, optimizer = _optimizer(config).update(
+        two_step.gradient, state.optimizer
+    )
+    parameters = jax.tree.map(
+        lambda p, d: p + state.learning_rate * d, state.model.parameters, direction
+    )
+    info = StepInfo(two_step.log_likelihood, two_step.finite)
+    return State(
+        model=Model(parameters, state.model.x_mean, state.model.latent),
+        optimizer=optimizer,
+        x=x_end,
+        key=state.key,
+        step=state.step + 1,
+        learning_rate=state.learning_rate,
+    ), info
+
+
+def train(
+    config: Config,
+    state: State,
+    x: Shaped[Array, "N D"],
+    batch_sizes: Int[Array, " K"],
+    batch_capacity: int,
+) -> tuple[State, StepInfo]:
+    """K gradient steps by `scan`, one for each of `batch_sizes`.
+
+    **Arguments:** as `train_step`; every batch size is at most `batch_capacity`.
+
+    **Returns:** the last state, and the `StepInfo` of every step (leading axis K).
+    """
+
+    def body(state, batch_size):
+        return train_step(config, state, x, batch_size, batch_capacity)
+
+    return jax.lax.scan(body, state, batch_sizes)
+
+
+def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
+    """Mini-batch sizes growing linearly from `first` to `last`, one an epoch.
+
+    The paper: 16 to 160 over 120 epochs (Sect. IV A). Rounded to the nearest integer.
+    """
+    return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
+
+
+def _optimizer(config: Config) -> optax.GradientTransformation:
+    return optax.scale_by_rms(config.decay, config.eps, eps_in_sqrt=True)
