@@ -76,6 +76,14 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     _write(path, lambda file: file.write(save(whole)))
 
 
+def write_run(path: Path, run: Run) -> None:
+    """Write the tables, arrays and final configuration of a finished run."""
+    write_text(path / CONFIG, json.dumps(run.config, indent=2) + "\n")
+    write_table(path / HISTORY, run.history)
+    write_table(path / MODELS, run.models)
+    write_arrays(path / CHECKPOINT, run.arrays)
+
+
 def load_run(path: Path) -> Run:
     """Read a finished run.
 

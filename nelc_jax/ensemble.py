@@ -4,19 +4,59 @@ Member i has the key `fold_in(key, i)`, and nothing else enters its random numbe
 is the same member in an ensemble of any size, or alone.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from . import training
 from .latent import Latent
 from .training import Config, State, StepInfo
 
+AXIS = "member"
 
-def member_keys(
-    key: PRNGKeyArray, members: Int[Array, " M"]
-) -> PRNGKeyArray:
+
+def member_keys(key: PRNGKeyArray, members: Int[Array, " M"]) -> PRNGKeyArray:
     """The members' keys, `fold_in(key, i)` for each number i in `members`."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, members)
+
+
+def member_mesh(num_members: int, devices: list | None = None) -> Mesh:
+    """A mesh of one axis `"member"` over at most `num_members` of the local devices."""
+    devices = (devices or jax.local_devices())[:num_members]
+    return jax.make_mesh(
+        (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices
+    )
+
+
+def map_members(function: Callable, num_mapped: int, mesh: Mesh) -> Callable:
+    """`vmap` a function of one member over all, spread over the devices of a mesh.
+
+    Each device runs its own members and no device waits for another. The result takes
+    the arguments of `function`, of which the first `num_mapped` (and all results) have
+    a leading member axis, divisible by the size of the mesh; the others are shared.
+
+    **Arguments:** `function`, pure; `num_mapped`; `mesh` from `member_mesh`.
+    """
+
+    def mapped(*arguments):
+        split = len(arguments) - num_mapped
+        axes = (0,) * num_mapped + (None,) * split
+        specs = (PartitionSpec(AXIS),) * num_mapped + (PartitionSpec(),) * split
+        return jax.shard_map(
+            jax.vmap(function, in_axes=axes),
+            mesh=mesh,
+            in_specs=specs,
+            out_specs=PartitionSpec(AXIS),
+            # Per-member scans start from constants that are equal on all devices; the
+            # check for such mixtures asks for annotations and changes no result.
+            check_vma=False,
+        )(*arguments)
+
+    return mapped
 
 
 def init(
@@ -32,9 +72,7 @@ def init(
     **Arguments:** one typed `key` for the ensemble; `members`, their numbers;
     `latent`; data `x`, shared; `learning_rate`, one a member or one for all.
     """
-    rates = jax.numpy.broadcast_to(
-        jax.numpy.asarray(learning_rate, jax.numpy.float32), members.shape
-    )
+    rates = jnp.broadcast_to(jnp.asarray(learning_rate, jnp.float32), members.shape)
 
     def one(member_key, rate):
         return training.init(member_key, latent, x, config, rate)
@@ -50,8 +88,5 @@ def train(
     batch_capacity: int,
 ) -> tuple[State, StepInfo]:
     """K gradient steps of every member (`training.train`); infos have axes (M, K)."""
-
-    def one(state):
-        return training.train(config, state, x, batch_sizes, batch_capacity)
-
-    return jax.vmap(one)(states)
+    one = partial(training.train, config, batch_capacity=batch_capacity)
+    return jax.vmap(one, in_axes=(0, None, None))(states, x, batch_sizes)

@@ -17,9 +17,11 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt32
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
-# Counters of the second word: visible sites count up from 0, latent sites from here.
+# Counters: (step, site) for visible sites, (step, _LATENT + unit) for latent ones, and
+# two steps that no chain reaches for numbers that belong to no step.
 _LATENT = np.uint32(0x80000000)
-_STEP_OFFSET = np.uint32(0xFFFFFFFF)
+_SITE_OFFSETS = np.uint32(0xFFFFFFFF)
+_INDICES = np.uint32(0xFFFFFFFE)
 
 
 class Noise(eqx.Module):
@@ -62,20 +64,20 @@ def draw_noise(
     A_i and B_t fresh for each site and each step. The lower half decides only where
     the upper half equals that of the threshold, once in 2^16 draws. Each word is exactly
     uniform and any two are exactly independent; the joint law of all of them departs
-    from independence only through four simultaneous ties at the corners of a rectangle
-    in (t, i), which have probability 2^-64 a rectangle.
+    from independence only where four or more ties close a cycle in (t, i), which has
+    probability 2^-64 for each rectangle of two steps and two sites.
 
     **Arguments:** typed `key`; `start`, the first step; `num_steps`, T;
     `num_visible`, D; `num_uniforms`, U; `dtype` of the latent uniforms.
     """
-    words = jax.random.key_data(key)[..., :2].astype(jnp.uint32)
+    words = _key_words(key)
     steps = jnp.uint32(start) + jnp.arange(num_steps, dtype=jnp.uint32)
     quarter = -(-num_visible // 4)
     sites = jnp.arange(quarter, dtype=jnp.uint32)
 
     fresh = _halves(*threefry(words, *jnp.broadcast_arrays(steps[:, None], sites)))
     site_offset = _halves(
-        *threefry(words, jnp.full_like(sites, _STEP_OFFSET), sites + _LATENT)
+        *threefry(words, jnp.full_like(sites, _SITE_OFFSETS), sites)
     )
     units = _LATENT + jnp.arange(1 + num_uniforms, dtype=jnp.uint32)
     latent, _ = threefry(words, *jnp.broadcast_arrays(steps[:, None], units))
@@ -85,6 +87,19 @@ def draw_noise(
     return Noise(
         visible=((fresh << 16) | lower)[:, :num_visible], latent=_uniform(latent, dtype)
     )
+
+
+def draw_indices(
+    key: PRNGKeyArray, count: int, num_points: int
+) -> Int[Array, " count"]:
+    """`count` numbers of data points, uniform on 0 .. num_points - 1, with replacement.
+
+    The first numbers do not depend on `count`. Independent of `draw_noise` with the same
+    key. A number's probability is within 2^-32 of 1 / num_points.
+    """
+    position = jnp.arange(count, dtype=jnp.uint32)
+    word, _ = threefry(_key_words(key), jnp.full_like(position, _INDICES), position)
+    return (word % np.uint32(num_points)).astype(jnp.int32)
 
 
 def thresholds(logits: Float[Array, "*b"]) -> UInt32[Array, "*b"]:
@@ -104,6 +119,10 @@ def bernoulli(
 ) -> Bool[Array, "*b"]:
     """Bernoulli draws from uniform words and the `thresholds` of their probabilities."""
     return words < q
+
+
+def _key_words(key: PRNGKeyArray) -> UInt32[Array, "2"]:
+    return jax.random.key_data(key)[:2].astype(jnp.uint32)
 
 
 def _halves(x0: UInt32[Array, "*b n"], x1: UInt32[Array, "*b n"]):

@@ -15,6 +15,7 @@ from .chain import sample_chain
 from .gradient import two_step_gradient
 from .latent import Latent, Score
 from .model import Model, init_model
+from .noise import draw_indices
 
 
 class Config(eqx.Module):
@@ -111,13 +112,10 @@ def train_step(
 
     **Returns:** the next state and a `StepInfo`.
     """
-    chain_key, batch_key = jax.random.split(jax.random.fold_in(state.key, state.step))
-    x_end, trajectory = sample_chain(
-        state.model, chain_key, state.x, config.chain_length
-    )
-    position = jnp.arange(batch_capacity)
-    chosen = jax.random.randint(batch_key, (batch_capacity,), 0, x.shape[0])
-    used = position < batch_size
+    key = jax.random.fold_in(state.key, state.step)
+    x_end, trajectory = sample_chain(state.model, key, state.x, config.chain_length)
+    chosen = draw_indices(key, batch_capacity, x.shape[0])
+    used = jnp.arange(batch_capacity) < batch_size
     weights = used.astype(state.model.x_mean.dtype) / batch_size
     two_step = two_step_gradient(
         state.model, trajectory, x[chosen], weights, config.score

@@ -35,13 +35,28 @@ def entropy_production_rate(
     **Arguments:** `M[z', z]`, z' from; `p_bar`; `floor`, the least flux of a direction
     whose reverse is seen.
     """
-    flux = fluxes(M, p_bar)
-    seen = (flux > 0) | (flux.T > 0)
-    floored = jnp.where(seen, jnp.maximum(flux, floor), 1)
-    ratio = jnp.where(floored > 0, jnp.log(jnp.where(floored > 0, floored, 1)), -jnp.inf)
-    # Half the sum over both orders of each pair; equal fluxes, infinite or not, add 0.
-    net = floored - floored.T
-    terms = jnp.where(net == 0, 0, net * (ratio - ratio.T))
+    return _entropy_production(jnp.log(fluxes(M, p_bar)), jnp.log(floor))
+
+
+def entropy_production_rate_log(
+    log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]
+) -> Float[Array, ""]:
+    """sigma in nats per double step (eq. 21) from ln M, where M may underflow.
+
+    **Arguments:** `log_M[z', z]`, from `average_log_transitions`; `p_bar`.
+    """
+    # A dead state has all its fluxes below the smallest number: none of them counts.
+    log_p_bar = jnp.log(jnp.maximum(p_bar, jnp.finfo(p_bar.dtype).tiny))
+    return _entropy_production(log_p_bar[:, None] + log_M, -jnp.inf)
+
+
+def _entropy_production(log_flux: Float[Array, "S S"], log_floor) -> Float[Array, ""]:
+    """Half the sum over both orders of each pair of (F - F^T) (ln F - ln F^T)."""
+    seen = (log_flux > -jnp.inf) | (log_flux.T > -jnp.inf)
+    floored = jnp.where(seen, jnp.maximum(log_flux, log_floor), 0)
+    flux = jnp.exp(floored)
+    net = flux - flux.T
+    terms = jnp.where(net == 0, 0, net * (floored - floored.T))
     return 0.5 * jnp.sum(terms)
 
 

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from ..chain import fold_chain
@@ -62,14 +63,15 @@ def kernel_from_counts(
     return jnp.where(departures[:, None] > 0, rows, p_bar), p_bar
 
 
-def average_transitions(
+def average_log_transitions(
     model: Model, key: PRNGKeyArray, num_samples: int
 ) -> Float[Array, "S S"]:
-    """M[z', z] as the mean of A_bar[x, z] over draws x ~ A[z', x] (eq. 3).
+    """ln M[z', z], M the mean of A_bar[x, z] over draws x ~ A[z', x] (eq. 3).
 
-    The expectation of `count_transitions` with far less variance, and never zero. All
-    latent states share the uniform numbers of a draw, which makes the rows of M more
-    alike in their errors and costs nothing per state.
+    The expectation of `count_transitions` with far less variance, and never zero: the
+    average is taken of logarithms, so that a transition of probability e^-200, which
+    the entropy production still notices, does not underflow. All latent states share
+    the random numbers of a draw.
 
     **Arguments:** typed `key`; `num_samples`, draws of x a latent state, rounded up to
     a multiple of `CHUNK`.
@@ -83,10 +85,20 @@ def average_transitions(
     def chunk(total, start):
         noise = draw_noise(key, start, CHUNK, model.num_visible, 0)
         x = bernoulli(noise.visible[:, None], table)
-        return total + jnp.sum(jnp.exp(backward_log_probs(model, x)), axis=0), None
+        log_A_bar = backward_log_probs(model, x)
+        return jnp.logaddexp(total, logsumexp(log_A_bar, axis=0)), None
 
     chunks = -(-num_samples // CHUNK)
-    init = jnp.zeros((model.latent.num_states,) * 2, model.x_mean.dtype)
+    init = jnp.full(
+        (model.latent.num_states,) * 2, -jnp.inf, model.parameters.w_bar.dtype
+    )
     total, _ = jax.lax.scan(chunk, init, CHUNK * jnp.arange(chunks))
     # Rows sum to one up to rounding; the algebra downstream may rely on it.
-    return total / jnp.sum(total, axis=-1, keepdims=True)
+    return total - logsumexp(total, axis=-1, keepdims=True)
+
+
+def average_transitions(
+    model: Model, key: PRNGKeyArray, num_samples: int
+) -> Float[Array, "S S"]:
+    """M[z', z], the exponential of `average_log_transitions` (eq. 3)."""
+    return jnp.exp(average_log_transitions(model, key, num_samples))

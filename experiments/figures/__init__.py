@@ -1,0 +1,112 @@
+"""The paper's figures from a run: `save_figures` writes all of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from experiments.figures.ensemble import fig2, fig4
+from experiments.figures.portrait import MAX_UNITS, NUM_STEPS, by_likelihood, fig3
+from experiments.figures.style import STYLE
+from experiments.run_directory import Run
+
+DOTS_PER_INCH = 220
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """A figure on disk and the words that go with it."""
+
+    name: str
+    title: str
+    caption: str
+    png: Path
+    pdf: Path
+
+
+def save_figures(run: Run, directory: Path) -> list[SavedFigure]:
+    """Write every figure of a run as `<name>.pdf` and `<name>.png`.
+
+    The same run gives the same bytes. A run of a single model has no `fig3_worst`.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    saved = []
+    for name, title, caption, figure in _figures(run):
+        png, pdf = directory / f"{name}.png", directory / f"{name}.pdf"
+        with rc_context(STYLE):
+            figure.savefig(png, dpi=DOTS_PER_INCH, metadata={"Software": None})
+            figure.savefig(pdf, metadata={"CreationDate": None, "Title": title})
+        saved.append(SavedFigure(name, title, caption, png, pdf))
+    return saved
+
+
+def _figures(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
+    ranking = by_likelihood(run)
+    count = len(ranking)
+    figure = fig2(run)
+    yield (
+        "fig2",
+        "Training",
+        "Training of the models, each with the colour of its final entropy production "
+        "rate σ. (a) Log-likelihood L and (b) σ against the epoch; the steep beginning "
+        "of (a) is left out. (c) L against σ after the last epoch."
+        + _about_the_edges(figure),
+        figure,
+    )
+    best, worst = int(ranking[0]), int(ranking[-1])
+    rank = f"best of {count}" if count > 1 else "the only model"
+    yield (
+        "fig3_best",
+        "The model with the highest log-likelihood",
+        _portrait_caption(run, best),
+        fig3(run, best, rank),
+    )
+    if count > 1:
+        yield (
+            "fig3_worst",
+            "The model with the lowest log-likelihood",
+            _portrait_caption(run, worst),
+            fig3(run, worst, f"worst of {count}"),
+        )
+    figure = fig4(run)
+    yield (
+        "fig4",
+        "Irreversibility",
+        "Indicators of the models against the entropy production rate σ, with the "
+        "colours of σ in the figure of the training. (a) Kullback–Leibler divergence "
+        "between the classes in the data and in the model; (b) relaxation time τ of "
+        "the latent kernel M; (c) mean self-transition of M, with its value 1/S for "
+        "jumps to a random latent state (dashed)." + _about_the_edges(figure),
+        figure,
+    )
+
+
+def _about_the_edges(figure: Figure) -> str:
+    if not any(axes.get_title(loc="right") for axes in figure.axes):
+        return ""
+    return (
+        " Open triangles on the frame stand for values that the axis cannot hold, "
+        "counted above the panel; undefined values are counted but not drawn."
+    )
+
+
+def _portrait_caption(run: Run, index: int) -> str:
+    units = run.arrays["a_bar"].shape[-1]
+    binary = run.config["latent"] == "binary"
+    top = "probability ⟨z_α⟩ to be on" if binary else "occupancy p̄_α"
+    which = f" (the {MAX_UNITS} most active of {units})" if units > MAX_UNITS else ""
+    images = run.config.get("image_shape") is not None
+    drawn = "" if images else ", each a column of stripes with visible unit 0 on top"
+    bits = ", written as its bits with unit 0 first" if binary and units <= 10 else ""
+    bias = ", with the visible bias a beside them" if binary else ""
+    return (
+        f"Run {run.models['model'][index]}. Above, for each latent unit α{which} the "
+        f"{top}, the weights w_α of z → x{bias} and w̄_α of x → z{drawn}, and the "
+        "hidden bias ā_α; right, the latent kernel M from state z′ (row) to state z "
+        f"(column). Below, {NUM_STEPS} double steps of the chain: the latent state "
+        f"z(t−1){bits}, the expected visible state ⟨x(t)⟩ that it sets, and the state "
+        "x(t) drawn. Units and states are numbered from 0; the colours of the weights "
+        "end at the 99th percentile of their size."
+    )

@@ -1,0 +1,159 @@
+"""All models of a run in one figure: training (Fig. 2) and irreversibility (Fig. 4)."""
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.figures.style import (
+    LOG_LIKELIHOOD,
+    SIGMA,
+    STYLE,
+    TWO_COLUMNS,
+    draw_points,
+    fit_limits,
+    label_panels,
+    mark_beyond,
+    sigma_colours,
+)
+from experiments.run_directory import Run
+
+
+@rc_context(STYLE)
+def fig2(run: Run) -> Figure:
+    """Log-likelihood and entropy production of every model during and after training.
+
+    Panels: (a) L and (b) σ against epoch, one line a model, coloured by its final σ;
+    (c) final L against final σ. Panel (a) leaves out the steep beginning.
+    """
+    figure = Figure(figsize=(TWO_COLUMNS, 2.2), layout="constrained")
+    panels = figure.subplots(1, 3)
+    label_panels(panels)
+    scale = sigma_colours(column(run, "entropy_production_rate"))
+    colours = scale.to_rgba(column(run, "entropy_production_rate"))
+    for axes, name, label in (
+        (panels[0], "log_likelihood", LOG_LIKELIHOOD),
+        (panels[1], "entropy_production_rate", SIGMA),
+    ):
+        epochs, values = _histories(run, name)
+        shown = values
+        if name == "log_likelihood":
+            shown = _after_the_beginning(epochs, values)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        fit_limits(axes, epochs, shown)
+        axes.set_xlim(0, max(2, np.nanmax(epochs)))
+        _draw_lines(axes, epochs, values, colours)
+    _draw_columns(panels[2], run, "log_likelihood", colours)
+    panels[2].set_xlabel(SIGMA)
+    panels[2].set_ylabel(LOG_LIKELIHOOD)
+    bar = figure.colorbar(scale, ax=panels, aspect=28, pad=0.015)
+    bar.set_label(r"final $\sigma$ (nats per double step)")
+    bar.outline.set_linewidth(0.6)
+    return figure
+
+
+@rc_context(STYLE)
+def fig4(run: Run) -> Figure:
+    """What goes with entropy production: three log-linear panels against the final σ.
+
+    Panels: (a) KL divergence of the classes, (b) relaxation time τ, (c) mean
+    self-transition, with its value 1/S for jumps to a random state.
+    """
+    figure = Figure(figsize=(TWO_COLUMNS, 2.2), layout="constrained")
+    panels = figure.subplots(1, 3)
+    label_panels(panels)
+    sigma = column(run, "entropy_production_rate")
+    colours = sigma_colours(sigma).to_rgba(sigma)
+    random_value = 1 / run.arrays["latent_kernel"].shape[-1]
+    for axes, name, label, include in (
+        (panels[0], "kl_divergence", "KL divergence (nats)", ()),
+        (panels[1], "relaxation_time", r"$\tau$ (double steps)", ()),
+        (
+            panels[2],
+            "mean_self_transition",
+            r"mean self-transition $\langle M_{zz}\rangle$",
+            (random_value,),
+        ),
+    ):
+        axes.set_yscale("log")
+        axes.set_xlabel(SIGMA)
+        axes.set_ylabel(label)
+        _draw_columns(axes, run, name, colours, include)
+    panels[2].axhline(random_value, color="0.25", linewidth=0.8, dashes=(4, 2.5))
+    panels[2].annotate(
+        "$1/S$",
+        (1, random_value),
+        (-3, -2.5),
+        xycoords=panels[2].get_yaxis_transform(),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+    )
+    return figure
+
+
+def column(run: Run, name: str) -> np.ndarray:
+    """A column of `models.csv` as floats, undefined where the run does not have it."""
+    unknown = np.full(len(run.models["model"]), np.nan)
+    return run.models.get(name, unknown).astype(float)
+
+
+def _draw_columns(
+    axes: Axes, run: Run, name: str, colours: np.ndarray, include: tuple[float, ...] = ()
+) -> None:
+    x, y = column(run, "entropy_production_rate"), column(run, name)
+    fit_limits(axes, x, np.append(y, include))
+    draw_points(
+        axes,
+        x,
+        y,
+        colours,
+        run.models.get("entropy_production_rate_error"),
+        run.models.get(f"{name}_error"),
+    )
+
+
+def _histories(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs and values of one column, a row a model in the order of `models.csv`."""
+    numbers = run.models["model"]
+    order = np.lexsort((run.history["epoch"], run.history["model"]))
+    epochs = run.history["epoch"][order].astype(float)
+    values = run.history[name][order].astype(float)
+    owners = run.history["model"][order]
+    starts = np.searchsorted(owners, numbers, "left")
+    lengths = np.searchsorted(owners, numbers, "right") - starts
+    rows = np.full((2, len(numbers), max(1, lengths.max())), np.nan)
+    for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        rows[0, row, :length] = epochs[start : start + length]
+        rows[1, row, :length] = values[start : start + length]
+    return rows[0], rows[1]
+
+
+def _after_the_beginning(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values for the limits: neither the first tenth nor the lowest 2% of the rest."""
+    late = values[epochs > 0.1 * np.nanmax(epochs)]
+    late = late[np.isfinite(late)]
+    return late[late >= np.quantile(late, 0.02)] if late.size else late
+
+
+def _draw_lines(
+    axes: Axes, epochs: np.ndarray, values: np.ndarray, colours: np.ndarray
+) -> None:
+    single = epochs.shape[1] == 1
+    for x, y, colour in zip(epochs, values, colours, strict=True):
+        axes.plot(
+            x,
+            np.where(np.isfinite(y), y, np.nan),
+            color=colour,
+            linewidth=0.7 if len(values) <= 100 else 0.4,
+            marker="o" if single else "",
+            markersize=3,
+        )
+    known = ~np.isnan(epochs.ravel())
+    mark_beyond(
+        axes,
+        epochs.ravel()[known],
+        values.ravel()[known],
+        np.repeat(colours, epochs.shape[1], axis=0)[known],
+    )

@@ -1,0 +1,163 @@
+"""What the figures share: the page, colours by entropy production, points at infinity."""
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+
+TWO_COLUMNS = 7.0
+"""Width in inches of a figure across both columns of a page."""
+
+SIGMA = r"$\sigma$ (nats per double step)"
+LOG_LIKELIHOOD = r"$\mathcal{L}$ (nats)"
+
+STYLE = {
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.labelpad": 2.5,
+    "axes.titlepad": 4.0,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 2.8,
+    "ytick.major.size": 2.8,
+    "xtick.minor.size": 1.6,
+    "ytick.minor.size": 1.6,
+    "pdf.fonttype": 42,
+}
+"""Settings for an `rc_context`: PRE's type and type size, ticks inside."""
+
+
+def sigma_colours(sigma: np.ndarray) -> ScalarMappable:
+    """The colour of each entropy production rate, the same in every panel.
+
+    Infinite rates take the last colour, undefined ones grey.
+    """
+    finite = sigma[np.isfinite(sigma)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    # The last tenth of viridis is too pale for thin lines on white.
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, 256))
+    palette = ListedColormap(shades).with_extremes(bad="0.6")
+    return ScalarMappable(Normalize(low, high, clip=True), palette)
+
+
+def label_panels(panels: Sequence[Axes]) -> None:
+    """Write (a), (b), ... above the left corner of each panel."""
+    for letter, axes in zip("abcdefgh", panels, strict=False):
+        axes.set_title(f"({letter})", loc="left")
+
+
+def fit_limits(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    """Set the limits to the finite values, on a logarithmic axis the positive ones."""
+    axes.set_xlim(*_span(x, axes.get_xscale() == "log"))
+    axes.set_ylim(*_span(y, axes.get_yscale() == "log"))
+
+
+def draw_points(
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    colours: np.ndarray,
+    x_error: np.ndarray | None = None,
+    y_error: np.ndarray | None = None,
+) -> None:
+    """One filled marker a point, within limits set before; see `mark_beyond`."""
+    inside = _drawable(x, axes.get_xscale()) & _drawable(y, axes.get_yscale())
+    for horizontal, error in ((True, x_error), (False, y_error)):
+        if error is not None:
+            lengths = np.nan_to_num(error[inside], posinf=0)
+            axes.errorbar(
+                x[inside],
+                y[inside],
+                xerr=lengths if horizontal else None,
+                yerr=None if horizontal else lengths,
+                fmt="none",
+                ecolor="0.55",
+                elinewidth=0.6,
+                zorder=1.5,
+            )
+    axes.scatter(
+        x[inside],
+        y[inside],
+        s=15,
+        c=colours[inside],
+        edgecolors="white",
+        linewidths=0.35,
+        zorder=2.5,
+    )
+    mark_beyond(axes, x, y, colours)
+
+
+def mark_beyond(
+    axes: Axes, x: np.ndarray, y: np.ndarray, colours: np.ndarray
+) -> None:
+    """Open triangles on the frame for points that no axis can hold, and their number.
+
+    Infinite values point out of the panel through the edge they lie beyond, as does
+    a zero on a logarithmic axis. Undefined ones have no place and are only counted.
+    """
+    undefined = np.isnan(x) | np.isnan(y)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    high, low = y == np.inf, ~_drawable(y, axes.get_yscale()) & (y < np.inf)
+    far, near = x == np.inf, ~_drawable(x, axes.get_xscale()) & (x < np.inf)
+    beside = ~high & ~low
+    for marker, which in (
+        ("^", high),
+        ("v", low),
+        (">", far & beside),
+        ("<", near & beside),
+    ):
+        which = which & ~undefined
+        if which.any():
+            axes.scatter(
+                np.clip(x[which], left, right),
+                np.clip(y[which], bottom, top),
+                s=20,
+                marker=marker,
+                facecolors="white",
+                edgecolors=colours[which],
+                linewidths=0.9,
+                clip_on=False,
+                zorder=3,
+            )
+    infinite = (np.isinf(x) | np.isinf(y)) & ~undefined
+    beyond = (high | low | far | near) & ~undefined & ~infinite
+    counts = ((infinite, "infinite"), (beyond, "zero"), (undefined, "undefined"))
+    axes.set_title(
+        ", ".join(f"{which.sum()} {what}" for which, what in counts if which.any()),
+        loc="right",
+        fontsize=7,
+    )
+
+
+def _drawable(values: np.ndarray, scale: str) -> np.ndarray:
+    return np.isfinite(values) & ((values > 0) if scale == "log" else True)
+
+
+def _span(values: np.ndarray, log: bool) -> tuple[float, float]:
+    held = values[_drawable(values, "log" if log else "linear")]
+    if not held.size:
+        return (0.1, 1.0) if log else (0.0, 1.0)
+    if log:
+        low, high = np.log10(held.min()), np.log10(held.max())
+        pad = max(0.06 * (high - low), 0.1)
+        return 10 ** (low - pad), 10 ** (high + pad)
+    low, high = held.min(), held.max()
+    pad = 0.06 * (high - low) if high > low else max(0.05 * abs(low), 0.5)
+    return low - pad, high + pad

@@ -1,0 +1,45 @@
+"""The options that every command shares, and how commands read theirs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import tyro
+
+from experiments.errors import UserError
+
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run reads its data and writes its results."""
+
+    out: Path
+    """Directory for the results; must not hold anything yet."""
+    seed: int = 0
+    """Seed of all random numbers; the same seed gives the same results."""
+    dataset: str = "mnist5k"
+    """mnist5k (embedded digits 0, 1, 2), mnist (the paper's), or a .npz / .npy file
+    with x (N, D) of zeros and ones and optional labels."""
+    data_dir: Path | None = None
+    """Directory with the MNIST IDX files, for --dataset mnist."""
+
+
+def parse(options: type[Options], arguments: list[str] | None = None) -> Options:
+    """Read a command's options from the command line (or from `arguments`)."""
+    return tyro.cli(
+        Annotated[options, tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff],
+        args=arguments,
+    )
+
+
+def check_positive(**values: float) -> None:
+    """Check that options are positive; names are those of the fields.
+
+    **Raises:** `UserError` for the first that is not.
+    """
+    for name, value in values.items():
+        if not value > 0:
+            flag = name.replace("_", "-")
+            raise UserError(f"--{flag} {value}: expected a positive number")
