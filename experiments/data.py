@@ -123,9 +123,7 @@ def _cache_dir() -> Path:
 
 def _find_idx(directory: Path) -> tuple[Path, Path] | None:
     for images in sorted(directory.glob("train*-images-idx3-ubyte*")):
-        labels = images.with_name(
-            images.name.replace("images-idx3", "labels-idx1")
-        )
+        labels = images.with_name(images.name.replace("images-idx3", "labels-idx1"))
         if labels.is_file():
             return images, labels
     return None

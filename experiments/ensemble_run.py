@@ -24,6 +24,9 @@ COUNTED_STEPS = 100_000
 """Draws of x a latent state for M in the history and at the end, and the length of the
 chain on which transitions are counted as well, the paper's T = 1e5."""
 
+SAVE_EVERY = 10
+"""Epochs between two writes of the history and the parameters."""
+
 # Mini-batches are padded to one of this many sizes, each compiled once.
 _PROGRAMS = 2
 
@@ -76,7 +79,9 @@ class Ensemble:
         root = jax.random.key(seed)
         self._train_key, self._measure_key = jax.random.split(root)
         self._members = jnp.arange(padded)
-        self.x = jax.device_put(jnp.asarray(x), NamedSharding(self.mesh, PartitionSpec()))
+        self.x = jax.device_put(
+            jnp.asarray(x), NamedSharding(self.mesh, PartitionSpec())
+        )
         self._sharding = NamedSharding(self.mesh, PartitionSpec(ensemble.AXIS))
         self.states = jax.device_put(
             jax.jit(
@@ -109,7 +114,9 @@ class Ensemble:
 
     def measure(self):
         """Final summary, and transitions counted on a chain as long as the paper's."""
-        return self._of_models(self._measure(self.states, self._measure_keys(0), self.x))
+        return self._of_models(
+            self._measure(self.states, self._measure_keys(0), self.x)
+        )
 
     def models(self) -> tuple[Model, np.ndarray]:
         """The models' parameters, and the ends of their persistent chains."""
@@ -146,11 +153,10 @@ def train_ensemble(
     members: Ensemble,
     schedule: Schedule,
     save: Callable[[dict[str, np.ndarray], Model, np.ndarray], None],
-    save_every: int = 10,
 ) -> Trained:
     """Train with a progress bar, saving now and then; measure at the end.
 
-    **Arguments:** `save(history, model, x)` is called every `save_every` epochs.
+    **Arguments:** `save(history, model, x)` is called every `SAVE_EVERY` epochs.
 
     **Raises:** `UserError` naming the model and step where a number went non-finite.
     """
@@ -172,7 +178,7 @@ def train_ensemble(
                 f"sigma = {summary.entropy_production_rate.mean():.2f} nats/step"
             )
             bar.update()
-            if (epoch + 1) % save_every == 0:
+            if (epoch + 1) % SAVE_EVERY == 0:
                 save(_stack(rows), *members.models())
     trained = time.perf_counter()
     tqdm.write("measuring the trained models")

@@ -1,10 +1,10 @@
 """The run directory: what a run writes, each file whole or not at all, and reads back.
 
-    config.json             settings of the run
-    history.csv             one row an epoch and model
-    models.csv              one row a model
-    checkpoint.safetensors  arrays with a leading axis over models
-    figures/  report.html   made from the files above
+config.json             settings of the run
+history.csv             one row an epoch and model
+models.csv              one row a model
+checkpoint.safetensors  arrays with a leading axis over models
+figures/  report.html   made from the files above
 """
 
 import csv

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments import run_directory
@@ -119,6 +120,11 @@ def _check(options: TrainEnsemble):
         learning_rate=options.learning_rate,
         eps=options.eps,
     )
+    if options.batch_first > options.batch_last:
+        raise UserError(
+            f"--batch-first {options.batch_first} exceeds --batch-last "
+            f"{options.batch_last}: mini-batches grow in training"
+        )
     if not 0 <= options.decay < 1:
         raise UserError(f"--decay {options.decay}: expected 0 <= decay < 1")
     if options.run.seed < 0:
@@ -210,14 +216,13 @@ def _finished(config: dict, dataset: Dataset, trained: Trained) -> Run:
 
 def _classes(model: Model, dataset: Dataset, occupancy: np.ndarray, num_classes: int):
     """The class of every latent state, and eq. 22 of every model."""
-    data_share = np.bincount(dataset.labels, minlength=num_classes) / len(dataset.x)
+    x, labels = jnp.asarray(dataset.x), jnp.asarray(dataset.labels)
+    data_share = jnp.bincount(labels, length=num_classes) / len(labels)
 
     def one(model, p_bar):
-        of_state = classes.latent_classes(
-            model, dataset.x, dataset.labels, num_classes
-        )
+        of_state = classes.latent_classes(model, x, labels, num_classes)
         share = classes.class_distribution(p_bar, of_state, num_classes)
-        return of_state, classes.class_kl(data_share.astype(p_bar.dtype), share)
+        return of_state, classes.class_kl(data_share, share)
 
     # Members in turn: the S x N x K comparison of a large latent space adds up.
     return jax.lax.map(lambda pair: one(*pair), (model, occupancy))

@@ -1,1 +1,44 @@
-"""Nonequilibrium latent cycles in JAX."""
+"""Nonequilibrium latent cycles in JAX: pure functions over ensembles of models.
+
+The modules follow the paper (arXiv 2512.11415): `latent` and `model` (Sect. II),
+`chain`, `gradient` and `training` (Sect. III, IV A), `likelihood` (App. A3), `exact`
+(enumeration of small systems) and `diagnostics` (Sect. IV B); `ensemble` maps training
+over independent members and devices.
+"""
+
+from . import (
+    chain,
+    diagnostics,
+    ensemble,
+    exact,
+    gradient,
+    latent,
+    likelihood,
+    markov,
+    model,
+    noise,
+    training,
+)
+from .latent import Binary, OneHot
+from .model import Model, Parameters
+from .training import Config, State
+
+__all__ = [
+    "Binary",
+    "Config",
+    "Model",
+    "OneHot",
+    "Parameters",
+    "State",
+    "chain",
+    "diagnostics",
+    "ensemble",
+    "exact",
+    "gradient",
+    "latent",
+    "likelihood",
+    "markov",
+    "model",
+    "noise",
+    "training",
+]

@@ -1,40 +1,44 @@
 """The Markov chain x -> z -> x' (Sect. II, eq. 18), by `lax.scan`."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Key, Shaped
 
-from .model import Model, backward_field, forward_logits
-from .noise import Noise, bernoulli, draw_noise, thresholds
+from .model import Model, contract, forward_logits, state_logits
+from .noise import bernoulli_packed, pack, rounding, step_noise, thresholds, unpack
 
 BLOCK = 64
-"""Double steps whose random numbers `fold_chain` holds in memory at once."""
+"""Double steps that share the random rounding of the forward probabilities."""
 
 Carry = TypeVar("Carry")
 
 
 class Trajectory(eqx.Module):
-    """The sequence of eq. 18, z(t) drawn from p(z|x(t)) and x(t + 1) from p(x|z(t))."""
+    """The sequence of eq. 18, z(t) drawn from p(z|x(t)) and x(t + 1) from p(x|z(t)).
+
+    `h` holds the fields of p(z|x(t)), which the gradient needs again.
+    """
 
     x: Bool[Array, "T D"]
     z: Bool[Array, "T L"]
+    h: Float[Array, "T L"]
 
 
 def double_step(
-    model: Model, key: PRNGKeyArray, x: Shaped[Array, " D"]
+    model: Model, key: Key[Array, ""], x: Shaped[Array, " D"]
 ) -> tuple[Bool[Array, " L"], Bool[Array, " D"]]:
     """One double step x -> z -> x': z ~ A_bar[x, z], x' ~ A[z, x'] (eq. 8-11, 19)."""
-    step = _stepper(model)
-    noise = _noise(model, key, 0, 1)
-    return step(x, jax.tree.map(lambda r: r[0], noise))
+    code, _, x_next = _stepper(model, key, 0)(pack(x), 0)
+    return _decode(model, code), unpack(x_next, model.num_visible)
 
 
 def sample_chain(
-    model: Model, key: PRNGKeyArray, x: Shaped[Array, " D"], num_steps: int
+    model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
 ) -> tuple[Bool[Array, " D"], Trajectory]:
     """T double steps from x(0) = x (eq. 18).
 
@@ -45,19 +49,19 @@ def sample_chain(
 
     **Raises:** `ValueError` for a T below 1.
     """
-    _check_steps(num_steps)
-    step = _stepper(model)
 
-    def body(x, noise):
-        z, x_next = step(x, noise)
-        return x_next, Trajectory(x, z)
+    def body(step, x, t):
+        code, h, x_next = step(x, t)
+        return x_next, (x, code, h)
 
-    return jax.lax.scan(body, x.astype(bool), _noise(model, key, 0, num_steps))
+    x_end, (xs, codes, h) = _scan_blocks(model, key, num_steps, body, pack(x))
+    trajectory = Trajectory(unpack(xs, model.num_visible), _decode(model, codes), h)
+    return unpack(x_end, model.num_visible), trajectory
 
 
 def fold_chain(
     model: Model,
-    key: PRNGKeyArray,
+    key: Key[Array, ""],
     x: Shaped[Array, " D"],
     num_steps: int,
     observe: Callable[[Carry, Bool[Array, " D"], Bool[Array, " L"]], Carry],
@@ -66,67 +70,77 @@ def fold_chain(
     """T double steps that keep only `carry = observe(carry, x(t), z(t))`.
 
     The chain is the one that `sample_chain` draws with the same key; memory does not
-    grow with T (random numbers are drawn for `BLOCK` steps at a time).
+    grow with T.
 
     **Arguments:** as `sample_chain`; `observe`, any traceable function; `init`, the
     carry before the first step.
 
     **Returns:** x(T) and the final carry.
     """
-    _check_steps(num_steps)
-    step = _stepper(model)
 
-    def body(state, noise):
+    def body(step, state, t):
         x, carry = state
-        z, x_next = step(x, noise)
-        return (x_next, observe(carry, x, z)), None
+        code, _, x_next = step(x, t)
+        seen = observe(carry, unpack(x, model.num_visible), _decode(model, code))
+        return (x_next, seen), None
 
-    def block(state, start):
-        return jax.lax.scan(body, state, _noise(model, key, start, BLOCK))
+    init = (pack(x), init)
+    (x_end, carry), _ = _scan_blocks(model, key, num_steps, body, init)
+    return unpack(x_end, model.num_visible), carry
+
+
+def _scan_blocks(model: Model, key: Key[Array, ""], num_steps: int, body, init):
+    """Scan `body(step, carry, t)` over T double steps, block by block."""
+    if num_steps < 1:
+        raise ValueError(f"num_steps={num_steps}: expected at least 1 double step")
+
+    def block(carry, index, length):
+        step = _stepper(model, key, index)
+        start = index * BLOCK
+        return jax.lax.scan(partial(body, step), carry, start + jnp.arange(length))
 
     whole, rest = divmod(num_steps, BLOCK)
-    state = (x.astype(bool), init)
+    carry, parts = init, []
     if whole:
-        state, _ = jax.lax.scan(block, state, BLOCK * jnp.arange(whole))
-    if rest:
-        state, _ = jax.lax.scan(
-            body, state, _noise(model, key, BLOCK * whole, rest)
+        carry, stacked = jax.lax.scan(
+            partial(block, length=BLOCK), carry, jnp.arange(whole)
         )
-    return state
+        parts.append(jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), stacked))
+    if rest:
+        carry, stacked = block(carry, jnp.int32(whole), rest)
+        parts.append(stacked)
+    return carry, jax.tree.map(lambda *a: jnp.concatenate(a), *parts)
 
 
-def _stepper(model: Model):
-    """The double step as a function of x and one step's noise."""
-    latent = model.latent
+def _stepper(model: Model, key: Key[Array, ""], block):
+    """The double step of a block, (packed x, t) -> (code, h, packed x').
+
+    The code is the index of z where states are enumerated, z itself elsewhere.
+    """
+    latent, parameters = model.latent, model.parameters
+    round_at = rounding(key, block, model.num_visible)
+    dtype = model.x_mean.dtype.type
+    # The centring trick as a constant: w_bar (x - x_mean) + a_bar = w_bar x + bias.
+    bias = parameters.a_bar - contract(parameters.w_bar, model.x_mean)
     if latent.enumerable:
-        # The probabilities of a whole chain come from S rows, made once.
-        table = thresholds(forward_logits(model, latent.states()))
+        # The probabilities of a whole block come from S rows, made once.
+        table = thresholds(state_logits(model), round_at)
 
-        def visible_thresholds(z):
-            return table[latent.index(z)]
-    else:
-
-        def visible_thresholds(z):
-            return thresholds(forward_logits(model, z))
-
-    def step(x, noise: Noise):
-        z = latent.draw(noise.latent, backward_field(model, x))
-        return z, bernoulli(noise.visible, visible_thresholds(z))
+    def step(x, t):
+        noise = step_noise(key, t, model.num_visible, latent.num_uniforms, dtype)
+        bits = unpack(x, model.num_visible).astype(dtype)
+        h = contract(parameters.w_bar, bits) + bias
+        if latent.enumerable:
+            code = latent.draw_index(noise.latent, h)
+            q = table[code]
+        else:
+            code = latent.draw(noise.latent, h)
+            q = thresholds(forward_logits(model, code), round_at)
+        return code, h, bernoulli_packed(noise, q)
 
     return step
 
 
-def _noise(model: Model, key: PRNGKeyArray, start, num_steps: int) -> Noise:
-    return draw_noise(
-        key,
-        start,
-        num_steps,
-        model.num_visible,
-        model.latent.num_uniforms,
-        model.parameters.w_bar.dtype.type,
-    )
-
-
-def _check_steps(num_steps: int):
-    if num_steps < 1:
-        raise ValueError(f"num_steps={num_steps}: expected at least 1 double step")
+def _decode(model: Model, codes: Array) -> Bool[Array, "*b L"]:
+    latent = model.latent
+    return latent.states()[codes] if latent.enumerable else codes

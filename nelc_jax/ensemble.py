@@ -10,7 +10,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, PartitionSpec
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, Key, Shaped
 
 from . import training
 from .latent import Latent
@@ -19,7 +19,7 @@ from .training import Config, State, StepInfo
 AXIS = "member"
 
 
-def member_keys(key: PRNGKeyArray, members: Int[Array, " M"]) -> PRNGKeyArray:
+def member_keys(key: Key[Array, ""], members: Int[Array, " M"]) -> Key[Array, " M"]:
     """The members' keys, `fold_in(key, i)` for each number i in `members`."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, members)
 
@@ -60,7 +60,7 @@ def map_members(function: Callable, num_mapped: int, mesh: Mesh) -> Callable:
 
 
 def init(
-    key: PRNGKeyArray,
+    key: Key[Array, ""],
     members: Int[Array, " M"],
     latent: Latent,
     x: Shaped[Array, "N D"],

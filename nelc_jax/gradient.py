@@ -14,27 +14,19 @@ the trajectory where they can be enumerated, else the T visited states themselve
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Shaped
 
 from .chain import Trajectory
-from .latent import Latent, Score
+from .latent import Score
 from .likelihood import responsibilities
+from .linear import contract
 from .model import (
     Model,
     Parameters,
-    backward_field,
     bernoulli_log_prob,
-    contract,
     forward_logits,
+    state_logits,
 )
-
-
-class Support(eqx.Module):
-    """Latent states z_k with weights, and where each step of the trajectory stands."""
-
-    z: Shaped[Array, "K L"]
-    weight: Float[Array, " K"]
-    visit: Int[Array, " T"]
 
 
 class TwoStep(eqx.Module):
@@ -46,34 +38,18 @@ class TwoStep(eqx.Module):
 
     gradient: Parameters
     log_likelihood: Float[Array, ""]
-    finite: Shaped[Array, ""]
+    finite: Bool[Array, ""]
 
 
-def trajectory_support(latent: Latent, z: Shaped[Array, "T L"], dtype) -> Support:
-    """The support of a trajectory: occupancies of all states, or the visited states."""
-    num_steps = z.shape[0]
-    if not latent.enumerable:
-        return Support(
-            z, jnp.full(num_steps, 1 / num_steps, dtype), jnp.arange(num_steps)
-        )
-    visit = latent.index(z)
-    counts = jnp.sum(visit[:, None] == jnp.arange(latent.num_states), axis=0)
-    return Support(latent.states(), counts.astype(dtype) / num_steps, visit)
-
-
-def forward_gradient(
-    z: Shaped[Array, "K L"],
-    logits: Float[Array, "K D"],
-    r: Float[Array, "N K"],
-    x: Shaped[Array, "N D"],
-) -> tuple[Float[Array, "D L"], Float[Array, " D"]]:
-    """Eq. 16a-b: sum_m,k r[m, k] (x_m - mu_k) z_k, and the same without z_k.
+def forward_moments(
+    logits: Float[Array, "K D"], r: Float[Array, "N K"], x: Shaped[Array, "N D"]
+) -> Float[Array, "K D"]:
+    """sum_m r[m, k] (x_m - mu_k), of which eq. 16a-b are sums over k.
 
     The weights of the data points, summing to one, are part of r.
     """
     moments = contract(r.T, x.astype(r.dtype))
-    moments = moments - jnp.sum(r, axis=0)[:, None] * jax.nn.sigmoid(logits)
-    return contract(moments.T, z.astype(r.dtype)), jnp.sum(moments, axis=0)
+    return moments - jnp.sum(r, axis=0)[:, None] * jax.nn.sigmoid(logits)
 
 
 def backward_gradient(
@@ -112,21 +88,31 @@ def two_step_gradient(
     dtype = model.x_mean.dtype
     if weights is None:
         weights = jnp.full(x.shape[0], 1 / x.shape[0], dtype)
-    support = trajectory_support(model.latent, trajectory.z, dtype)
     num_steps = trajectory.z.shape[0]
+    if model.latent.enumerable:
+        visit = model.latent.index(trajectory.z)
+        counts = jnp.sum(visit[:, None] == jnp.arange(model.latent.num_states), axis=0)
+        occupancy = counts.astype(dtype) / num_steps
+        logits = state_logits(model)
+    else:
+        visit = jnp.arange(num_steps)
+        occupancy = jnp.full(num_steps, 1 / num_steps, dtype)
+        logits = forward_logits(model, trajectory.z)
 
-    logits = forward_logits(model, support.z)
     log_A = bernoulli_log_prob(logits, x)
-    log_p, r = responsibilities(jnp.log(support.weight), log_A)
+    log_p, r = responsibilities(jnp.log(occupancy), log_A)
     r = weights[:, None] * r
-    w, a = forward_gradient(support.z, logits, r, x)
+    moments = forward_moments(logits, r, x)
+    if model.latent.enumerable:
+        w = model.latent.sum_states(moments).T
+    else:
+        w = contract(moments.T, trajectory.z.astype(dtype))
+    a = jnp.sum(moments, axis=0)
 
     # g at the visited states only: that of an unvisited one may overflow, unused.
-    visited = support.weight > 0
-    g = jnp.sum(r, axis=0) / jnp.where(visited, support.weight, 1)
-    h = backward_field(model, trajectory.x)
-    score_t = model.latent.score(h, trajectory.z, score)
-    coefficients = g[support.visit][:, None] * score_t / num_steps
+    g = jnp.sum(r, axis=0) / jnp.where(occupancy > 0, occupancy, 1)
+    score_t = model.latent.score(trajectory.h, trajectory.z, score)
+    coefficients = g[visit][:, None] * score_t / num_steps
     w_bar, a_bar = backward_gradient(coefficients, trajectory.x, model.x_mean)
 
     log_likelihood = jnp.sum(jnp.where(weights > 0, weights * log_p, 0))
@@ -138,5 +124,5 @@ def two_step_gradient(
             a_bar=a_bar,
         ),
         log_likelihood,
-        jnp.isfinite(log_likelihood) & jnp.all(jnp.isfinite(h)),
+        jnp.isfinite(log_likelihood) & jnp.all(jnp.isfinite(trajectory.h)),
     )

@@ -11,7 +11,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from .linear import contract
 
 Score = Literal["paper", "exact"]
 """The two readings of z - mu in eq. 16c-d: eq. 15 to the letter, or the derivative."""
@@ -57,6 +59,14 @@ class Latent(Protocol):
         """The row of `states` that holds z."""
         ...
 
+    def sum_units(self, rows: Float[Array, "L D"]) -> Float[Array, "S D"]:
+        """`states @ rows`: for each state, the sum over the units that are on."""
+        ...
+
+    def sum_states(self, rows: Float[Array, "S D"]) -> Float[Array, "L D"]:
+        """`states.T @ rows`: for each unit, the sum over the states that have it on."""
+        ...
+
     def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
         """ln p(z|x) in nats of every state."""
         ...
@@ -71,6 +81,12 @@ class Latent(Protocol):
         self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Bool[Array, "*b L"]:
         """z as a deterministic function of uniforms in (0, 1) and the field."""
+        ...
+
+    def draw_index(
+        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+    ) -> Int[Array, "*b"]:
+        """The `index` of `draw`, which chains over enumerated states carry."""
         ...
 
     def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
@@ -135,10 +151,18 @@ class OneHot(eqx.Module):
         """The position of the bit that is on."""
         return jnp.argmax(z, axis=-1).astype(jnp.int32)
 
+    def sum_units(self, rows: Float[Array, "L D"]) -> Float[Array, "S D"]:
+        """The rows themselves."""
+        return rows
+
+    def sum_states(self, rows: Float[Array, "S D"]) -> Float[Array, "L D"]:
+        """The rows themselves."""
+        return rows
+
     def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
         """ln p(b|x) of every b in nats (eq. 19, or eq. 9 on one-hot states)."""
-        weight = jax.nn.log_sigmoid(h) if self.normalization == "sigmoid" else h
-        return weight - logsumexp(weight, axis=-1, keepdims=True)
+        log_weights = self._log_weights(h)
+        return log_weights - logsumexp(log_weights, axis=-1, keepdims=True)
 
     def log_prob(
         self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
@@ -149,12 +173,20 @@ class OneHot(eqx.Module):
     def draw(
         self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Bool[Array, "*b L"]:
+        """The state of `draw_index`."""
+        position = self.draw_index(uniforms, h)
+        return jax.nn.one_hot(position, self.num_units, dtype=bool)
+
+    def draw_index(
+        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+    ) -> Int[Array, "*b"]:
         """The first state whose cumulative probability exceeds the uniform."""
-        cumulative = jnp.cumsum(jnp.exp(self.log_probs(h)), axis=-1)
+        log_weights = self._log_weights(h)
+        largest = jnp.max(log_weights, axis=-1, keepdims=True)
+        cumulative = jnp.cumsum(jnp.exp(log_weights - largest), axis=-1)
         # Scaled by the last entry, so that rounding never leaves the uniform above it.
         below = cumulative <= uniforms * cumulative[..., -1:]
-        position = jnp.sum(below, axis=-1)
-        return jax.nn.one_hot(position, self.num_units, dtype=bool)
+        return jnp.sum(below, axis=-1, dtype=jnp.int32)
 
     def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
         """E[z|x], which is the probability of each state."""
@@ -173,11 +205,13 @@ class OneHot(eqx.Module):
         if reading == "paper":
             return bits - jax.nn.sigmoid(h)
         centred = bits - self.mean(h)
-        return centred * jax.nn.sigmoid(-h) if self._sigmoid else centred
+        if self.normalization == "sigmoid":
+            centred = centred * jax.nn.sigmoid(-h)
+        return centred
 
-    @property
-    def _sigmoid(self) -> bool:
-        return self.normalization == "sigmoid"
+    def _log_weights(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
+        """ln p(b|x) up to a constant."""
+        return jax.nn.log_sigmoid(h) if self.normalization == "sigmoid" else h
 
 
 class Binary(eqx.Module):
@@ -226,13 +260,22 @@ class Binary(eqx.Module):
         """The number whose binary digits are z."""
         self._require_enumerable()
         places = jnp.int32(1) << jnp.arange(self.num_units, dtype=jnp.int32)
-        return jnp.sum(jnp.where(z, places, 0), axis=-1, dtype=jnp.int32)
+        return jnp.sum(z * places, axis=-1, dtype=jnp.int32)
+
+    def sum_units(self, rows: Float[Array, "L D"]) -> Float[Array, "S D"]:
+        """For each state, the sum of rows over the units that are on."""
+        return contract(self.states().astype(rows.dtype), rows)
+
+    def sum_states(self, rows: Float[Array, "S D"]) -> Float[Array, "L D"]:
+        """For each unit, the sum of rows over the states that have it on."""
+        return contract(self.states().T.astype(rows.dtype), rows)
 
     def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
         """ln p(z|x) of every state in nats (eq. 11)."""
-        states = self.states()
+        shape = (*h.shape[:-1], self.num_states, self.num_units)
         return self.log_prob(
-            h[..., None, :], jnp.broadcast_to(states, h.shape[:-1] + states.shape)
+            jnp.broadcast_to(h[..., None, :], shape),
+            jnp.broadcast_to(self.states(), shape),
         )
 
     def log_prob(
@@ -246,6 +289,12 @@ class Binary(eqx.Module):
     ) -> Bool[Array, "*b L"]:
         """Each bit is on where its uniform is below its probability."""
         return uniforms < jax.nn.sigmoid(h)
+
+    def draw_index(
+        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+    ) -> Int[Array, "*b"]:
+        """The index of `draw`."""
+        return self.index(self.draw(uniforms, h))
 
     def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
         """E[z|x] (eq. 15)."""
@@ -267,7 +316,7 @@ class Binary(eqx.Module):
 
 
 def sample_latent(
-    latent: Latent, key: PRNGKeyArray, h: Float[Array, "*b L"]
+    latent: Latent, key: Key[Array, ""], h: Float[Array, "*b L"]
 ) -> Bool[Array, "*b L"]:
     """Draw z ~ p(z|x) with the field h (eq. 11, or eq. 19 for one-hot states)."""
     uniforms = jax.random.uniform(key, (*h.shape[:-1], latent.num_uniforms), h.dtype)

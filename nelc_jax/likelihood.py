@@ -7,7 +7,7 @@ trajectory, each with weight 1/T. Exact values for small systems are in `exact`.
 
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from .chain import fold_chain
 from .model import Model, bernoulli_log_prob, forward_log_prob, forward_logits
@@ -52,7 +52,7 @@ def trajectory_log_prob(
 
 def chain_log_prob(
     model: Model,
-    key: PRNGKeyArray,
+    key: Key[Array, ""],
     start: Shaped[Array, " D"],
     num_steps: int,
     x: Shaped[Array, "N D"],

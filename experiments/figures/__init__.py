@@ -100,13 +100,19 @@ def _portrait_caption(run: Run, index: int) -> str:
     images = run.config.get("image_shape") is not None
     drawn = "" if images else ", each a column of stripes with visible unit 0 on top"
     bits = ", written as its bits with unit 0 first" if binary and units <= 10 else ""
-    bias = ", with the visible bias a beside them" if binary else ""
+    bias = " (beside them the visible bias a)" if binary else ""
+    numbered = (
+        "Units are numbered from 0, and a state by its bits as a binary number with "
+        "unit 0 lowest"
+        if binary
+        else "Units and states are numbered from 0"
+    )
     return (
-        f"Run {run.models['model'][index]}. Above, for each latent unit α{which} the "
+        f"Model {run.models['model'][index]}. Above, for each latent unit α{which} the "
         f"{top}, the weights w_α of z → x{bias} and w̄_α of x → z{drawn}, and the "
         "hidden bias ā_α; right, the latent kernel M from state z′ (row) to state z "
         f"(column). Below, {NUM_STEPS} double steps of the chain: the latent state "
         f"z(t−1){bits}, the expected visible state ⟨x(t)⟩ that it sets, and the state "
-        "x(t) drawn. Units and states are numbered from 0; the colours of the weights "
-        "end at the 99th percentile of their size."
+        f"x(t) drawn. {numbered}; the colours of the weights end at the 99th "
+        "percentile of their size."
     )

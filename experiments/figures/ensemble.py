@@ -1,9 +1,12 @@
 """All models of a run in one figure: training (Fig. 2) and irreversibility (Fig. 4)."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.figures.style import (
     LOG_LIKELIHOOD,
@@ -50,6 +53,8 @@ def fig2(run: Run) -> Figure:
     bar = figure.colorbar(scale, ax=panels, aspect=28, pad=0.015)
     bar.set_label(r"final $\sigma$ (nats per double step)")
     bar.outline.set_linewidth(0.6)
+    _round_ticks(panels[:2], whole=True)
+    _round_ticks([panels[2], bar.ax])
     return figure
 
 
@@ -90,6 +95,7 @@ def fig4(run: Run) -> Figure:
         ha="right",
         va="top",
     )
+    _round_ticks(panels)
     return figure
 
 
@@ -100,7 +106,11 @@ def column(run: Run, name: str) -> np.ndarray:
 
 
 def _draw_columns(
-    axes: Axes, run: Run, name: str, colours: np.ndarray, include: tuple[float, ...] = ()
+    axes: Axes,
+    run: Run,
+    name: str,
+    colours: np.ndarray,
+    include: tuple[float, ...] = (),
 ) -> None:
     x, y = column(run, "entropy_production_rate"), column(run, name)
     fit_limits(axes, x, np.append(y, include))
@@ -112,6 +122,16 @@ def _draw_columns(
         run.models.get("entropy_production_rate_error"),
         run.models.get(f"{name}_error"),
     )
+
+
+def _round_ticks(panels: Iterable[Axes], whole: bool = False) -> None:
+    """Ticks of linear axes at multiples of 1, 2 or 5; x only at whole numbers."""
+    for axes in panels:
+        for axis in (axes.xaxis, axes.yaxis):
+            locator = axis.get_major_locator()
+            if isinstance(locator, MaxNLocator):
+                integer = whole and axis is axes.xaxis
+                locator.set_params(steps=[1, 2, 5, 10], integer=integer, min_n_ticks=3)
 
 
 def _histories(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -131,10 +151,13 @@ def _histories(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _after_the_beginning(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values for the limits: neither the first tenth nor the lowest 2% of the rest."""
-    late = values[epochs > 0.1 * np.nanmax(epochs)]
-    late = late[np.isfinite(late)]
-    return late[late >= np.quantile(late, 0.02)] if late.size else late
+    """The range from half a span below the second half of training to the maximum."""
+    finite = np.isfinite(values)
+    late = values[finite & (epochs > 0.5 * np.nanmax(epochs))]
+    if not late.size:
+        return values
+    low, high = np.quantile(late, 0.01), values[finite].max()
+    return np.array([low - 0.5 * (high - low), high])
 
 
 def _draw_lines(

@@ -1,19 +1,15 @@
-"""One model in one figure: weights, latent kernel and a stretch of its chain (Fig. 3).
+"""One model in one figure: weights, latent kernel and some of its chain (Fig. 3)."""
 
-Everything is placed in inches, since images of one size in rows are the whole point.
-"""
-
-from dataclasses import dataclass
-
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, PRNGKeyArray
 from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from experiments.figures.page import FRAME, Cell, Page, fit_cell
 from experiments.figures.style import STYLE, TWO_COLUMNS
 from experiments.run_directory import Run
 from nelc_jax.chain import sample_chain
@@ -31,23 +27,8 @@ MAX_ANNOTATED = 12
 
 # Inches.
 LEFT, RIGHT, GAP = 0.46, 0.06, 0.04
-TITLE, LINE, BIASES, BLOCK_GAP = 0.24, 0.15, 0.36, 0.2
+TITLE, LINE, BIASES, BLOCK_GAP = 0.24, 0.15, 0.36, 0.14
 SCALES, KERNEL_LABELS = 0.42, 0.42
-FRAME = {"color": "0.5", "linewidth": 0.4}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """How one configuration of visible units is drawn: pixels, then size in inches."""
-
-    shape: tuple[int, int]
-    width: float
-
-    @property
-    def height(self) -> float:
-        """In inches, with square pixels unless the image is very long."""
-        rows, columns = self.shape
-        return self.width * min(max(rows / columns, 0.5), 2.0)
 
 
 @rc_context(STYLE)
@@ -64,31 +45,31 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     kernel = run.arrays["latent_kernel"][index]
     activation = _activations(run.arrays["occupancy"][index], model)
     units = np.sort(np.argsort(-activation, kind="stable")[:MAX_UNITS])
-    shape = tuple(run.config.get("image_shape") or (model.num_visible, 1))
+    image_shape = run.config.get("image_shape")
+    annotated = len(kernel) <= MAX_ANNOTATED
     visible_bias = bool(np.any(np.asarray(model.parameters.a)))
 
-    columns = max(1, min(6, len(units)))
-    side = 1.72 if len(kernel) <= MAX_ANNOTATED else 1.45
-    taken = LEFT + RIGHT + SCALES + KERNEL_LABELS + side
-    taken += 0.0 if len(kernel) <= MAX_ANNOTATED else SCALES
+    # As equal rows as 6 columns allow.
+    columns = -(-len(units) // -(-len(units) // 6))
+    side = min(1.72, max(1.0, 0.5 * len(kernel))) if annotated else 1.45
+    beside = SCALES + KERNEL_LABELS + side + (0 if annotated else SCALES)
     slots = columns + visible_bias
-    free = TWO_COLUMNS - taken - (slots - 1) * GAP
-    cell = Cell(shape, min(free / slots, 0.66))
-    row = (TWO_COLUMNS - LEFT - RIGHT - (NUM_STEPS - 1) * GAP) / NUM_STEPS
-    frame = Cell(shape, row)
+    free = TWO_COLUMNS - LEFT - RIGHT - beside - (slots - 1) * GAP
+    cell = fit_cell(image_shape, model.num_visible, min(free / slots, 0.66))
+    free = TWO_COLUMNS - LEFT - RIGHT - (NUM_STEPS - 1) * GAP
+    frame = fit_cell(image_shape, model.num_visible, free / NUM_STEPS)
 
     chunks = [units[i : i + columns] for i in range(0, len(units), columns)]
-    chunk_height = 2 * LINE + 2 * (cell.height + GAP) + BIASES
-    top_block = max(
-        len(chunks) * chunk_height + (len(chunks) - 1) * GAP, side + 2.6 * LINE
-    )
+    pitch = 2 * LINE + 2 * (cell.height + GAP) + BIASES + GAP
+    top_block = max(len(chunks) * pitch - GAP, side + 2.6 * LINE)
     chain_block = 2 * LINE + 2 * frame.height + GAP
-    page = _Page(TITLE + top_block + BLOCK_GAP + chain_block + 0.06)
+    page = Page(TITLE + top_block + BLOCK_GAP + chain_block + 0.06)
 
     page.text(0.06, 0.03, _title(run, index, rank), ha="left", va="top")
     for number, chunk in enumerate(chunks):
-        y = TITLE + number * (chunk_height + GAP)
-        _draw_units(page, y, model, activation, chunk, cell, visible_bias, number == 0)
+        bias = visible_bias and number == 0
+        y = TITLE + number * pitch
+        _draw_units(page, y, model, activation, chunk, cell, bias)
     _draw_kernel(page, TITLE + LINE, side, kernel)
     _draw_chain(page, TITLE + top_block + BLOCK_GAP, run, index, model, frame)
     return page.figure
@@ -100,110 +81,57 @@ def by_likelihood(run: Run) -> np.ndarray:
     return np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
 
 
-class _Page:
-    """A figure addressed in inches from its upper left corner."""
-
-    def __init__(self, height: float):
-        self.height = height
-        self.figure = Figure(figsize=(TWO_COLUMNS, height))
-
-    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
-        bottom = self.height - y - height
-        axes = self.figure.add_axes(
-            (
-                x / TWO_COLUMNS,
-                bottom / self.height,
-                width / TWO_COLUMNS,
-                height / self.height,
-            )
-        )
-        axes.tick_params(which="both", top=False, right=False)
-        return axes
-
-    def text(self, x: float, y: float, text: str, **style) -> None:
-        self.figure.text(x / TWO_COLUMNS, 1 - y / self.height, text, **style)
-
-    def row_label(self, y: float, text: str) -> None:
-        self.text(LEFT - 0.07, y, text, ha="right", va="center")
-
-    def image(
-        self, x: float, y: float, cell: Cell, values: np.ndarray, **style
-    ) -> Axes:
-        axes = self.axes(x, y, cell.width, cell.height)
-        axes.imshow(values.reshape(cell.shape), aspect="auto", **style)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(**FRAME)
-        return axes
-
-    def colour_bar(self, x: float, y: float, height: float, scale: ScalarMappable):
-        axes = self.axes(x, y, 0.07, height)
-        bar = self.figure.colorbar(scale, cax=axes)
-        bar.outline.set(**FRAME)
-        axes.tick_params(labelsize=7, direction="out", size=2, pad=1.5, right=True)
-        axes.locator_params(nbins=4)
-
-
 def _draw_units(
-    page: _Page,
+    page: Page,
     y: float,
     model: Model,
     activation: np.ndarray,
     units: np.ndarray,
     cell: Cell,
-    visible_bias: bool,
-    first: bool,
+    with_bias: bool,
 ) -> None:
-    """One block of w, w_bar and a_bar, a column a unit."""
+    """One block of w, w_bar and a_bar, a column a unit, and a beside w if asked for."""
     p = jax.tree.map(np.asarray, model.parameters)
     pitch = cell.width + GAP
-    slots = len(units) + (visible_bias and first)
-    width = slots * pitch - GAP
     one_hot = isinstance(model.latent, OneHot)
-    page.row_label(
-        y + LINE / 2, r"$\bar p_\alpha$" if one_hot else r"$\langle z_\alpha\rangle$"
-    )
-    for slot, unit in enumerate(units):
-        page.text(
-            LEFT + slot * pitch + cell.width / 2,
-            y + LINE / 2,
-            f"{activation[unit]:.3f}",
-            ha="center",
-            va="center",
-        )
-    y += LINE
-    # The bias of z = 0 is on the scale of w, to which it is added.
+    top = r"$\bar p_\alpha$" if one_hot else r"$\langle z_\alpha\rangle$"
+    headings = [f"{activation[unit]:.3f}" for unit in units]
     images = [p.w[:, unit] for unit in units]
-    if visible_bias and first:
+    if with_bias:
+        # On the scale of w, to which it is added.
+        headings.append("$a$")
         images.append(p.a)
-        x = LEFT + len(units) * pitch + cell.width / 2
-        page.text(x, y - LINE / 2, "$a$", ha="center", va="center")
+    width = len(images) * pitch - GAP
+    page.row_label(LEFT, y + LINE / 2, top)
+    for slot, heading in enumerate(headings):
+        page.text(LEFT + slot * pitch + cell.width / 2, y + LINE / 2, heading)
+    y += LINE
     for label, limit, row in (
         (r"$w_\alpha$", _robust(np.append(p.w, p.a)), images),
         (r"$\bar w_\alpha$", _robust(p.w_bar), [p.w_bar[unit] for unit in units]),
     ):
-        page.row_label(y + cell.height / 2, label)
-        scale = ScalarMappable(Normalize(-limit, limit), "RdBu_r")
+        page.row_label(LEFT, y + cell.height / 2, label)
+        colours = {"norm": Normalize(-limit, limit), "cmap": "RdBu_r"}
         for slot, values in enumerate(row):
-            page.image(
-                LEFT + slot * pitch, y, cell, values, norm=scale.norm, cmap=scale.cmap
-            )
-        page.colour_bar(LEFT + width + 0.06, y, cell.height, scale)
+            page.image(LEFT + slot * pitch, y, cell, values, **colours)
+        page.colour_bar(LEFT + width + 0.06, y, cell.height, **colours)
         y += cell.height + GAP
     _draw_biases(page, y, p.a_bar, units, cell)
 
 
 def _draw_biases(
-    page: _Page, y: float, a_bar: np.ndarray, units: np.ndarray, cell: Cell
+    page: Page, y: float, a_bar: np.ndarray, units: np.ndarray, cell: Cell
 ) -> None:
     """Bars of a_bar, each below the weights of its unit."""
     pitch = cell.width + GAP
     width = len(units) * pitch - GAP
-    page.row_label(y + BIASES / 2, r"$\bar a_\alpha$")
+    page.row_label(LEFT, y + BIASES / 2, r"$\bar a_\alpha$")
     axes = page.axes(LEFT, y, width, BIASES)
     centres = np.arange(len(units)) * pitch + cell.width / 2
     axes.bar(centres, a_bar[units], width=0.45 * cell.width, color="0.35")
     axes.axhline(0, **FRAME)
-    low, high = min(0.0, a_bar.min()), max(0.0, a_bar.max())
+    held = np.append(a_bar[np.isfinite(a_bar)], 0.0)
+    low, high = held.min(), held.max()
     pad = 0.12 * (high - low) or 1.0
     axes.set(xlim=(0, width), ylim=(low - pad, high + pad))
     axes.set_xticks(centres, [str(unit) for unit in units])
@@ -212,25 +140,24 @@ def _draw_biases(
     axes.tick_params(axis="y", labelsize=7, direction="out", size=2, pad=1.5)
     axes.locator_params(axis="y", nbins=3)
     axes.spines[:].set(**FRAME)
-    page.row_label(y + BIASES + 0.08, r"$\alpha$")
+    page.row_label(LEFT, y + BIASES + 0.08, r"$\alpha$")
 
 
-def _draw_kernel(page: _Page, y: float, side: float, kernel: np.ndarray) -> None:
+def _draw_kernel(page: Page, y: float, side: float, kernel: np.ndarray) -> None:
     """M with the state of origin down and the next one across, at the right margin."""
     annotated = len(kernel) <= MAX_ANNOTATED
     x = TWO_COLUMNS - RIGHT - side - (0 if annotated else SCALES)
     axes = page.axes(x, y, side, side)
-    # Square root of the colour scale: most of a kernel is far below its largest entry.
     top = 1.0 if annotated else float(kernel.max())
-    scale = ScalarMappable(Normalize(0, top), "Blues")
-    axes.imshow(kernel, norm=scale.norm, cmap=scale.cmap, aspect="auto")
+    colours = {"norm": Normalize(0, top), "cmap": "Blues"}
+    axes.imshow(kernel, **colours, aspect="auto")
     axes.set_xlabel("to $z$", labelpad=1.5)
-    axes.set_ylabel("from $z'$", labelpad=1.5)
-    axes.set_title("$M_{z'z}$", pad=3)
+    axes.set_ylabel("from $z$′", labelpad=1.5)
+    axes.set_title("latent kernel $M$", pad=4)
     axes.spines[:].set(**FRAME)
     axes.tick_params(length=0, pad=2)
     if not annotated:
-        page.colour_bar(x + side + 0.06, y, side, scale)
+        page.colour_bar(x + side + 0.06, y, side, **colours)
         return
     axes.set(xticks=range(len(kernel)), yticks=range(len(kernel)))
     size = min(7.5, 72 * side / len(kernel) / 2.0)
@@ -247,35 +174,35 @@ def _draw_kernel(page: _Page, y: float, side: float, kernel: np.ndarray) -> None
 
 
 def _draw_chain(
-    page: _Page, y: float, run: Run, index: int, model: Model, cell: Cell
+    page: Page, y: float, run: Run, index: int, model: Model, cell: Cell
 ) -> None:
     """Expected and sampled visible states of successive double steps."""
-    states, visible = _chain(run, index, model)
-    expected = np.asarray(jax.nn.sigmoid(forward_logits(model, jnp.asarray(states))))
-    page.row_label(y + LINE / 2, "$z(t{-}1)$")
-    page.row_label(y + LINE + cell.height / 2, r"$\langle x(t)\rangle$")
-    page.row_label(y + LINE + 1.5 * cell.height + GAP, "$x(t)$")
-    page.row_label(y + 1.5 * LINE + 2 * cell.height + GAP, "$t$")
-    for step in range(NUM_STEPS):
-        x = LEFT + step * (cell.width + GAP)
-        centre = {"ha": "center", "va": "center"}
-        middle = x + cell.width / 2
-        page.text(middle, y + LINE / 2, _state_name(model, states[step]), **centre)
-        for row, values in enumerate((expected[step], visible[step])):
-            top = y + LINE + row * (cell.height + GAP)
-            page.image(x, top, cell, values, cmap="Greys", vmin=0, vmax=1)
-        bottom = y + 1.5 * LINE + 2 * cell.height + GAP
-        page.text(middle, bottom, str(step + 1), **centre)
-
-
-def _chain(run: Run, index: int, model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """z(0) .. z(T - 1) and x(1) .. x(T), from the end of the persistent chain."""
     key = jax.random.key(run.config["seed"])
     key = jax.random.fold_in(key, int(run.models["model"][index]))
     start = jnp.asarray(run.arrays["x"][index])
-    last, trajectory = sample_chain(model, key, start, NUM_STEPS)
-    visible = jnp.concatenate([trajectory.x[1:], last[None]])
-    return np.asarray(trajectory.z), np.asarray(visible)
+    states, expected, drawn = map(np.asarray, _chain(model, key, start))
+    page.row_label(LEFT, y + LINE / 2, "$z(t{-}1)$")
+    page.row_label(LEFT, y + LINE + cell.height / 2, r"$\langle x(t)\rangle$")
+    page.row_label(LEFT, y + LINE + 1.5 * cell.height + GAP, "$x(t)$")
+    page.row_label(LEFT, y + 1.5 * LINE + 2 * cell.height + GAP, "$t$")
+    for step in range(NUM_STEPS):
+        x = LEFT + step * (cell.width + GAP)
+        middle = x + cell.width / 2
+        page.text(middle, y + LINE / 2, _state_name(model, states[step]))
+        for row, values in enumerate((expected[step], drawn[step])):
+            top = y + LINE + row * (cell.height + GAP)
+            page.image(x, top, cell, values, cmap="Greys", vmin=0, vmax=1)
+        bottom = y + 1.5 * LINE + 2 * cell.height + GAP
+        page.text(middle, bottom, str(step + 1))
+
+
+@eqx.filter_jit
+def _chain(model: Model, key: PRNGKeyArray, x: Array) -> tuple[Array, Array, Array]:
+    """z(0) .. z(T - 1), the expected x(1) .. x(T) that they set, and those drawn."""
+    last, trajectory = sample_chain(model, key, x, NUM_STEPS)
+    expected = jax.nn.sigmoid(forward_logits(model, trajectory.z))
+    drawn = jnp.concatenate([trajectory.x[1:], last[None]])
+    return trajectory.z, expected, drawn
 
 
 def _model(run: Run, index: int) -> Model:
@@ -284,7 +211,7 @@ def _model(run: Run, index: int) -> Model:
     if run.config["latent"] == "binary":
         latent = Binary(units)
     else:
-        latent = OneHot(units, run.config["normalization"])
+        latent = OneHot(units, run.config.get("normalization", "sigmoid"))
     x_mean = jnp.asarray(run.arrays["x_mean"][index])
     return Model(Parameters(**arrays), x_mean, latent)
 
@@ -324,7 +251,7 @@ def _title(run: Run, index: int, rank: str) -> str:
         form.format(_number(values[name], digits))
         for name, (form, digits) in _TITLE.items()
     ]
-    return f"Run {run.models['model'][index]}, {rank}:  " + ",  ".join(parts)
+    return f"Model {run.models['model'][index]}, {rank}:  " + ",  ".join(parts)
 
 
 _TITLE = {
@@ -335,6 +262,8 @@ _TITLE = {
 
 
 def _number(value: float, digits: str) -> str:
+    if np.isnan(value):
+        return "undefined"
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
     return format(value, digits).replace("-", "−")

@@ -1,6 +1,7 @@
-"""What the figures share: the page, colours by entropy production, points at infinity."""
+"""What the figures share: page, colours by entropy production, points at infinity."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,7 +15,7 @@ TWO_COLUMNS = 7.0
 SIGMA = r"$\sigma$ (nats per double step)"
 LOG_LIKELIHOOD = r"$\mathcal{L}$ (nats)"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "STIXGeneral",
     "mathtext.fontset": "stix",
     "font.size": 8.0,
@@ -104,9 +105,7 @@ def draw_points(
     mark_beyond(axes, x, y, colours)
 
 
-def mark_beyond(
-    axes: Axes, x: np.ndarray, y: np.ndarray, colours: np.ndarray
-) -> None:
+def mark_beyond(axes: Axes, x: np.ndarray, y: np.ndarray, colours: np.ndarray) -> None:
     """Open triangles on the frame for points that no axis can hold, and their number.
 
     Infinite values point out of the panel through the edge they lie beyond, as does
@@ -131,7 +130,7 @@ def mark_beyond(
                 s=20,
                 marker=marker,
                 facecolors="white",
-                edgecolors=colours[which],
+                edgecolors=colours[which].tolist(),
                 linewidths=0.9,
                 clip_on=False,
                 zorder=3,
@@ -156,7 +155,8 @@ def _span(values: np.ndarray, log: bool) -> tuple[float, float]:
         return (0.1, 1.0) if log else (0.0, 1.0)
     if log:
         low, high = np.log10(held.min()), np.log10(held.max())
-        pad = max(0.06 * (high - low), 0.1)
+        # At least a decade, which gives round numbers on the axis.
+        pad = max(0.06 * (high - low), (1.05 - (high - low)) / 2)
         return 10 ** (low - pad), 10 ** (high + pad)
     low, high = held.min(), held.max()
     pad = 0.06 * (high - low) if high > low else max(0.05 * abs(low), 0.5)

@@ -1,4 +1,4 @@
-"""Time scales of the latent chain: relaxation time and self-transitions (Sect. IV B)."""
+"""Time scales of the latent chain: relaxation, self-transitions (Sect. IV B)."""
 
 import jax
 import jax.numpy as jnp

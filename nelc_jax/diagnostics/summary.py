@@ -2,7 +2,7 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from ..likelihood import occupancy_log_prob
 from ..markov import stationary_distribution
@@ -30,12 +30,12 @@ class Summary(eqx.Module):
 
 
 def summarize(
-    model: Model, key: PRNGKeyArray, x: Shaped[Array, "N D"], num_samples: int
+    model: Model, key: Key[Array, ""], x: Shaped[Array, "N D"], num_samples: int
 ) -> Summary:
     """Measure a model with an enumerable latent space.
 
-    M is averaged over `num_samples` draws of x a latent state (`average_log_transitions`),
-    p_bar is its stationary law, and the likelihood of all of `x` follows from p_bar.
+    M is averaged over `num_samples` draws of x a latent state
+    (`average_log_transitions`), p_bar is its stationary law, and the likelihood of all of `x` follows from p_bar.
 
     **Arguments:** typed `key`; data `x`; `num_samples`.
     """

@@ -4,16 +4,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 
-def fluxes(
-    M: Float[Array, "S S"], p_bar: Float[Array, " S"]
-) -> Float[Array, "S S"]:
+def fluxes(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Float[Array, "S S"]:
     """p_bar(z') M[z', z], the probability a double step of a jump from z' to z."""
     return p_bar[:, None] * M
 
 
-def currents(
-    M: Float[Array, "S S"], p_bar: Float[Array, " S"]
-) -> Float[Array, "S S"]:
+def currents(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Float[Array, "S S"]:
     """J = p_bar M - (p_bar M)^T, net flux from z' to z per double step (eq. 21)."""
     flux = fluxes(M, p_bar)
     return flux - flux.T
@@ -52,7 +48,7 @@ def entropy_production_rate_log(
 
 def _entropy_production(log_flux: Float[Array, "S S"], log_floor) -> Float[Array, ""]:
     """Half the sum over both orders of each pair of (F - F^T) (ln F - ln F^T)."""
-    seen = (log_flux > -jnp.inf) | (log_flux.T > -jnp.inf)
+    seen = (log_flux > -jnp.inf) | (-jnp.inf < log_flux.T)
     floored = jnp.where(seen, jnp.maximum(log_flux, log_floor), 0)
     flux = jnp.exp(floored)
     net = flux - flux.T

@@ -1,14 +1,16 @@
 """The latent kernel M[z', z] (eq. 3) of a model too large to enumerate over x."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from ..chain import fold_chain
-from ..model import Model, backward_log_probs, forward_logits
-from ..noise import bernoulli, draw_noise, thresholds
+from ..model import Model, backward_log_probs, state_logits
+from ..noise import bernoulli_packed, rounding, step_noise, thresholds, unpack
 
 CHUNK = 32
 """Samples a latent state that `average_transitions` holds in memory at once."""
@@ -22,7 +24,7 @@ class Counts(eqx.Module):
 
 
 def count_transitions(
-    model: Model, key: PRNGKeyArray, x: Shaped[Array, " D"], num_steps: int
+    model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
 ) -> Counts:
     """Transitions along a chain of T double steps, the paper's estimator of M.
 
@@ -64,7 +66,7 @@ def kernel_from_counts(
 
 
 def average_log_transitions(
-    model: Model, key: PRNGKeyArray, num_samples: int
+    model: Model, key: Key[Array, ""], num_samples: int
 ) -> Float[Array, "S S"]:
     """ln M[z', z], M the mean of A_bar[x, z] over draws x ~ A[z', x] (eq. 3).
 
@@ -80,11 +82,16 @@ def average_log_transitions(
     """
     if num_samples < 1:
         raise ValueError(f"num_samples={num_samples}: expected at least 1 sample")
-    table = thresholds(forward_logits(model, model.latent.states()))
+    logits = state_logits(model)
 
-    def chunk(total, start):
-        noise = draw_noise(key, start, CHUNK, model.num_visible, 0)
-        x = bernoulli(noise.visible[:, None], table)
+    def chunk(total, index):
+        q = thresholds(logits, rounding(key, index, model.num_visible))
+
+        def draw(number):
+            noise = step_noise(key, number, model.num_visible, 0)
+            return jax.vmap(partial(bernoulli_packed, noise))(q)
+
+        x = unpack(jax.vmap(draw)(index * CHUNK + jnp.arange(CHUNK)), model.num_visible)
         log_A_bar = backward_log_probs(model, x)
         return jnp.logaddexp(total, logsumexp(log_A_bar, axis=0)), None
 
@@ -92,13 +99,13 @@ def average_log_transitions(
     init = jnp.full(
         (model.latent.num_states,) * 2, -jnp.inf, model.parameters.w_bar.dtype
     )
-    total, _ = jax.lax.scan(chunk, init, CHUNK * jnp.arange(chunks))
+    total, _ = jax.lax.scan(chunk, init, jnp.arange(chunks))
     # Rows sum to one up to rounding; the algebra downstream may rely on it.
     return total - logsumexp(total, axis=-1, keepdims=True)
 
 
 def average_transitions(
-    model: Model, key: PRNGKeyArray, num_samples: int
+    model: Model, key: Key[Array, ""], num_samples: int
 ) -> Float[Array, "S S"]:
     """M[z', z], the exponential of `average_log_transitions` (eq. 3)."""
     return jnp.exp(average_log_transitions(model, key, num_samples))

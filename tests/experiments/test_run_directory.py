@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from experiments import run_directory
+from experiments.errors import UserError, reports_user_errors
+from experiments.run_directory import Run, create_run_directory, load_run, write_run
+
+
+def test_round_trip(tmp_path):
+    run = Run(
+        config={"seed": 3, "image_shape": None},
+        history={"epoch": np.array([1, 2]), "log_likelihood": np.array([-2.5, -1.25])},
+        models={"model": np.array([0]), "entropy_production_rate": np.array([np.inf])},
+        arrays={"w": np.arange(6.0, dtype=np.float32).reshape(1, 3, 2).transpose()},
+    )
+    out = tmp_path / "a" / "b"
+    create_run_directory(out, {"seed": 3})
+    write_run(out, run)
+    loaded = load_run(out)
+    assert loaded.config == run.config
+    for name in ("history", "models", "arrays"):
+        for key, array in getattr(run, name).items():
+            read = getattr(loaded, name)[key]
+            np.testing.assert_array_equal(read, array)
+            assert read.dtype == array.dtype
+    # Nothing but the files themselves: temporary ones were renamed or removed.
+    assert sorted(path.name for path in out.iterdir()) == [
+        "checkpoint.safetensors",
+        "config.json",
+        "history.csv",
+        "models.csv",
+    ]
+
+
+def test_an_older_file_survives_a_failed_write(tmp_path):
+    path = tmp_path / "models.csv"
+    run_directory.write_table(path, {"model": np.array([1])})
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="shorter"):
+        run_directory.write_table(path, {"a": np.zeros(2), "b": np.zeros(1)})
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        run_directory._write(path, fail)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_occupied_and_unwritable_directories(tmp_path):
+    create_run_directory(tmp_path / "run", {"seed": 1})
+    before = (tmp_path / "run" / "config.json").read_text()
+    with pytest.raises(UserError, match="already holds a run"):
+        create_run_directory(tmp_path / "run", {"seed": 2})
+    assert (tmp_path / "run" / "config.json").read_text() == before
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not empty"):
+        create_run_directory(tmp_path / "other", {})
+    with pytest.raises(UserError, match="is not empty"):
+        create_run_directory(tmp_path / "other" / "notes.txt", {})
+    with pytest.raises(UserError, match="cannot be written"):
+        create_run_directory(tmp_path / "other" / "notes.txt" / "run", {})
+
+
+def test_unfinished_run(tmp_path):
+    create_run_directory(tmp_path / "run", {})
+    with pytest.raises(UserError, match=r"not a finished run: history.csv is missing"):
+        load_run(tmp_path / "run")
+
+
+def test_user_errors_are_one_line_and_status_2(capsys):
+    @reports_user_errors
+    def command():
+        raise UserError("--seed -1: expected 0 or more")
+
+    with pytest.raises(SystemExit) as exit_info:
+        command()
+    assert exit_info.value.code == 2
+    assert capsys.readouterr().err == "error: --seed -1: expected 0 or more\n"

@@ -1,0 +1,217 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+from nelc_jax import latent
+from nelc_jax.latent import Binary, OneHot, sample_latent
+
+L = 4
+SPACES = (OneHot(L), OneHot(L, "softmax"), Binary(L))
+ids = ("sigmoid", "softmax", "binary")
+each_space = pytest.mark.parametrize("space", SPACES, ids=ids)
+
+
+@pytest.fixture
+def h():
+    return 2 * np.random.default_rng(0).standard_normal((6, L))
+
+
+def brute_force(space, h):
+    """p(z|x) of all states from one field: eq. 19, or eq. 9 summed over the states."""
+    kind = ids[SPACES.index(space)]
+    nothing = np.zeros((L, 1))
+    system = reference.System(kind, nothing.T, np.zeros(1), nothing, h, np.zeros(1))
+    return reference.backward_probabilities(system, np.zeros(1))
+
+
+@each_space
+def test_log_probs(x64, space, h):
+    found = np.exp(space.log_probs(jnp.asarray(h)))
+    assert found.shape == (6, space.num_states)
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-14)
+    expected = [brute_force(space, row) for row in h]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_binary_factorises(x64, h):
+    """Eq. 11: the product over units of the probability of each bit."""
+    space = Binary(L)
+    found = np.exp(space.log_probs(jnp.asarray(h)))
+    for k, z in enumerate(reference.bit_rows(L)):
+        bits = np.where(z, reference.sigmoid(h), 1 - reference.sigmoid(h))
+        np.testing.assert_allclose(found[:, k], bits.prod(-1), rtol=1e-12)
+
+
+@each_space
+def test_log_prob_is_entry_of_log_probs(x64, space, h):
+    h = jnp.asarray(h)
+    table = np.asarray(space.log_probs(h))
+    for k, z in enumerate(space.states()):
+        found = space.log_prob(h, jnp.tile(z, (len(h), 1)))
+        np.testing.assert_allclose(found, table[:, k], rtol=1e-12)
+
+
+@each_space
+def test_states_and_index(space):
+    states = space.states()
+    assert states.shape == (space.num_states, L)
+    assert len(np.unique(states, axis=0)) == space.num_states
+    np.testing.assert_array_equal(space.index(states), np.arange(space.num_states))
+    one = space.index(states[2])
+    assert one.shape == ()
+    assert one == 2
+
+
+def test_binary_states_read_as_numbers():
+    np.testing.assert_array_equal(Binary(L).states(), reference.bit_rows(L))
+
+
+@pytest.mark.parametrize("space", SPACES[:2], ids=ids[:2])
+def test_draw_one_hot(x64, space, h):
+    """A fine grid of uniforms falls into intervals as long as the probabilities."""
+    size = 10_000
+    grid = jnp.asarray((np.arange(size) + 0.5) / size)[:, None]
+    for row in h:
+        z = space.draw(grid, jnp.tile(row, (size, 1)))
+        frequency = reference.histogram(space.index(z), L) / size
+        # Each end of an interval is placed to within one cell of the grid.
+        expected = brute_force(space, row)
+        np.testing.assert_allclose(frequency, expected, rtol=0, atol=1.01 / size)
+
+
+def test_draw_binary(x64, h):
+    """Each bit uses its own uniform; a grid in two of them fills a rectangle."""
+    size = 200
+    axis = (np.arange(size) + 0.5) / size
+    grid = np.array(list(itertools.product(axis, axis)))
+    uniforms = np.full((len(grid), L), 0.5)
+    uniforms[:, [1, 3]] = grid
+    for row in h:
+        z = np.asarray(
+            Binary(L).draw(jnp.asarray(uniforms), jnp.tile(row, (len(grid), 1)))
+        )
+        p = reference.sigmoid(row)
+        assert (z[:, 0] == (p[0] > 0.5)).all()
+        both = np.mean(z[:, 1] & z[:, 3])
+        np.testing.assert_allclose(both, p[1] * p[3], rtol=0, atol=2.1 / size)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@each_space
+def test_draw_at_ends(x64, space, dtype):
+    """The extreme uniforms give states of positive probability."""
+    h = jnp.asarray([[-1e4, 3.0, 0.0, -1e4]], dtype)
+    tiny = jnp.finfo(dtype).epsneg
+    for uniform in (0.0, tiny, 1 - tiny):
+        z = space.draw(jnp.full((1, space.num_uniforms), uniform, dtype), h)
+        assert np.isfinite(space.log_prob(h, z)).all()
+        assert space.log_prob(h, z)[0] > -100
+
+
+@each_space
+def test_sample_latent(space, h):
+    num_samples = 20_000
+    row = jnp.asarray(h[0], jnp.float32)
+    z = sample_latent(space, jax.random.key(0), jnp.tile(row, (num_samples, 1)))
+    counts = reference.histogram(space.index(z), space.num_states)
+    assert reference.follows(counts, brute_force(space, h[0]))
+    assert not reference.follows(counts, brute_force(space, 0.8 * h[0]))
+
+
+@each_space
+def test_mean(x64, space, h):
+    states = np.asarray(space.states(), float)
+    expected = [brute_force(space, row) @ states for row in h]
+    np.testing.assert_allclose(space.mean(jnp.asarray(h)), expected, rtol=1e-12)
+
+
+@each_space
+def test_exact_score_is_derivative(x64, space, h):
+    for row, z in itertools.product(jnp.asarray(h), space.states()):
+        expected = jax.grad(space.log_prob)(row, z)
+        found = space.score(row, z, "exact")
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-15)
+
+
+@each_space
+def test_exact_score_has_mean_zero(x64, space, h):
+    states = space.states()
+    for row in h:
+        scores = space.score(jnp.tile(row, (len(states), 1)), states, "exact")
+        mean = brute_force(space, row) @ np.asarray(scores)
+        np.testing.assert_allclose(mean, 0, atol=1e-14)
+
+
+@each_space
+def test_paper_score(x64, space, h):
+    """Eq. 15 to the letter, whatever the normalisation."""
+    for row, z in itertools.product(h, space.states()):
+        expected = np.asarray(z) - reference.sigmoid(row)
+        found = space.score(jnp.asarray(row), z, "paper")
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_readings_coincide_for_binary_only(x64, h):
+    h = jnp.asarray(h)
+    for space in SPACES:
+        z = jnp.tile(space.states()[1], (len(h), 1))
+        exact, paper = space.score(h, z, "exact"), space.score(h, z, "paper")
+        assert np.allclose(exact, paper) == isinstance(space, Binary)
+
+
+@each_space
+def test_extreme_fields_in_single_precision(space):
+    fields = [-1e4, 1e4, 0.0]
+    h = jnp.asarray(list(itertools.product(fields, repeat=L)), jnp.float32)
+    log_probs = space.log_probs(h)
+    assert log_probs.dtype == jnp.float32
+    assert not np.isnan(log_probs).any()
+    np.testing.assert_allclose(np.exp(log_probs).sum(-1), 1, rtol=1e-5)
+    z = jnp.tile(space.states()[0], (len(h), 1))
+    assert np.isfinite(space.log_prob(h, z)).all()
+    for reading in ("paper", "exact"):
+        assert (abs(space.score(h, z, reading)) <= 1).all()
+
+
+def test_equal_extreme_fields_are_uniform():
+    """Eq. 19 with every sigmoid underflowing: the ratios survive."""
+    for space, value in itertools.product(SPACES[:2], (-1e4, 1e4)):
+        found = np.exp(space.log_probs(jnp.full(L, value, jnp.float32)))
+        np.testing.assert_allclose(found, 1 / L, rtol=1e-6)
+
+
+def test_bad_arguments(unchecked):
+    for make in (OneHot, Binary):
+        with pytest.raises(ValueError, match="num_units"):
+            make(0)
+    with pytest.raises(ValueError, match="normalization"):
+        OneHot(3, "tanh")
+    h, z = jnp.zeros(3), jnp.eye(3, dtype=bool)[0]
+    for space in (OneHot(3), Binary(3)):
+        with pytest.raises(ValueError, match="score"):
+            space.score(h, z, "other")
+
+
+def test_large_binary_space_is_not_enumerated():
+    assert Binary(8).enumerable
+    assert Binary(8).num_states == latent.MAX_ENUMERATED
+    large = Binary(40)
+    assert not large.enumerable
+    h = jnp.zeros(40)
+    for call in (large.states, lambda: large.log_probs(h)):
+        with pytest.raises(ValueError, match="num_units=40"):
+            call()
+    with pytest.raises(ValueError, match="num_units=40"):
+        large.index(h > 0)
+    expected = -40 * np.log(2)
+    np.testing.assert_allclose(large.log_prob(h, h > 0), expected, rtol=1e-6)
+
+
+def test_spaces_are_latents():
+    for space in SPACES:
+        assert isinstance(space, latent.Latent)
+    assert OneHot(L).absorbs_visible_bias
+    assert not Binary(L).absorbs_visible_bias
