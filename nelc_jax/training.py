@@ -4,6 +4,8 @@
 many, all pure functions of one member; `ensemble` maps them over members.
 """
 
+from typing import Any, Literal
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,24 +13,32 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from .chain import sample_chain
+from . import chain, parallel
 from .gradient import two_step_gradient
 from .latent import Latent, Score
 from .model import Model, init_model
 from .noise import draw_indices
+
+Sampler = Literal["auto", "scan", "parallel"]
+
+PARALLEL_STATES = 16
+"""Latent states up to which `"auto"` draws the chain in parallel on accelerators."""
 
 
 class Config(eqx.Module):
     """What is fixed at compilation; the defaults are the paper's (Sect. IV A).
 
     `chain_length`, T double steps a gradient step; `score`, the reading of z - mu;
-    `decay` and `eps` (inside the root) of RMSprop.
+    `decay` and `eps` (inside the root) of RMSprop; `sampler`, which of the two
+    functions draws the (same) chain: `"scan"`, `"parallel"`, or `"auto"`, the latter on
+    accelerators for at most `PARALLEL_STATES` latent states and the former elsewhere.
     """
 
     chain_length: int = eqx.field(static=True, default=48)
     score: Score = eqx.field(static=True, default="paper")
     decay: float = eqx.field(static=True, default=0.9)
     eps: float = eqx.field(static=True, default=1e-8)
+    sampler: Sampler = eqx.field(static=True, default="auto")
 
     def __check_init__(self):
         if self.chain_length < 1:
@@ -39,6 +49,10 @@ class Config(eqx.Module):
             raise ValueError(f"decay={self.decay}: expected 0 <= decay < 1")
         if not self.eps > 0:
             raise ValueError(f"eps={self.eps}: expected a positive number")
+        if self.sampler not in ("auto", "scan", "parallel"):
+            raise ValueError(
+                f"sampler={self.sampler!r}: expected 'auto', 'scan' or 'parallel'"
+            )
 
 
 class State(eqx.Module):
@@ -113,7 +127,7 @@ def train_step(
     **Returns:** the next state and a `StepInfo`.
     """
     key = jax.random.fold_in(state.key, state.step)
-    x_end, trajectory = sample_chain(state.model, key, state.x, config.chain_length)
+    x_end, trajectory = _sample_chain(config, state.model, key, state.x)
     chosen = draw_indices(key, batch_capacity, x.shape[0])
     used = jnp.arange(batch_capacity) < batch_size
     weights = used.astype(state.model.x_mean.dtype) / batch_size
@@ -163,5 +177,20 @@ def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
     return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
 
 
-def _optimizer(config: Config) -> optax.GradientTransformation:
+def _sample_chain(config: Config, model: Model, key: Key[Array, ""], x: Array):
+    def scan(model, key, x):
+        return chain.sample_chain(model, key, x, config.chain_length)
+
+    def in_parallel(model, key, x):
+        return parallel.sample_chain(model, key, x, config.chain_length)
+
+    if config.sampler == "auto":
+        if model.latent.num_states > PARALLEL_STATES:
+            return scan(model, key, x)
+        return jax.lax.platform_dependent(model, key, x, cpu=scan, default=in_parallel)
+    return (scan if config.sampler == "scan" else in_parallel)(model, key, x)
+
+
+def _optimizer(config: Config) -> Any:
+    # Any: optax's own type of parameters does not know equinox modules.
     return optax.scale_by_rms(config.decay, config.eps, eps_in_sqrt=True)

@@ -5,6 +5,7 @@ import jaxtyping
 import numpy as np
 import pytest
 import reference
+
 from nelc_jax import latent
 
 # Before the backend starts: two devices for sharding, and no silent rank promotion.

@@ -9,10 +9,11 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
 import nelc_jax.chain
 import nelc_jax.latent
 import nelc_jax.model
-import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,9 +194,7 @@ def trajectory_gradient(system, x, z, data, reading):
 
 
 def _zeros(system):
-    return [
-        np.zeros_like(p) for p in (system.w, system.a, system.w_bar, system.a_bar)
-    ]
+    return [np.zeros_like(p) for p in (system.w, system.a, system.w_bar, system.a_bar)]
 
 
 def _add_forward(total, weight, residual, z):
@@ -241,9 +240,7 @@ def best_mixture(data, num_components, seed=0, num_restarts=10, num_iterations=2
         mean = rng.uniform(0.2, 0.8, (num_components, x.shape[1]))
         for _ in range(num_iterations):
             mean = np.clip(mean, 1e-12, 1 - 1e-12)
-            log_joint = (
-                x @ np.log(mean.T) + (1 - x) @ np.log1p(-mean.T) + np.log(share)
-            )
+            log_joint = x @ np.log(mean.T) + (1 - x) @ np.log1p(-mean.T) + np.log(share)
             joint = np.exp(log_joint)
             responsibility = joint / joint.sum(1, keepdims=True)
             share = np.maximum(responsibility.mean(0), 1e-300)

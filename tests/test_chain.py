@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+
 from nelc_jax import chain
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.model import Model, Parameters
@@ -161,7 +162,9 @@ def test_double_step_is_first_step(space):
         one = chain.double_step(model, key, x.astype(float))
         return one, (trajectory.z[0], trajectory.x[1])
 
-    (z, x_next), (expected_z, expected_x) = both(jax.random.split(jax.random.key(5), 50))
+    (z, x_next), (expected_z, expected_x) = both(
+        jax.random.split(jax.random.key(5), 50)
+    )
     np.testing.assert_array_equal(z, expected_z)
     np.testing.assert_array_equal(x_next, expected_x)
     assert len(np.unique(x_next, axis=0)) > 5

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from nelc_jax import ensemble, training
 from nelc_jax.latent import OneHot
 from nelc_jax.training import Config
@@ -40,12 +41,23 @@ def assert_same_member(found, expected, tolerance):
 
 
 @pytest.fixture(scope="module")
-def train(x):
-    return jax.jit(lambda s: ensemble.train(CONFIG, s, x, SIZES, 8))
+def run(x):
+    """The states of members before and after training, and what training reports."""
+    init = jax.jit(lambda m, r: ensemble.init(KEY, m, LATENT, x, CONFIG, r))
+    train = jax.jit(lambda s: ensemble.train(CONFIG, s, x, SIZES, 8))
+
+    def run(members, rates=0.1):
+        members = jnp.asarray(members)
+        rates = jnp.broadcast_to(jnp.asarray(rates, jnp.float32), members.shape)
+        start = init(members, rates)
+        return start, *train(start)
+
+    return run
 
 
-def init(members, x, learning_rate=0.1):
-    return ensemble.init(KEY, jnp.asarray(members), LATENT, x, CONFIG, learning_rate)
+@pytest.fixture(scope="module")
+def five(run):
+    return run(range(5))
 
 
 def test_keys():
@@ -55,65 +67,61 @@ def test_keys():
         np.testing.assert_array_equal(jax.random.key_data(key), expected)
 
 
-def test_members_do_not_depend_on_company(x, train):
-    """Member i of 5, of 3, of a list out of order, and alone."""
-    five, three = init(range(5), x), init(range(3), x)
-    listed = init([7, 2], x)
-    ends = [train(states)[0] for states in (five, three, listed)]
-    alone = jax.jit(lambda s: training.train(CONFIG, s, x, SIZES, 8))
-    for number in (0, 2):
-        state = training.init(jax.random.fold_in(KEY, number), LATENT, x, CONFIG)
-        end, _ = alone(state)
-        others = [(five, ends[0], number), (three, ends[1], number)]
-        others += [(listed, ends[2], 1)] if number == 2 else []
-        for starts, finals, row in others:
-            assert_same_member(take(starts, row), state, 1e-6)
-            # Sums of batched and single products round differently, and RMSprop divides
-            # by their size.
-            assert_same_member(take(finals, row), end, 1e-4)
+def test_members_do_not_depend_on_company(x, run, five):
+    """Member 2 of five, of three, of a list out of order, and alone."""
+
+    @jax.jit
+    def alone(key):
+        state = training.init(key, LATENT, x, CONFIG)
+        return state, *training.train(CONFIG, state, x, SIZES, 8)
+
+    expected = alone(jax.random.fold_in(KEY, 2))
+    for found, row in ((five, 2), (run(range(3)), 2), (run([7, 2, 9]), 1)):
+        assert_same_member(take(found[0], row), expected[0], 1e-6)
+        # Batched and single sums round differently, and RMSprop divides by their size.
+        assert_same_member(take(found[1], row), expected[1], 1e-4)
+        np.testing.assert_allclose(
+            found[2].log_likelihood[row], expected[2].log_likelihood, rtol=1e-4
+        )
 
 
-def test_members_differ(x, train):
-    end, infos = train(init(range(5), x))
+def test_members_differ(five):
+    _, end, infos = five
     assert infos.log_likelihood.shape == (5, len(SIZES))
     assert infos.finite.all()
-    for leaf in (end.model.parameters.w, infos.log_likelihood):
+    keys = jax.random.key_data(end.key)
+    for leaf in (end.model.parameters.w, infos.log_likelihood, keys):
         assert len(np.unique(np.asarray(leaf), axis=0)) == 5
-    # Their keys too: no two members share random numbers.
-    assert len(np.unique(jax.random.key_data(end.key), axis=0)) == 5
 
 
-def test_learning_rates(x, train):
+def test_learning_rates(x, run, five):
     rates = jnp.asarray([0.1, 0.01, 0.0], jnp.float32)
-    start = init([4, 4, 4], x, rates)
+    start, end, _ = run([4, 4, 4], rates)
     np.testing.assert_array_equal(start.learning_rate, rates)
-    end, _ = train(start)
-    common, _ = train(init(range(5), x, 0.01))
-    assert_same_member(take(end, 1), take(common, 4), 1e-4)
+    assert_same_member(take(end, 0), take(five[1], 4), 1e-4)
     w, initial = end.model.parameters.w, start.model.parameters.w
     np.testing.assert_array_equal(w[2], initial[2])
     moved = abs(w - initial).max((1, 2))
     assert moved[0] > 3 * moved[1] > 0
+    common = ensemble.init(KEY, jnp.arange(2), LATENT, x, CONFIG, 0.25)
+    np.testing.assert_array_equal(common.learning_rate, np.float32([0.25, 0.25]))
 
 
-@pytest.mark.parametrize("num_devices", [1, 2])
-def test_map_members(x, train, num_devices):
-    """Spread over devices, the members are the same."""
-    devices = jax.local_devices()[:num_devices]
-    assert len(devices) == num_devices
-    mesh = ensemble.member_mesh(4, devices)
-    assert mesh.size == num_devices
+def test_map_members(x, five):
+    """Spread over two devices, the members are the same."""
+    assert len(jax.local_devices()) == 2
+    mesh = ensemble.member_mesh(4)
+    assert mesh.size == 2
     one = partial(training.train, CONFIG, batch_capacity=8)
     spread = jax.jit(ensemble.map_members(one, 1, mesh))
-    states = init(range(4), x)
-    found, infos = spread(states, x, SIZES)
-    expected, expected_infos = train(states)
+    start, *expected = take(five, slice(0, 4))
+    end, infos = spread(start, x, SIZES)
     for row in range(4):
-        assert_same_member(take(found, row), take(expected, row), 1e-4)
+        assert_same_member(take(end, row), take(expected[0], row), 1e-4)
     np.testing.assert_allclose(
-        infos.log_likelihood, expected_infos.log_likelihood, rtol=1e-4
+        infos.log_likelihood, expected[1].log_likelihood, rtol=1e-4
     )
-    assert len(infos.log_likelihood.sharding.device_set) == num_devices
+    assert len(infos.log_likelihood.sharding.device_set) == 2
 
 
 def test_mesh_of_few_members():

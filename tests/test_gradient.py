@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+
 from nelc_jax import gradient, latent
 from nelc_jax.chain import Trajectory
 
@@ -77,7 +78,10 @@ def test_weights(x64, space, data):
 
     def run(x, weights=None):
         found = gradient.two_step_gradient(
-            model, trajectory, jnp.asarray(x), None if weights is None else jnp.asarray(weights)
+            model,
+            trajectory,
+            jnp.asarray(x),
+            None if weights is None else jnp.asarray(weights),
         )
         return [found.log_likelihood, *reference.leaves(found.gradient)]
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+
 from nelc_jax import latent
 from nelc_jax.latent import Binary, OneHot, sample_latent
 

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+
 from nelc_jax import chain, exact, likelihood, model
 
 SPREAD = 0.1  # The tolerated error of the fitted exponents, see `test_converges`.
@@ -55,8 +56,10 @@ def test_estimates_of_one_chain_agree(x64, space, data):
     def run(key):
         _, trajectory = chain.sample_chain(model, key, start, num_steps)
         along = likelihood.chain_log_prob(model, key, start, num_steps, x)
-        return trajectory.z, along, likelihood.trajectory_log_prob(
-            model, trajectory.z, x
+        return (
+            trajectory.z,
+            along,
+            likelihood.trajectory_log_prob(model, trajectory.z, x),
         )
 
     z, along, on_the_fly = run(key)
@@ -97,9 +100,9 @@ def test_extreme_weights(kind, scale, data):
     system = system.replace(w=scale * system.w, w_bar=scale * system.w_bar)
     model, x = reference.to_model(system), jnp.asarray(data)
     assert model.x_mean.dtype == jnp.float32
-    along = jax.jit(
-        lambda key: likelihood.chain_log_prob(model, key, x[0], 70, x)
-    )(jax.random.key(0))
+    along = jax.jit(lambda key: likelihood.chain_log_prob(model, key, x[0], 70, x))(
+        jax.random.key(0)
+    )
     assert np.isfinite(along).all()
     assert (along <= 0).all()
     states = model.latent.states()

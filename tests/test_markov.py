@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+
 from nelc_jax.markov import stationary_distribution
 
 law = jax.jit(stationary_distribution)

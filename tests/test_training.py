@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+
 from nelc_jax import exact, training
 from nelc_jax.latent import Binary, OneHot
-from nelc_jax.model import Model
 from nelc_jax.training import Config
 
 CONFIG = Config(chain_length=8)
@@ -44,13 +44,13 @@ def test_init(x, latent):
 
 def test_init_draws_chain_from_pixel_means(x):
     keys = jax.random.split(jax.random.key(0), 2000)
-    start = jax.vmap(lambda key: training.init(key, OneHot(2), x).x)(keys)
+    start = jax.jit(jax.vmap(lambda key: training.init(key, OneHot(2), x).x))(keys)
     mean = np.mean(x, axis=0)
     deviation = (np.mean(start, axis=0) - mean) / np.sqrt(mean * (1 - mean) / 2000)
     assert abs(deviation).max() < 4
 
 
-@pytest.mark.parametrize("latent", LATENTS, ids=str)
+@pytest.mark.parametrize("latent", LATENTS[:1], ids=str)
 def test_train_is_repeated_train_step(x, latent):
     state = training.init(jax.random.key(1), latent, x, CONFIG)
     sizes = jnp.asarray([4, 4, 6, 8])
@@ -80,56 +80,64 @@ def test_train_is_repeated_train_step(x, latent):
 def test_batch_capacity_is_only_room(x):
     state = training.init(jax.random.key(2), OneHot(3), x, CONFIG)
     sizes = jnp.asarray([5, 3, 5])
-    results = [
-        jax.jit(partial(training.train, CONFIG, batch_capacity=capacity))(
-            state, x, sizes
-        )
+    tight, roomy = (
+        jax.jit(partial(training.train, CONFIG, batch_capacity=capacity))
         for capacity in (5, 12)
-    ]
-    assert_close(*results)
-    # Control: the batch size is used.
-    other, _ = jax.jit(partial(training.train, CONFIG, batch_capacity=12))(
-        state, x, sizes + 1
     )
-    assert abs(other.model.parameters.w - results[0][0].model.parameters.w).max() > 1e-3
+    found = roomy(state, x, sizes)
+    assert_close(found, tight(state, x, sizes))
+    # Control: the batch size is used.
+    other, _ = roomy(state, x, sizes + 1)
+    assert abs(other.model.parameters.w - found[0].model.parameters.w).max() > 1e-3
 
 
 @pytest.fixture
-def gradients(monkeypatch):
-    """The (arguments, result) of every call of the gradient, when run eagerly."""
+def recorded(monkeypatch):
+    """`train_step` compiled, returning also what its gradient was given and gave."""
     seen = []
     two_step_gradient = training.two_step_gradient
 
-    def record(*arguments):
-        result = two_step_gradient(*arguments)
-        seen.append((arguments, result))
+    def record(model, trajectory, x, weights, score):
+        result = two_step_gradient(model, trajectory, x, weights, score)
+        seen.append((trajectory, x, weights, result))
+        scores.append(score)
         return result
 
     monkeypatch.setattr(training, "two_step_gradient", record)
-    return seen
+    scores = []
+
+    @partial(jax.jit, static_argnums=(0, 3))
+    def step(config, state, x, batch_capacity):
+        next_state, info = training.train_step(
+            config, state, x, jnp.int32(2), batch_capacity
+        )
+        assert scores.pop() == config.score
+        return next_state, info, seen.pop()
+
+    return step
 
 
 @pytest.mark.parametrize("reading", ["paper", "exact"])
-def test_steps_by_hand(x, gradients, reading):
-    """RMSprop with eps inside the root, on gradients of the persistent chain."""
+def test_steps_by_hand(x, recorded, reading):
+    """RMSprop with eps inside the root, on gradients along one persistent chain."""
     decay, eps, rate = 0.8, 1e-3, 0.03
     config = Config(chain_length=4, score=reading, decay=decay, eps=eps)
     state = training.init(jax.random.key(3), Binary(2), x, config, rate)
     square = [0.0] * 4
     parameters = [p.astype(float) for p in reference.leaves(state.model.parameters)]
-    states = [state]
-    for k in range(3):
-        state, info = training.train_step(config, state, x, jnp.int32(2), 3)
-        states.append(state)
-        (model, trajectory, batch, weights, score), result = gradients[k]
-        assert score == reading
-        assert_close(model, states[k].model)
-        np.testing.assert_array_equal(trajectory.x[0], states[k].x)
+    points = {tuple(row) for row in x.tolist()}
+    batches, ends = [], []
+    for _ in range(3):
+        before = state.x
+        state, info, (trajectory, batch, weights, result) = recorded(
+            config, state, x, 3
+        )
+        np.testing.assert_array_equal(trajectory.x[0], before)
         assert trajectory.z.shape == (4, 2)
+        ends.append((trajectory.x[-1], state.x))
         np.testing.assert_array_equal(weights, np.float32([0.5, 0.5, 0]))
-        assert {tuple(row) for row in batch.tolist()} <= {
-            tuple(row) for row in x.tolist()
-        }
+        assert {tuple(row) for row in batch.tolist()} <= points
+        batches.append(np.ravel(batch))
         assert info.log_likelihood == result.log_likelihood
 
         for i, g in enumerate(reference.leaves(result.gradient)):
@@ -139,27 +147,9 @@ def test_steps_by_hand(x, gradients, reading):
             reference.leaves(state.model.parameters), parameters, strict=True
         ):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    # The chain and the batch of each step are fresh.
-    batches = np.stack([arguments[2] for arguments, _ in gradients])
-    assert len(np.unique(batches.reshape(3, -1), axis=0)) == 3
-
-
-def test_chain_persists(x, gradients):
-    """x'(T) starts the next chain: one chain of 2 T steps, while nothing moves."""
-    state = training.init(jax.random.key(4), OneHot(3), x, CONFIG, 0.0)
-    ends = [state.x]
-    for _ in range(2):
-        state, _ = training.train_step(CONFIG, state, x, jnp.int32(4), 4)
-        ends.append(state.x)
-    trajectories = [arguments[1] for arguments, _ in gradients]
-    for k, trajectory in enumerate(trajectories):
-        np.testing.assert_array_equal(trajectory.x[0], ends[k])
-    assert (trajectories[0].x != trajectories[1].x).any()
-    assert_close(
-        state.model,
-        training.init(jax.random.key(4), OneHot(3), x, CONFIG).model,
-        tolerance=0,
-    )
+    # Each batch is fresh, and x(T), which starts the next chain, is not x(T - 1).
+    assert len(np.unique(batches, axis=0)) == 3
+    assert any((last != end).any() for last, end in ends)
 
 
 def test_learning_rate_compiles_nothing(x):
@@ -177,20 +167,10 @@ def test_learning_rate_compiles_nothing(x):
     assert len(traces) == 1
 
 
-def test_visible_bias_of_one_hot_stays_zero(x):
-    state = training.init(jax.random.key(6), OneHot(3), x, CONFIG)
-    train = jax.jit(partial(training.train, CONFIG, batch_capacity=8))
-    state, _ = train(state, x, jnp.full(20, 8))
-    assert not state.model.parameters.a.any()
-    assert state.model.parameters.w.any(axis=0).all()
-    assert state.model.parameters.w_bar.any(axis=1).all()
-
-
 @pytest.mark.parametrize(
     ("latent", "score"),
     [
         (OneHot(3), "paper"),
-        (OneHot(3), "exact"),
         (OneHot(3, "softmax"), "exact"),
         (Binary(2), "exact"),
     ],
@@ -215,12 +195,13 @@ def test_likelihood_rises(x, latent, score):
     single = reference.best_mixture(np.asarray(x), 1)
     best = reference.best_mixture(np.asarray(x), latent.num_states)
     assert abs(start - single) < 0.15
-    print(start, single, best, end)
-    assert single + 0.8 * (best - single) < end
+    assert single + 0.97 * (best - single) < end
     assert end < best + 1e-4
     # The estimate on the fly, batches of 64 and chains of 48, agrees.
     assert abs(np.mean(infos.log_likelihood[-100:]) - end) < 0.1
     assert infos.finite.all()
+    # Eq. 20: a one-hot model keeps a = 0.
+    assert state.model.parameters.a.any() == isinstance(latent, Binary)
 
 
 def test_batch_schedule():
@@ -244,16 +225,3 @@ def test_bad_configuration(bad):
 def test_no_data():
     with pytest.raises(ValueError, match="data point"):
         training.init(jax.random.key(0), OneHot(3), jnp.zeros((0, 4), bool))
-
-
-def test_exact_gradient_of_likelihood_composes(x):
-    """Users may ascend the exact gradient with the same state."""
-    state = training.init(jax.random.key(8), OneHot(3), x)
-
-    def total(parameters):
-        model = state.model
-        return exact.log_likelihood(Model(parameters, model.x_mean, model.latent), x)
-
-    value, slope = jax.jit(jax.value_and_grad(total))(state.model.parameters)
-    moved = jax.tree.map(lambda p, g: p + 0.1 * g, state.model.parameters, slope)
-    assert total(moved) > value

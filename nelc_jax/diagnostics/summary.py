@@ -35,7 +35,8 @@ def summarize(
     """Measure a model with an enumerable latent space.
 
     M is averaged over `num_samples` draws of x a latent state
-    (`average_log_transitions`), p_bar is its stationary law, and the likelihood of all of `x` follows from p_bar.
+    (`average_log_transitions`), p_bar is its stationary law, and the likelihood of all
+    of `x` follows from p_bar.
 
     **Arguments:** typed `key`; data `x`; `num_samples`.
     """

@@ -11,10 +11,16 @@ from experiments import ensemble_run, run_directory, train_ensemble
 from experiments.errors import UserError
 from experiments.run_directory import load_run
 
-SMALL = (
-    "--models 3 --units 3 --epochs 4 --steps-per-epoch 5 --chain-length 8 "
-    "--batch-first 4 --batch-last 16"
-).split()
+SMALL = {
+    "--models": 3,
+    "--units": 3,
+    "--epochs": 4,
+    "--steps-per-epoch": 5,
+    "--chain-length": 8,
+    "--batch-first": 4,
+    "--batch-last": 16,
+}
+SMALL = [str(part) for option in SMALL.items() for part in option]
 
 
 @pytest.fixture(scope="module")

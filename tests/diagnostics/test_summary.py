@@ -1,0 +1,33 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+
+from nelc_jax.diagnostics import summarize
+
+
+@pytest.fixture
+def exact(system, data):
+    """The exact values, by brute force."""
+    M, p_bar = reference.latent_kernel(system), reference.latent_law(system)
+    return {
+        "log_likelihood": reference.log_likelihood(system, data),
+        "entropy_production_rate": reference.entropy_production(M, p_bar),
+        "relaxation_time": -1 / np.log(np.sort(abs(np.linalg.eigvals(M)))[-2]),
+        "mean_self_transition": np.trace(M) / len(M),
+        "min_occupancy": p_bar.min(),
+        "latent_kernel": M,
+        "occupancy": p_bar,
+    }
+
+
+def test_summary(system, data, exact):
+    """All diagnostics at once, at the accuracy of an M from 4e4 draws a state."""
+    model = reference.to_model(system)
+    run = jax.jit(lambda key: summarize(model, key, jnp.asarray(data), 40_000))
+    found = vars(run(jax.random.key(0)))
+    assert found.keys() == exact.keys()
+    for name, value in exact.items():
+        # Errors of M are at most 0.5 / sqrt(4e4) = 0.0025 an entry.
+        np.testing.assert_allclose(found[name], value, rtol=0.05, atol=0.005)

@@ -1,0 +1,157 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+
+from nelc_jax import chain
+from nelc_jax.diagnostics import (
+    average_log_transitions,
+    average_transitions,
+    count_transitions,
+    kernel_from_counts,
+    relaxation_time,
+)
+from nelc_jax.markov import stationary_distribution
+
+
+def test_counts_are_those_of_the_chain(system):
+    model = reference.to_model(system)
+    x, num_steps = jnp.asarray([1, 0, 0, 1, 0], bool), 200
+
+    @jax.jit
+    def both(key):
+        return (
+            chain.sample_chain(model, key, x, num_steps),
+            count_transitions(model, key, x, num_steps),
+        )
+
+    (x_end, trajectory), counts = both(jax.random.key(0))
+    visits = reference.latent_codes(system, trajectory.z)
+    size = len(reference.latent_states(system))
+    expected = np.zeros((size, size), int)
+    for before, after in zip(visits[:-1], visits[1:], strict=True):
+        expected[before, after] += 1
+    np.testing.assert_array_equal(counts.pairs, expected)
+    np.testing.assert_array_equal(counts.x, x_end)
+
+
+def test_counts_converge(system):
+    """The counted M is eq. 3, and its error falls as 1 / sqrt(T)."""
+    M, p_bar = reference.latent_kernel(system), reference.latent_law(system)
+    z = reference.stationary_trajectories(system).z
+    visits = reference.latent_codes(system, z)
+    size = len(p_bar)
+    from_counts = jax.jit(kernel_from_counts)
+
+    def count(visits):
+        pairs = visits[:-1] * size + visits[1:]
+        return jnp.asarray(reference.histogram(pairs, size * size).reshape(M.shape))
+
+    lengths, errors = (100, 1000, 10_000), []
+    for length in lengths:
+        pieces = visits.reshape(-1, length)
+        flux = []
+        for piece in pieces:
+            found, occupancy = from_counts(count(piece))
+            flux.append(np.asarray(occupancy)[:, None] * np.asarray(found))
+        errors.append(np.sqrt(np.mean((np.array(flux) - p_bar[:, None] * M) ** 2)))
+    # The mean square of 16 pieces and a few independent fluxes, see the gradient's.
+    assert abs(reference.log_log_slope(lengths, errors) + 0.5) < 0.1
+
+    found, occupancy = from_counts(sum(count(row) for row in visits))
+    # Memory of a step or two, |lambda_2| < 0.4, widens binomial errors by less than 2.
+    error = np.sqrt(M * (1 - M) / (160_000 * p_bar[:, None]))
+    assert (abs(found - M) < 5 * error).all()
+    other = reference.latent_kernel(system.replace(w_bar=0.9 * system.w_bar))
+    assert not (abs(found - other) < 5 * error).all()
+    assert (abs(occupancy - p_bar) < 10 * np.sqrt(p_bar / 160_000)).all()
+
+
+def test_average_is_exact_kernel(system):
+    M = reference.latent_kernel(system)
+    A, A_bar = reference.forward_matrix(system), reference.backward_matrix(system)
+    num_samples = 20_000
+    average = jax.jit(
+        lambda key: average_transitions(reference.to_model(system), key, num_samples)
+    )
+    found = np.asarray(average(jax.random.key(1)))
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)
+    # The variance of A_bar[x, z] over x ~ A_z'.
+    error = np.sqrt((A @ A_bar**2 - M**2) / num_samples)
+    assert (abs(found - M) < 5 * error).all()
+    other = reference.latent_kernel(system.replace(w_bar=0.9 * system.w_bar))
+    assert not (abs(found - other) < 5 * error).all()
+
+
+def test_average_rounds_up_to_chunks():
+    model = reference.to_model(reference.random_system("sigmoid"))
+    average = jax.jit(average_transitions, static_argnums=2)
+    found = [average(model, jax.random.key(0), n) for n in (33, 64, 65)]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[1] != found[2]).any()
+
+
+def test_average_of_logarithms():
+    """A field that leaves one state e^-300 in every row: counted never, kept here."""
+    system = reference.random_system("softmax")
+    system = system.replace(w_bar=0 * system.w_bar, a_bar=np.array([0.0, 0.0, -300.0]))
+    model = reference.to_model(system)
+    log_M = jax.jit(lambda key: average_log_transitions(model, key, 32))(
+        jax.random.key(0)
+    )
+    np.testing.assert_allclose(log_M[:, 2], -300 - np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(log_M[:, :2], -np.log(2), rtol=1e-5)
+    assert (
+        np.asarray(average_transitions(model, jax.random.key(0), 32))[:, 2] == 0
+    ).all()
+
+
+def kernel(pairs):
+    M, p_bar = kernel_from_counts(jnp.asarray(pairs))
+    return np.asarray(M), np.asarray(p_bar)
+
+
+def test_kernel_from_counts():
+    M, p_bar = kernel([[2, 6], [1, 1]])
+    np.testing.assert_allclose(M, [[0.25, 0.75], [0.5, 0.5]])
+    np.testing.assert_allclose(p_bar, [0.8, 0.2])
+
+
+def test_transition_never_seen():
+    M, p_bar = kernel([[0, 5, 0], [0, 3, 5], [5, 0, 0]])
+    np.testing.assert_allclose(M, [[0, 1, 0], [0, 3 / 8, 5 / 8], [1, 0, 0]])
+    np.testing.assert_allclose(p_bar, np.array([5, 8, 5]) / 18)
+
+
+def test_dead_state():
+    """A state never visited adds an eigenvalue 0 and no mass."""
+    M, p_bar = kernel([[4, 2, 0], [2, 4, 0], [0, 0, 0]])
+    np.testing.assert_allclose(M.sum(-1), 1)
+    np.testing.assert_allclose(p_bar, [0.5, 0.5, 0])
+    np.testing.assert_allclose(M[2], p_bar)
+    np.testing.assert_allclose(stationary_distribution(jnp.asarray(M)), p_bar)
+    moduli = sorted(abs(np.linalg.eigvals(M)))
+    np.testing.assert_allclose(moduli, [0, 1 / 3, 1], atol=1e-7)
+    expected = 1 / np.log(3)
+    np.testing.assert_allclose(relaxation_time(jnp.asarray(M)), expected, rtol=1e-4)
+
+
+def test_absorbing_state():
+    M, p_bar = kernel([[1, 1, 1], [0, 1, 1], [0, 0, 5]])
+    np.testing.assert_allclose(M[2], [0, 0, 1])
+    np.testing.assert_allclose(p_bar, [0.3, 0.2, 0.5])
+
+
+def test_no_transitions():
+    M, p_bar = kernel(np.zeros((2, 2), int))
+    assert not M.any()
+    assert not p_bar.any()
+
+
+def test_bad_arguments():
+    model = reference.to_model(reference.random_system("sigmoid"))
+    with pytest.raises(ValueError, match="num_steps=1"):
+        count_transitions(model, jax.random.key(0), jnp.zeros(5, bool), 1)
+    with pytest.raises(ValueError, match="num_samples=0"):
+        average_transitions(model, jax.random.key(0), 0)

@@ -1,0 +1,49 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+
+from nelc_jax import chain, noise, parallel
+from nelc_jax.latent import Binary
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 48, 64, 130])
+def test_draws_the_chain_of_the_scan(system, num_steps, x64):
+    """Equal random numbers: in double precision no draw hangs on a rounding of h."""
+    model = reference.to_model(system)
+    x = jnp.asarray(np.arange(model.num_visible) % 2 == 0)
+    for seed in range(5):
+        key = jax.random.key(seed)
+        x_scan, scanned = chain.sample_chain(model, key, x, num_steps)
+        x_end, together = jax.jit(parallel.sample_chain, static_argnums=3)(
+            model, key, x, num_steps
+        )
+        np.testing.assert_array_equal(x_end, x_scan)
+        np.testing.assert_array_equal(together.x, scanned.x)
+        np.testing.assert_array_equal(together.z, scanned.z)
+        np.testing.assert_allclose(together.h, scanned.h, rtol=1e-12, atol=1e-12)
+
+
+def test_needs_an_enumerable_latent_space(system, monkeypatch):
+    model = reference.to_model(reference.random_system("binary"))
+    monkeypatch.setattr("nelc_jax.latent.MAX_ENUMERATED", 1)
+    assert isinstance(model.latent, Binary)
+    with pytest.raises(ValueError, match="can be enumerated"):
+        parallel.sample_chain(model, jax.random.key(0), jnp.zeros(5, bool), 3)
+    with pytest.raises(ValueError, match="num_steps=0"):
+        parallel.sample_chain(model, jax.random.key(0), jnp.zeros(5, bool), 0)
+
+
+def test_a_different_noise_is_a_different_chain(system, monkeypatch):
+    """Control: the comparison above sees one flipped pixel."""
+    model = reference.to_model(system)
+    x = jnp.zeros(model.num_visible, bool)
+    key = jax.random.key(0)
+    _, scanned = chain.sample_chain(model, key, x, 48)
+    real = noise.bernoulli_packed
+    monkeypatch.setattr(
+        parallel, "bernoulli_packed", lambda *arguments: real(*arguments) ^ 1
+    )
+    _, flipped = parallel.sample_chain(model, key, x, 48)
+    assert (np.asarray(flipped.x) != np.asarray(scanned.x)).any()
