@@ -4,10 +4,40 @@ import os
 
 import jax
 
+from experiments.errors import UserError
+
 
 def use_all_cores() -> None:
     """Make every CPU core a device, so that members spread over the cores.
 
     Must run before anything else asks JAX for its devices; no effect on accelerators.
+    Each core then works on its own members, so operations are not split over threads
+    as well: the two kinds of parallelism together are slower than either.
     """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_multi_thread_eigen" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false"
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def join_processes() -> None:
+    """Join the other processes of a distributed run.
+
+    JAX finds its settings on SLURM and other clusters; elsewhere they are read from
+    JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+
+    **Raises:** `UserError` when the settings are missing or the others do not answer.
+    """
+    count = os.environ.get("JAX_NUM_PROCESSES")
+    process = os.environ.get("JAX_PROCESS_ID")
+    try:
+        jax.distributed.initialize(
+            num_processes=None if count is None else int(count),
+            process_id=None if process is None else int(process),
+        )
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"--distributed cannot start ({reason}): set JAX_COORDINATOR_ADDRESS, "
+            "JAX_NUM_PROCESSES and JAX_PROCESS_ID, or run under SLURM"
+        ) from error

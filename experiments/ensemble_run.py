@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from tqdm import tqdm
@@ -27,9 +26,6 @@ chain on which transitions are counted as well, the paper's T = 1e5."""
 SAVE_EVERY = 10
 """Epochs between two writes of the history and the parameters."""
 
-# Mini-batches are padded to one of this many sizes, each compiled once.
-_PROGRAMS = 2
-
 
 @dataclass(frozen=True)
 class Schedule:
@@ -43,12 +39,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained ensemble: models, ends of their chains, history, final measures.
+    """Trained members: models, ends of their chains, history, final measures.
 
     `history` has one entry an epoch and model in every column; `pairs` are the counted
     transitions.
     """
 
+    numbers: np.ndarray
     model: Model
     x: np.ndarray
     history: dict[str, np.ndarray]
@@ -57,96 +54,149 @@ class Trained:
     seconds: dict[str, float]
 
 
-class Ensemble:
-    """The compiled programs for one ensemble, and its members' random streams.
+def join(parts: list[Trained]) -> Trained:
+    """One ensemble from groups of members that were trained in turn."""
+    numbers, models, xs, histories, summaries, pairs, seconds = zip(
+        *(vars(part).values() for part in parts), strict=True
+    )
 
-    The members are padded to a multiple of the devices with further members, which are
-    trained like the others and dropped from every result.
+    def concatenated(trees):
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *trees)
+
+    history = concatenated(histories)
+    order = np.lexsort((history["model"], history["epoch"]))
+    return Trained(
+        np.concatenate(numbers),
+        concatenated(models),
+        np.concatenate(xs),
+        {name: column[order] for name, column in history.items()},
+        concatenated(summaries),
+        np.concatenate(pairs),
+        {name: sum(part[name] for part in seconds) for name in seconds[0]},
+    )
+
+
+class Ensemble:
+    """The compiled programs for some members of an ensemble, on all devices.
+
+    The members are padded to `size`, and that to a multiple of the devices, with
+    members that are trained like the others and dropped from every result. With several
+    processes each sees its own members only (`numbers`); nothing is communicated in
+    training.
     """
 
     def __init__(
         self,
         seed: int,
-        num_models: int,
+        numbers: np.ndarray,
+        size: int,
         latent: Latent,
         x: np.ndarray,
         config: training.Config,
         learning_rate: float,
     ):
-        self.num_models = num_models
-        self.mesh = ensemble.member_mesh(num_models)
-        padded = -(-num_models // self.mesh.size) * self.mesh.size
-        root = jax.random.key(seed)
-        self._train_key, self._measure_key = jax.random.split(root)
-        self._members = jnp.arange(padded)
-        self.x = jax.device_put(
-            jnp.asarray(x), NamedSharding(self.mesh, PartitionSpec())
+        self._mesh = ensemble.member_mesh(size, jax.devices())
+        self._config = config
+        missing = size - len(numbers) + -size % self._mesh.size
+        self._members = self._put(
+            np.append(numbers, np.full(missing, numbers[-1])), ensemble.AXIS
         )
-        self._sharding = NamedSharding(self.mesh, PartitionSpec(ensemble.AXIS))
-        self.states = jax.device_put(
-            jax.jit(
-                partial(
-                    ensemble.init,
-                    latent=latent,
-                    config=config,
-                    learning_rate=learning_rate,
-                )
-            )(self._train_key, self._members, x=self.x),
-            self._sharding,
+        self._real = self._put(
+            np.arange(len(numbers) + missing) < len(numbers), ensemble.AXIS
         )
-        self._epoch = jax.jit(
-            partial(_mapped_epoch, self.mesh, config),
-            static_argnums=4,
-            donate_argnums=0,
+        self._seed = np.uint32(seed)
+        self._x = self._put(x)
+        self.numbers = self._own(self._members)
+        self._states = _init(
+            self._mesh,
+            latent,
+            config,
+            learning_rate,
+            self._members,
+            self._seed,
+            self._x,
         )
-        self._measure = jax.jit(partial(_mapped_measure, self.mesh))
 
     def epoch(self, number: int, batch_sizes: np.ndarray, capacity: int):
         """Train one epoch; returns its step infos and summary for the models."""
-        self.states, info, summary = self._epoch(
-            self.states,
-            self._measure_keys(number),
-            self.x,
-            jnp.asarray(batch_sizes),
+        self._states, info, summary = _epoch(
+            self._mesh,
+            self._config,
             capacity,
+            self._states,
+            self._members,
+            self._seed,
+            np.uint32(number),
+            self._x,
+            batch_sizes,
         )
-        return self._of_models((info, summary))
+        return self._own((info, summary))
 
     def measure(self):
         """Final summary, and transitions counted on a chain as long as the paper's."""
-        return self._of_models(
-            self._measure(self.states, self._measure_keys(0), self.x)
+        return self._own(
+            _measure(self._mesh, self._states, self._members, self._seed, self._x)
         )
 
     def models(self) -> tuple[Model, np.ndarray]:
         """The models' parameters, and the ends of their persistent chains."""
-        return self._of_models((self.states.model, self.states.x))
+        return self._own((self._states.model, self._states.x))
 
-    def _of_models(self, tree):
-        return jax.tree.map(lambda a: np.asarray(a)[: self.num_models], tree)
+    def _put(self, array: np.ndarray, *axes: str) -> jax.Array:
+        sharding = NamedSharding(self._mesh, PartitionSpec(*axes))
+        return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
 
-    def _measure_keys(self, number: int):
-        key = jax.random.fold_in(self._measure_key, number)
-        return ensemble.member_keys(key, self._members)
+    def _own(self, tree):
+        """The rows of this process's devices, as NumPy arrays, without the padding."""
+
+        def rows(array):
+            shards = {
+                shard.index[0].start or 0: shard.data
+                for shard in array.addressable_shards
+            }
+            return np.concatenate([np.asarray(shards[k]) for k in sorted(shards)])
+
+        real = rows(self._real)
+        return jax.tree.map(lambda array: rows(array)[real], tree)
 
 
-def _mapped_epoch(mesh, config, states, keys, x, batch_sizes, capacity):
-    def one(state, key, x, batch_sizes):
+def _keys(seed: jax.Array):
+    """Independent keys for the training and for the measurements of an ensemble."""
+    return jax.random.split(jax.random.key(seed))
+
+
+@partial(jax.jit, static_argnums=0)
+def _init(mesh, latent, config, learning_rate, members, seed, x):
+    def one(member, seed, x):
+        key = jax.random.fold_in(_keys(seed)[0], member)
+        return training.init(key, latent, x, config, learning_rate)
+
+    return ensemble.map_members(one, 1, mesh)(members, seed, x)
+
+
+@partial(jax.jit, static_argnums=(0, 2), donate_argnums=3)
+def _epoch(mesh, config, capacity, states, members, seed, number, x, batch_sizes):
+    def one(state, member, seed, number, x, batch_sizes):
         state, info = training.train(config, state, x, batch_sizes, capacity)
+        key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
         return state, info, summarize(state.model, key, x, HISTORY_SAMPLES)
 
-    return ensemble.map_members(one, 2, mesh)(states, keys, x, batch_sizes)
+    mapped = ensemble.map_members(one, 2, mesh)
+    return mapped(states, members, seed, number, x, batch_sizes)
 
 
-def _mapped_measure(mesh, states, keys, x):
-    def one(state, key, x):
+@partial(jax.jit, static_argnums=0)
+def _measure(mesh, states, members, seed, x):
+    def one(state, member, seed, x):
+        # Epochs count from 1, so that 0 is left for the final measurement.
+        key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], 0), member)
         average_key, count_key = jax.random.split(key)
         counts = transitions.count_transitions(
             state.model, count_key, state.x, COUNTED_STEPS
         )
         return summarize(state.model, average_key, x, FINAL_SAMPLES), counts.pairs
 
-    return ensemble.map_members(one, 2, mesh)(states, keys, x)
+    return ensemble.map_members(one, 2, mesh)(states, members, seed, x)
 
 
 def train_ensemble(
@@ -163,16 +213,21 @@ def train_ensemble(
     sizes = training.batch_schedule(
         schedule.batch_first, schedule.batch_last, schedule.epochs
     )
-    capacities = batch_capacities(sizes)
+    capacities = training.batch_capacities(sizes)
     rows: list[dict[str, np.ndarray]] = []
     started = time.perf_counter()
-    with tqdm(total=schedule.epochs, unit="epoch", desc="training") as bar:
+    quiet = jax.process_index() != 0
+    with tqdm(
+        total=schedule.epochs, unit="epoch", desc="training", disable=quiet
+    ) as bar:
         for epoch, (size, capacity) in enumerate(zip(sizes, capacities, strict=True)):
             info, summary = members.epoch(
                 epoch + 1, np.full(schedule.steps_per_epoch, size), int(capacity)
             )
-            _check_finite(info.finite, epoch * schedule.steps_per_epoch)
-            rows.append(_history_row(epoch + 1, info, summary))
+            _check_finite(
+                info.finite, members.numbers, epoch * schedule.steps_per_epoch
+            )
+            rows.append(_history_row(epoch + 1, members.numbers, info, summary))
             bar.set_postfix_str(
                 f"L = {summary.log_likelihood.mean():.2f} nats, "
                 f"sigma = {summary.entropy_production_rate.mean():.2f} nats/step"
@@ -181,36 +236,32 @@ def train_ensemble(
             if (epoch + 1) % SAVE_EVERY == 0:
                 save(_stack(rows), *members.models())
     trained = time.perf_counter()
-    tqdm.write("measuring the trained models")
     summary, pairs = members.measure()
     seconds = {
         "training": trained - started,
         "measuring": time.perf_counter() - trained,
     }
-    return Trained(*members.models(), _stack(rows), summary, pairs, seconds)
+    return Trained(
+        members.numbers, *members.models(), _stack(rows), summary, pairs, seconds
+    )
 
 
-def batch_capacities(sizes: np.ndarray, programs: int = _PROGRAMS) -> np.ndarray:
-    """The array size that each mini-batch is padded to, one of `programs` sizes."""
-    steps = np.ceil(sizes.max() * np.arange(1, programs + 1) / programs).astype(int)
-    return steps[np.searchsorted(steps, sizes)]
-
-
-def _check_finite(finite: np.ndarray, first_step: int):
+def _check_finite(finite: np.ndarray, numbers: np.ndarray, first_step: int):
     if not finite.all():
         step = int(np.argmin(finite.all(axis=0)))
-        model = int(np.argmin(finite[:, step]))
+        model = numbers[np.argmin(finite[:, step])]
         raise UserError(
             f"model {model} went non-finite at gradient step {first_step + step + 1}: "
             "lower --learning-rate; what was saved before is kept"
         )
 
 
-def _history_row(epoch: int, info, summary: Summary) -> dict[str, np.ndarray]:
-    models = len(summary.log_likelihood)
+def _history_row(
+    epoch: int, numbers: np.ndarray, info, summary: Summary
+) -> dict[str, np.ndarray]:
     row = {
-        "epoch": np.full(models, epoch),
-        "model": np.arange(models),
+        "epoch": np.full(len(numbers), epoch),
+        "model": numbers,
         "log_likelihood": summary.log_likelihood,
         "batch_log_likelihood": info.log_likelihood.mean(axis=1),
         "entropy_production_rate": summary.entropy_production_rate,

@@ -26,10 +26,13 @@ class RunOptions:
     """Directory with the MNIST IDX files, for --dataset mnist."""
 
 
-def parse(options: type[Options], arguments: list[str] | None = None) -> Options:
-    """Read a command's options from the command line (or from `arguments`)."""
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)
-    return tyro.cli(options, args=arguments, config=config)
+def parse(
+    options: type[Options], command: str, arguments: list[str] | None = None
+) -> Options:
+    """Read the options of `command` from the command line (or from `arguments`)."""
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    prog = f"python -m experiments.{command}"
+    return tyro.cli(options, prog=prog, args=arguments, config=config)
 
 
 def check_positive(**values: float) -> None:

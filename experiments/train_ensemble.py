@@ -11,8 +11,8 @@ import numpy as np
 
 from experiments import run_directory
 from experiments.data import Dataset, load_dataset
-from experiments.devices import use_all_cores
-from experiments.ensemble_run import Ensemble, Schedule, Trained, train_ensemble
+from experiments.devices import join_processes, use_all_cores
+from experiments.ensemble_run import Ensemble, Schedule, Trained, join, train_ensemble
 from experiments.errors import UserError, reports_user_errors
 from experiments.figures import save_figures
 from experiments.options import RunOptions, check_positive, parse
@@ -60,12 +60,21 @@ class TrainEnsemble:
     """Decay of RMSprop's mean of squared gradients."""
     eps: float = 1e-8
     """Added to that mean inside the root."""
+    members_at_once: int | None = None
+    """Models held in memory at a time, for ensembles larger than the machine; groups of
+    this many are trained in turn, with the same results. Default: all."""
+    distributed: bool = False
+    """Run as one of several processes (JAX's distributed runtime, which finds SLURM
+    and cluster settings by itself; elsewhere see README). Each writes the results of
+    its own models to process-K below --out."""
 
 
 def main(arguments: list[str] | None = None) -> Path:
     """Run the command with its command line (or `arguments`); returns `--out`."""
-    options = parse(TrainEnsemble, arguments)
+    options = parse(TrainEnsemble, "train_ensemble", arguments)
     _check(options)
+    if options.distributed:
+        join_processes()
     latent = _latent(options)
     dataset = load_dataset(options.run.dataset, options.run.data_dir)
     num_points = len(dataset.x)
@@ -74,33 +83,42 @@ def main(arguments: list[str] | None = None) -> Path:
             f"--dataset {dataset.name} has {num_points} points, fewer than "
             f"--batch-last {options.batch_last}: give at most {num_points}"
         )
+    processes = jax.process_count()
     out = options.run.out
+    if processes > 1:
+        out = out / f"process-{jax.process_index()}"
     config = _config(options, dataset)
     run_directory.create_run_directory(out, config)
 
-    members = Ensemble(
-        options.run.seed,
-        options.models,
-        latent,
-        dataset.x,
-        Config(options.chain_length, options.score, options.decay, options.eps),
-        options.learning_rate,
-    )
     schedule = Schedule(
         options.epochs,
         options.steps_per_epoch,
         options.batch_first,
         options.batch_last,
     )
-
-    def save(history: dict[str, np.ndarray], model: Model, x: np.ndarray):
-        run_directory.write_table(out / run_directory.HISTORY, history)
-        run_directory.write_arrays(
-            out / run_directory.CHECKPOINT, _parameters(model, x)
+    size = min(options.members_at_once or options.models, options.models)
+    groups = np.split(np.arange(options.models), range(size, options.models, size))
+    finished: list[Trained] = []
+    for group in groups:
+        members = Ensemble(
+            options.run.seed,
+            group,
+            size,
+            latent,
+            dataset.x,
+            Config(options.chain_length, options.score, options.decay, options.eps),
+            options.learning_rate,
         )
 
-    trained = train_ensemble(members, schedule, save)
-    run = _finished(config, dataset, trained)
+        def save(history: dict[str, np.ndarray], model: Model, x: np.ndarray):
+            # A group in training replaces the last one's: only finished runs are whole.
+            run_directory.write_table(out / run_directory.HISTORY, history)
+            run_directory.write_arrays(
+                out / run_directory.CHECKPOINT, _parameters(model, x)
+            )
+
+        finished.append(train_ensemble(members, schedule, save))
+    run = _finished(config, dataset, join(finished))
     run_directory.write_run(out, run)
     figures = save_figures(run, out / run_directory.FIGURES)
     write_report(run, figures, out / run_directory.REPORT)
@@ -120,6 +138,8 @@ def _check(options: TrainEnsemble):
         learning_rate=options.learning_rate,
         eps=options.eps,
     )
+    if options.members_at_once is not None:
+        check_positive(members_at_once=options.members_at_once)
     if options.batch_first > options.batch_last:
         raise UserError(
             f"--batch-first {options.batch_first} exceeds --batch-last "
@@ -182,7 +202,7 @@ def _finished(config: dict, dataset: Dataset, trained: Trained) -> Run:
     )
     resolution = 1 / trained.pairs.sum(axis=(1, 2))
     models = {
-        "model": np.arange(len(summary.log_likelihood)),
+        "model": trained.numbers,
         "log_likelihood": summary.log_likelihood,
         "entropy_production_rate": summary.entropy_production_rate,
         "relaxation_time": summary.relaxation_time,

@@ -177,6 +177,15 @@ def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
     return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
 
 
+def batch_capacities(sizes: np.ndarray, programs: int = 2) -> np.ndarray:
+    """The `batch_capacity` of each mini-batch, one of `programs` sizes.
+
+    Each capacity is one compiled program; more of them waste less work on padding.
+    """
+    steps = np.ceil(sizes.max() * np.arange(1, programs + 1) / programs).astype(int)
+    return steps[np.searchsorted(steps, sizes)]
+
+
 def _sample_chain(config: Config, model: Model, key: Key[Array, ""], x: Array):
     def scan(model, key, x):
         return chain.sample_chain(model, key, x, config.chain_length)

@@ -5,6 +5,7 @@ numbers are the paper's. At the end, the statistics and helpers that the tests s
 """
 
 import dataclasses
+import functools
 import itertools
 
 import jax
@@ -308,14 +309,23 @@ def log_log_slope(sizes, errors):
     return np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
 
-def stationary_trajectories(system, num_chains=16, num_steps=10_000, seed=0):
-    """Chains of the library (axes: chain, step) started from the exact law of x.
+def stationary_trajectories(kind, num_chains=10, num_steps=2**16):
+    """Chains of the library in `random_system(kind)`, started from the exact law of x.
 
-    The binary system stands for a larger one where a test says that it is too large to
-    enumerate: the sampler then takes its other path.
+    Axes: chain, step; to be called in double precision. The binary system stands for a
+    larger one where a test says that it is too large to enumerate: the sampler then
+    takes its other path.
     """
+    assert jax.config.jax_enable_x64
+    enumerated = nelc_jax.latent.MAX_ENUMERATED
+    return _stationary_trajectories(kind, num_chains, num_steps, enumerated)
+
+
+@functools.cache
+def _stationary_trajectories(kind, num_chains, num_steps, _):
+    system = random_system(kind)
     law = visible_law(system)
-    start = np.random.default_rng(seed).choice(len(law), num_chains, p=law)
+    start = np.random.default_rng(0).choice(len(law), num_chains, p=law)
     x = jnp.asarray(bit_rows(len(system.a))[start], bool)
     model = to_model(system)
 
@@ -324,4 +334,4 @@ def stationary_trajectories(system, num_chains=16, num_steps=10_000, seed=0):
     def sample(key, x):
         return nelc_jax.chain.sample_chain(model, key, x, num_steps)[1]
 
-    return sample(jax.random.split(jax.random.key(seed), num_chains), x)
+    return sample(jax.random.split(jax.random.key(0), num_chains), x)

@@ -1,5 +1,6 @@
 from functools import partial
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,45 +51,50 @@ def test_init_draws_chain_from_pixel_means(x):
     assert abs(deviation).max() < 4
 
 
-@pytest.mark.parametrize("latent", LATENTS[:1], ids=str)
-def test_train_is_repeated_train_step(x, latent):
-    state = training.init(jax.random.key(1), latent, x, CONFIG)
-    sizes = jnp.asarray([4, 4, 6, 8])
-    step = jax.jit(partial(training.train_step, CONFIG, batch_capacity=8))
-    train = jax.jit(partial(training.train, CONFIG, batch_capacity=8))
-    whole, infos = train(state, x, sizes)
+SIZES = jnp.asarray([4, 4, 6, 8])
+step = jax.jit(partial(training.train_step, CONFIG), static_argnums=3)
+train = jax.jit(partial(training.train, CONFIG), static_argnums=3)
+
+
+@pytest.fixture(scope="module")
+def start(x):
+    return training.init(jax.random.key(1), OneHot(3), x, CONFIG)
+
+
+def test_train_is_repeated_train_step(x, start):
+    """Two calls, the second resuming the first, and an unbroken series of steps."""
+    first, infos = train(start, x, SIZES, 8)
+    resumed, more = train(first, x, SIZES[::-1], 8)
     assert infos.log_likelihood.shape == (4,)
     assert infos.finite.all()
 
-    repeated = state
-    for k, size in enumerate(sizes):
-        repeated, info = step(repeated, x, size)
-        assert_close(info.log_likelihood, infos.log_likelihood[k])
-    assert repeated.step == 4
-    assert_close(whole, repeated)
-
-    # Two calls, the second resuming the first.
-    resumed, _ = train(train(state, x, sizes[:2])[0], x, sizes[2:])
-    assert_close(whole, resumed)
-
-    # Control: the state has moved, and a step left out shows.
-    assert abs(whole.model.parameters.w - state.model.parameters.w).max() > 0.1
-    shorter, _ = train(state, x, sizes[:2])
-    assert abs(whole.model.parameters.w - shorter.model.parameters.w).max() > 0.1
-
-
-def test_batch_capacity_is_only_room(x):
-    state = training.init(jax.random.key(2), OneHot(3), x, CONFIG)
-    sizes = jnp.asarray([5, 3, 5])
-    tight, roomy = (
-        jax.jit(partial(training.train, CONFIG, batch_capacity=capacity))
-        for capacity in (5, 12)
+    state, likelihoods = start, np.concatenate(
+        [infos.log_likelihood, more.log_likelihood]
     )
-    found = roomy(state, x, sizes)
-    assert_close(found, tight(state, x, sizes))
-    # Control: the batch size is used.
-    other, _ = roomy(state, x, sizes + 1)
-    assert abs(other.model.parameters.w - found[0].model.parameters.w).max() > 1e-3
+    for k, size in enumerate(np.concatenate([SIZES, SIZES[::-1]])):
+        if k == 4:
+            assert_close(state, first)
+        before, (state, info) = state, step(state, x, jnp.int32(size), 8)
+        np.testing.assert_allclose(info.log_likelihood, likelihoods[k], rtol=1e-4)
+        # Control: each step moves the state by far more than the tolerance.
+        assert distance(state, before) > 0.01
+    assert state.step == 8
+    # RMSprop divides by the size of the gradient, which amplifies its rounding.
+    assert_close(state, resumed, tolerance=1e-4)
+
+
+def distance(state, other):
+    return abs(state.model.parameters.w - other.model.parameters.w).max()
+
+
+def test_batch_capacity_is_only_room(x, start):
+    found, infos = train(start, x, SIZES, 12)
+    tight, tight_infos = train(start, x, SIZES, 8)
+    assert_close(found, tight)
+    assert_close(infos, tight_infos)
+    # Control: the batch sizes are used.
+    other, _ = train(start, x, SIZES - 1, 8)
+    assert distance(other, tight) > 1e-3
 
 
 @pytest.fixture
@@ -152,19 +158,14 @@ def test_steps_by_hand(x, recorded, reading):
     assert any((last != end).any() for last, end in ends)
 
 
-def test_learning_rate_compiles_nothing(x):
-    traces = []
-
-    @jax.jit
-    def step(state, size):
-        traces.append(size)
-        return training.train_step(CONFIG, state, x, size, 8)
-
-    for rate, size in ((0.1, 3), (0.01, 5), (0.2, 8)):
-        state = training.init(jax.random.key(5), OneHot(3), x, CONFIG, rate)
-        state, _ = step(*step(state, jnp.int32(size))[:1], jnp.int32(size))
-        assert state.learning_rate == np.float32(rate)
-    assert len(traces) == 1
+def test_learning_rate_and_batch_size_compile_nothing(x, start):
+    moved = []
+    for rate, size in ((0.1, 3), (0.01, 3), (0.2, 8)):
+        rated = eqx.tree_at(lambda s: s.learning_rate, start, jnp.float32(rate))
+        state, _ = step(rated, x, jnp.int32(size), 8)
+        moved.append(distance(state, start))
+    np.testing.assert_allclose(moved[0], 10 * moved[1], rtol=1e-4)
+    assert step._cache_size() == 1
 
 
 @pytest.mark.parametrize(
@@ -180,21 +181,19 @@ def test_likelihood_rises(x, latent, score):
     """From the product of pixel means towards the best mixture of the data."""
     config = Config(score=score)
     key = jax.random.key(7)
-    train = jax.jit(partial(training.train, config, batch_capacity=64))
+    ascend = jax.jit(partial(training.train, config, batch_capacity=64))
     measure = jax.jit(exact.log_likelihood)
     state = training.init(key, latent, x, config)
-    start = measure(state.model, x)
+    initial = measure(state.model, x)
     # The rate of 0.1 to get there, one of 0.01 to settle.
-    state, _ = train(state, x, jnp.full(400, 64))
-    state = training.State(
-        **{**vars(state), "learning_rate": jnp.asarray(0.01, jnp.float32)}
-    )
-    state, infos = train(state, x, jnp.full(400, 64))
+    state, _ = ascend(state, x, jnp.full(400, 64))
+    state = eqx.tree_at(lambda s: s.learning_rate, state, jnp.float32(0.01))
+    state, infos = ascend(state, x, jnp.full(400, 64))
     end = measure(state.model, x)
 
     single = reference.best_mixture(np.asarray(x), 1)
     best = reference.best_mixture(np.asarray(x), latent.num_states)
-    assert abs(start - single) < 0.15
+    assert abs(initial - single) < 0.15
     assert single + 0.97 * (best - single) < end
     assert end < best + 1e-4
     # The estimate on the fly, batches of 64 and chains of 48, agrees.

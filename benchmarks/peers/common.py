@@ -17,9 +17,6 @@ EPS = 1e-8
 INITIAL_CLIP = 1e-3
 """Pixel means are clipped to [INITIAL_CLIP, 1 - INITIAL_CLIP] before their logit."""
 
-WARM_UP_STEPS = 3
-"""Gradient steps before the clock starts."""
-
 
 @dataclass(frozen=True)
 class PeerResult:
@@ -38,7 +35,7 @@ class PeerResult:
 def init_parameters(
     x: np.ndarray, members: range, num_units: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """The parameters of App. A1: columns of w reproduce the mean of a tenth of the data.
+    """The parameters of App. A1: columns of w reproduce means of random tenths of x.
 
     Each unit takes its own random tenth, without repetition; w_bar = a_bar = 0. A
     member's parameters depend on the seed and its number alone.
@@ -60,7 +57,7 @@ def init_parameters(
 
 
 def init_chains(x: np.ndarray, members: range, seed: int) -> np.ndarray:
-    """Where the persistent chains start, (M, D): independent pixels with their means."""
+    """Where the persistent chains start, (M, D): pixels drawn with their means."""
     mean = x.mean(axis=0)
     return np.stack(
         [np.random.default_rng([seed, i, 1]).random(mean.size) < mean for i in members]
@@ -70,6 +67,12 @@ def init_chains(x: np.ndarray, members: range, seed: int) -> np.ndarray:
 def noise_generator(seed: int, member: int) -> np.random.Generator:
     """The random numbers of training, for the models from `member` on."""
     return np.random.default_rng([seed, member, 2])
+
+
+def warm_up_sizes(batch_sizes: np.ndarray, count: int = 8) -> np.ndarray:
+    """A few of the batch sizes, spread over all, to train before the clock starts."""
+    chosen = np.linspace(0, len(batch_sizes) - 1, count).astype(int)
+    return batch_sizes[chosen]
 
 
 def num_cores() -> int:

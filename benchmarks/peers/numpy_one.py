@@ -4,12 +4,12 @@ Single precision and preallocated arrays throughout. Rows are latent states: w i
 as its transpose, (L, D).
 """
 
-from time import perf_counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.peers import common
+from benchmarks.peers import common, processes
 from benchmarks.peers.common import DECAY, EPS, RATE, PeerResult
 
 
@@ -143,6 +143,20 @@ def train(
     **Arguments:** data `x` (N, D), bool; `batch_sizes`, one a gradient step;
     `chain_length`, T double steps a gradient step; `num_units`, L.
     """
+    arguments = (x, num_models, batch_sizes, chain_length, num_units, seed)
+    seconds, (parameters,) = processes.run(prepare, [arguments])
+    return PeerResult(seconds, parameters, "1 process, 1 thread, one model at a time")
+
+
+def prepare(
+    x: np.ndarray,
+    num_models: int,
+    batch_sizes: np.ndarray,
+    chain_length: int,
+    num_units: int,
+    seed: int,
+) -> Callable[[], dict[str, np.ndarray]]:
+    """Initialise and warm up; the work that is left returns the parameters."""
     members = range(num_models)
     initial = common.init_parameters(x, members, num_units, seed)
     starts = common.init_chains(x, members, seed)
@@ -166,11 +180,12 @@ def train(
             update(parameters, square, step)
         return parameters
 
+    def work() -> dict[str, np.ndarray]:
+        with np.errstate(over="ignore"):
+            trained = [train_one(member, batch_sizes) for member in members]
+        w, w_bar, a_bar = (np.stack(values) for values in zip(*trained, strict=True))
+        return {"w": w.swapaxes(1, 2), "w_bar": w_bar, "a_bar": a_bar}
+
     with np.errstate(over="ignore"):
-        train_one(0, batch_sizes[-common.WARM_UP_STEPS :])
-        start = perf_counter()
-        trained = [train_one(member, batch_sizes) for member in members]
-        seconds = perf_counter() - start
-    w, w_bar, a_bar = (np.stack(values) for values in zip(*trained, strict=True))
-    parameters = {"w": w.swapaxes(1, 2), "w_bar": w_bar, "a_bar": a_bar}
-    return PeerResult(seconds, parameters, "one process, one model at a time")
+        train_one(0, common.warm_up_sizes(batch_sizes))
+    return work

@@ -80,7 +80,22 @@ def test_member_does_not_depend_on_the_ensemble(points, tmp_path):
     assert np.abs(other.arrays["w"] - one.arrays["w"]).max() > 0.1
 
 
+def test_groups_of_members_are_the_same_members(points, tmp_path):
+    together = run(points, tmp_path / "together")
+    in_turn = run(points, tmp_path / "in_turn", "--members-at-once", "2")
+    assert in_turn.models["model"].tolist() == [0, 1, 2]
+    for name in ("epoch", "model"):
+        np.testing.assert_array_equal(in_turn.history[name], together.history[name])
+    np.testing.assert_allclose(
+        in_turn.arrays["w"], together.arrays["w"], rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        in_turn.history["log_likelihood"], together.history["log_likelihood"], rtol=1e-4
+    )
+
+
 BAD_OPTIONS = {
+    "--members-at-once 0": "--members-at-once 0: expected a positive number",
     "--models 0": "--models 0: expected a positive number",
     "--units -1": "--units -1: expected a positive number",
     "--epochs 0": "--epochs 0: expected",
@@ -119,13 +134,14 @@ def test_non_finite_numbers_stop_the_run_and_keep_what_was_saved(
 
     members = ensemble_run.Ensemble(
         0,
+        np.arange(3),
         3,
         train_ensemble.OneHot(3),
         np.load(points)["x"],
         train_ensemble.Config(8),
         0.1,
     )
-    middle_key = members.states.key[1]
+    middle_key = members._states.key[1]
     monkeypatch.setattr(ensemble_run.training, "train", broken)
     monkeypatch.setattr(ensemble_run, "SAVE_EVERY", 2)
     out = tmp_path / "run"

@@ -1,0 +1,177 @@
+"""Time ensemble training: `python -m benchmarks.ensemble --workload paper`."""
+
+import json
+import os
+import platform
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from jax.sharding import NamedSharding, PartitionSpec
+
+from benchmarks.phases import phase_seconds
+from benchmarks.timing import device_limits, peak_memory_mib
+from benchmarks.workloads import STEPS_PER_EPOCH, Job, workload
+from experiments.data import load_dataset
+from experiments.devices import use_all_cores
+from nelc_jax import ensemble, training
+from nelc_jax.training import Config
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Time the training of ensembles, without the measurements between epochs.
+
+    Prints one table and, with --json, writes one entry a measurement.
+    """
+
+    workload: Literal["paper", "members", "chain", "onehot", "binary", "visible"] = (
+        "paper"
+    )
+    """paper: 36 models, 3600 steps; the others vary one size around it."""
+    repeats: int = 3
+    """Timed repetitions after the warm-up; the median is reported."""
+    sampler: Literal["auto", "scan", "parallel"] = "auto"
+    """How the chain is drawn."""
+    peers: bool = False
+    """Also time what one would write in NumPy or PyTorch instead (paper only)."""
+    json: Path | None = None
+    """File for the measurements."""
+
+
+def time_job(job: Job, config: Config, x: np.ndarray, repeats: int) -> dict:
+    """Compile and train one ensemble `repeats` + 1 times from its start."""
+    mesh = ensemble.member_mesh(job.models)
+    models = -(-job.models // mesh.size) * mesh.size
+    points = jax.device_put(jnp.asarray(x), NamedSharding(mesh, PartitionSpec()))
+    states = jax.jit(partial(ensemble.init, latent=job.latent, config=config))(
+        jax.random.key(0), jnp.arange(models), x=points
+    )
+    sharding = NamedSharding(mesh, PartitionSpec(ensemble.AXIS))
+    states = jax.device_put(states, sharding)
+    chunks = np.split(
+        job.batch_sizes, np.arange(STEPS_PER_EPOCH, job.steps, STEPS_PER_EPOCH)
+    )
+    capacities = training.batch_capacities(np.array([chunk[0] for chunk in chunks]))
+
+    programs = {}
+    start = time.perf_counter()
+    for chunk, capacity in zip(chunks, capacities.tolist(), strict=True):
+        if capacity not in programs:
+            train = partial(training.train, config, batch_capacity=capacity)
+            mapped = jax.jit(ensemble.map_members(train, 1, mesh))
+            programs[capacity] = mapped.lower(
+                states, points, jnp.asarray(chunk)
+            ).compile()
+    compile_seconds = time.perf_counter() - start
+
+    def run():
+        end = states
+        for chunk, capacity in zip(chunks, capacities.tolist(), strict=True):
+            end, info = programs[capacity](end, points, jnp.asarray(chunk))
+        return end, info
+
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        end, info = jax.block_until_ready(run())
+        times.append(time.perf_counter() - start)
+    seconds = float(np.median(times[1:]))
+    return {
+        "name": job.name,
+        "models": job.models,
+        "steps": job.steps,
+        "seconds": seconds,
+        "seconds_all": times[1:],
+        "compile_seconds": compile_seconds,
+        "programs": len(programs),
+        "peak_memory_mib": peak_memory_mib(),
+        "model_steps_per_second": job.models * job.steps / seconds,
+        "draws_per_second": job.draws / seconds,
+        "microseconds_per_model_step": 1e6 * seconds / job.models / job.steps,
+        "batch_log_likelihood": float(info.log_likelihood[: job.models].mean()),
+    }
+
+
+def data_for(job: Job) -> np.ndarray:
+    """The embedded digits at D = 784, else independent pixels as dark as they are."""
+    if job.num_visible == 784:
+        return load_dataset("mnist5k").x
+    return np.random.default_rng(0).random((1500, job.num_visible)) < 0.135
+
+
+def main() -> None:
+    """Run the command."""
+    options = tyro.cli(Benchmark, prog="python -m benchmarks.ensemble")
+    use_all_cores()
+    config = Config(sampler=options.sampler)
+    limits = device_limits()
+    machine = {
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.local_device_count(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "limits": limits,
+    }
+    print(
+        f"{machine['devices']} x {machine['device']}, {machine['cores']} cores, "
+        f"JAX {machine['jax']}\n"
+        f"limits: copy {limits['copy_bytes_per_second'] / 1e9:.1f} GB/s, "
+        f"float32 product {limits['flops_per_second'] / 1e9:.0f} GFLOP/s, "
+        f"generator {limits['random_bits_per_second'] / 16e6:.0f} M draws/s\n"
+    )
+    print(
+        f"{'job':16s}{'seconds':>10s}{'compile':>9s}{'memory':>10s}"
+        f"{'us/model/step':>15s}{'M draws/s':>11s}{'of limit':>10s}"
+    )
+    entries = []
+    for job in workload(options.workload):
+        entry = time_job(job, config, data_for(job), options.repeats)
+        # The generator alone is the nearest of the limits.
+        entry["share_of_generator_limit"] = (
+            16 * entry["draws_per_second"] / limits["random_bits_per_second"]
+        )
+        entries.append(entry)
+        print(
+            f"{job.name:16s}{entry['seconds']:10.3f}{entry['compile_seconds']:9.1f}"
+            f"{entry['peak_memory_mib']:6.0f} MiB"
+            f"{entry['microseconds_per_model_step']:15.1f}"
+            f"{entry['draws_per_second'] / 1e6:11.0f}"
+            f"{entry['share_of_generator_limit']:10.0%}",
+            flush=True,
+        )
+    if options.workload == "paper":
+        entries += _phases(config, options.repeats)
+    if options.json is not None:
+        options.json.write_text(
+            json.dumps({"machine": machine, "measurements": entries}, indent=2) + "\n"
+        )
+
+
+def _phases(config: Config, repeats: int) -> list[dict]:
+    job = workload("members")[3]
+    mesh = ensemble.member_mesh(job.models)
+    points = jnp.asarray(data_for(job))
+    states = ensemble.init(
+        jax.random.key(0), jnp.arange(job.models), job.latent, points, config
+    )
+    batch = int(job.batch_sizes[0])
+    phases = phase_seconds(config, states, points, batch, mesh, repeats)
+    print(f"\n{job.models} models, batch {batch}, ms a gradient step:")
+    for name, seconds in phases.items():
+        print(f"  {name:24s}{1e3 * seconds:8.3f}")
+    return [
+        {"name": f"phase: {name}", "seconds": seconds}
+        for name, seconds in phases.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""The peers do the library's work: the same gradient, optimiser, chain and results."""
+
+import importlib
+import os
+from functools import partial
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+
+import nelc_jax.chain
+from benchmarks.peers import common, processes
+from nelc_jax import ensemble, exact, training
+from nelc_jax.gradient import two_step_gradient
+from nelc_jax.latent import OneHot
+from nelc_jax.model import Parameters
+
+PEERS = ("numpy_one", "torch_one", "torch_batched")
+L, D = 3, 9
+
+
+@pytest.fixture(params=PEERS)
+def peer(request):
+    """A peer: its module; `array`, which makes its arrays; `stack`, from two models'.
+
+    A peer that trains one model at a time gets the first of the two; `unstack` turns
+    its results into a list of the models that it was given.
+    """
+    to_array = np.asarray
+    if request.param != "numpy_one":
+        torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
+        to_array = torch.from_numpy
+    batched = request.param == "torch_batched"
+
+    def stack(arrays, axis=0):
+        arrays = [np.array(array) for array in arrays]
+        return to_array(np.stack(arrays, axis) if batched else arrays[0])
+
+    def unstack(value, axis=0):
+        value = np.moveaxis(np.asarray(value), axis, 0) if batched else [value]
+        return [np.asarray(array) for array in value]
+
+    module = importlib.import_module(f"benchmarks.peers.{request.param}")
+    return SimpleNamespace(
+        name=request.param, module=module, array=to_array, stack=stack, unstack=unstack
+    )
+
+
+@pytest.fixture(scope="module")
+def x():
+    """A mixture of three noisy patterns of nine bits."""
+    rng = np.random.default_rng(0)
+    patterns = np.array([[1] * 5 + [0] * 4, [0] * 4 + [1] * 5, [1, 0, 1] * 3])
+    return (patterns[rng.integers(0, 3, 500)] ^ (rng.random((500, D)) < 0.1)) > 0
+
+
+def random_systems(x_mean):
+    """Two random systems without the bias that eq. 20 absorbs, far from equilibrium."""
+    return [
+        reference.random_system("sigmoid", len(x_mean), L, seed).replace(
+            a=np.zeros(len(x_mean)), x_mean=x_mean
+        )
+        for seed in (4, 5)
+    ]
+
+
+def to_peer(peer, systems):
+    """The peer's parameters and sigmoid(w)."""
+    w = [np.float32(s.w.T) for s in systems]
+    parameters = peer.module.Parameters(
+        peer.stack(w),
+        peer.stack([np.float32(s.w_bar) for s in systems]),
+        peer.stack([np.float32(s.a_bar) for s in systems]),
+    )
+    return parameters, peer.stack([reference.sigmoid(v) for v in w])
+
+
+@pytest.fixture(scope="module", params=[2, 40])
+def steps(request, x):
+    """Two random systems, a batch and a trajectory of each, and the gradients of ours.
+
+    Two double steps leave at least one of the three latent states unvisited.
+    """
+
+    @jax.jit
+    @jax.vmap
+    def ours(model, key, batch):
+        _, trajectory = nelc_jax.chain.sample_chain(
+            model, key, jnp.asarray(x[0]), request.param
+        )
+        return trajectory, two_step_gradient(model, trajectory, batch)
+
+    systems = random_systems(x.mean(axis=0))
+    models = jax.tree.map(lambda *a: jnp.stack(a), *map(reference.to_model, systems))
+    batches = x[:40].reshape(2, 20, D)
+    trajectories, results = ours(
+        models, jax.random.split(jax.random.key(0)), jnp.asarray(batches)
+    )
+    return SimpleNamespace(
+        systems=systems, batches=batches, trajectories=trajectories, results=results
+    )
+
+
+def test_gradient(peer, steps, x):
+    """On the same trajectory and batch."""
+    trajectories = steps.trajectories
+    found, log_p = peer.module.gradient(
+        *to_peer(peer, steps.systems),
+        peer.module.Trajectory(
+            x=peer.stack(np.float32(trajectories.x), 1),
+            k=peer.stack(np.argmax(np.array(trajectories.z), axis=2), 1),
+            mu=peer.stack(jax.nn.sigmoid(trajectories.h), 1),
+        ),
+        peer.stack(np.float32(steps.batches)),
+        peer.array(np.float32(x.mean(axis=0))),
+    )
+    expected = steps.results.gradient
+    close = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+    for i, log_p_i in enumerate(peer.unstack(log_p)):
+        assert abs(expected.w[i]).max() > 1e-2
+        assert abs(expected.w_bar[i]).max() > 1e-2
+        close(peer.unstack(found.w)[i], expected.w[i].T)
+        close(peer.unstack(found.w_bar)[i], expected.w_bar[i])
+        close(peer.unstack(found.a_bar)[i], expected.a_bar[i])
+        close(log_p_i, steps.results.log_likelihood[i])
+
+
+def test_update(peer):
+    """Three steps of RMSprop with gradients of very different sizes."""
+    rng = np.random.default_rng(0)
+    config = training.Config()
+    rate = training.init(jax.random.key(0), OneHot(L), jnp.ones((1, D))).learning_rate
+    optimizer = training._optimizer(config)
+    shapes = ((L, D), (L, D), (L,))
+
+    def draw(scale):
+        return [
+            [np.float32(scale * rng.standard_normal(s)) for s in shapes] for _ in "ab"
+        ]
+
+    def ours(arrays):
+        w, w_bar, a_bar = (jnp.asarray(a) for a in arrays)
+        return Parameters(w=w.T, a=jnp.zeros(D), w_bar=w_bar, a_bar=a_bar)
+
+    def theirs(members):
+        return peer.module.Parameters(*map(peer.stack, zip(*members, strict=True)))
+
+    start = draw(1)
+    parameters = theirs(start)
+    square = theirs(draw(0))
+    expected = [ours(arrays) for arrays in start]
+    states = [optimizer.init(p) for p in expected]
+    for scale in (1.0, 1e-4, 1e-2):
+        gradients = draw(scale)
+        peer.module.update(parameters, square, theirs(gradients))
+        for i, arrays in enumerate(gradients):
+            change, states[i] = optimizer.update(ours(arrays), states[i])
+            expected[i] = jax.tree.map(lambda p, d: p + rate * d, expected[i], change)
+    found = [peer.unstack(value) for value in parameters]
+    for i, (w, w_bar, a_bar) in enumerate(zip(*found, strict=True)):
+        close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+        close(w, expected[i].w.T)
+        close(w_bar, expected[i].w_bar)
+        close(a_bar, expected[i].a_bar)
+        # Control: all have moved.
+        assert abs(w - start[i][0]).min() > 1e-3
+
+
+def test_chain(peer):
+    """Latent transitions and pixels of a long chain follow the exact laws."""
+    num_steps, x_mean = 20_000, np.array([0.2, 0.4, 0.5, 0.6, 0.9])
+    systems = random_systems(x_mean)
+    start = peer.stack([x_mean > 0.5] * 2)
+    chain = peer.module.Chain(start, num_steps, L, common.noise_generator(0, 0))
+    parameters, p = to_peer(peer, systems)
+    arguments = (parameters, p, peer.array(np.float32(x_mean)))
+    first = chain.run(*arguments)
+    np.testing.assert_array_equal(first.x[0], start)
+    end = np.asarray(chain._x[-1]).copy()
+    trajectory = chain.run(*arguments)
+    np.testing.assert_array_equal(trajectory.x[0], end)
+
+    for i, mu in enumerate(peer.unstack(trajectory.mu, 1)):
+        xs = peer.unstack(trajectory.x, 1)[i]
+        k = peer.unstack(trajectory.k, 1)[i]
+        system = systems[i]
+        expected = [reference.sigmoid(reference.field(system, row)) for row in xs[:50]]
+        np.testing.assert_allclose(mu[:50], expected, rtol=1e-4)
+
+        kernel = reference.latent_kernel(system)
+        law = reference.stationary(kernel)[:, None] * kernel
+        counts = reference.histogram(k[:-1] * L + k[1:], L * L)
+        assert reference.follows(counts, law.ravel())
+        # Control: neither the kernel backwards in time nor independent states do.
+        assert not reference.follows(counts, law.T.ravel())
+        assert not reference.follows(counts, np.outer(law.sum(1), law.sum(1)).ravel())
+        for z in range(L):
+            after = xs[1:][k[:-1] == z]
+            probability = reference.sigmoid(system.w[:, z])
+            error = np.sqrt(probability * (1 - probability) / len(after))
+            assert (abs(after.mean(axis=0) - probability) < 4.5 * error).all()
+
+
+def as_arrays(systems):
+    return {
+        name: np.stack([getattr(s, name) for s in systems]).astype(np.float32)
+        for name in ("w", "w_bar", "a_bar")
+    }
+
+
+def test_log_likelihood(x):
+    """The estimate by draws agrees with the enumeration, more so with more draws."""
+    systems = random_systems(x.mean(axis=0))
+    expected = [
+        exact.log_likelihood(reference.to_model(s), jnp.asarray(x)) for s in systems
+    ]
+    errors = [
+        abs(common.log_likelihood(as_arrays(systems), x, draws) - expected).max()
+        for draws in (8, 512, 50_000)
+    ]
+    assert errors[1] < 0.02
+    assert errors[2] < min(0.002, errors[0])
+
+
+def test_initialisation(x):
+    """App. A1, and nothing of it depends on how members are split over processes."""
+    parameters = common.init_parameters(x, range(4), L, seed=3)
+    assert {name: value.shape for name, value in parameters.items()} == {
+        "w": (4, D, L),
+        "w_bar": (4, L, D),
+        "a_bar": (4, L),
+    }
+    assert not parameters["w_bar"].any()
+    assert not parameters["a_bar"].any()
+    # Each column's probabilities are means of 50 points.
+    mean = reference.sigmoid(parameters["w"].astype(float))
+    np.testing.assert_allclose(mean * 50, np.rint(mean * 50), atol=1e-4)
+    error = np.sqrt(x.mean(0) * (1 - x.mean(0)) / 50)
+    assert (abs(mean - x.mean(0)[:, None]) < 4.5 * error[:, None]).all()
+    assert len(np.unique(mean.swapaxes(1, 2).reshape(-1, D), axis=0)) == 4 * L
+
+    part = common.init_parameters(x, range(2, 4), L, seed=3)
+    np.testing.assert_array_equal(part["w"], parameters["w"][2:])
+    chains = common.init_chains(x, range(400), seed=3)
+    np.testing.assert_array_equal(chains[2:4], common.init_chains(x, range(2, 4), 3))
+    assert abs(chains.mean(0) - x.mean(0)).max() < 4.5 * 0.5 / np.sqrt(400)
+
+
+@pytest.fixture(scope="module")
+def ours(x):
+    """Log-likelihoods of four models after the library's training."""
+    config = training.Config(chain_length=24)
+    key = jax.random.key(0)
+    states = ensemble.init(key, jnp.arange(4), OneHot(L), jnp.asarray(x), config)
+    train = jax.jit(partial(ensemble.train, config, batch_capacity=64))
+    states, _ = train(states, jnp.asarray(x), jnp.asarray(SIZES))
+    return common.log_likelihood(vars(states.model.parameters), x, seed=1)
+
+
+SIZES = np.repeat([32, 48, 64], 150)
+
+
+def test_training(peer, x, ours):
+    """The peer in its own processes ends where the library does."""
+    more = {"num_processes": 2} if peer.name == "torch_batched" else {}
+    result = peer.module.train(x, 4, SIZES, 24, L, seed=1, **more)
+    assert 0 < result.seconds < 60
+    assert ("2 processes" if more else "one model at a time") in result.arrangement
+    start = common.log_likelihood(common.init_parameters(x, range(4), L, 1), x)
+    end = common.log_likelihood(result.parameters, x)
+    single, best = (reference.best_mixture(x, k) for k in (1, L))
+    assert abs(start - single).max() < 0.2
+    assert (end > single + 0.8 * (best - single)).all()
+    assert abs(end.mean() - ours.mean()) < 0.02
+    # Members differ: they have their own random numbers.
+    assert len(np.unique(end)) == 4
+
+
+def test_processes():
+    """Results in order, from as many processes, with the threads asked for."""
+    before = dict(os.environ)
+    # `partial` as preparation: its arguments are the work.
+    work = [(os.getenv, "OMP_NUM_THREADS"), (os.getpid,), (os.getpid,)]
+    seconds, (threads, *pids) = processes.run(partial, work, num_threads=3)
+    assert seconds > 0
+    assert threads == "3"
+    assert len({os.getpid(), *pids}) == 3
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("work", [(), (int, "no number")], ids=["prepare", "work"])
+def test_failing_process(work, capfd):
+    """A failure of preparation or work ends the waiting process and is reported."""
+    with pytest.raises(RuntimeError, match="peer"):
+        processes.run(partial, [(os.getpid,), work])
+    assert "Traceback" in capfd.readouterr().err
