@@ -80,7 +80,7 @@ def time_job(job: Job, config: Config, x: np.ndarray, repeats: int) -> dict:
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        end, info = jax.block_until_ready(run())
+        _, info = jax.block_until_ready(run())
         times.append(time.perf_counter() - start)
     seconds = float(np.median(times[1:]))
     return {

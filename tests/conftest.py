@@ -38,7 +38,7 @@ def system(request):
 
 @pytest.fixture(params=(*KINDS, "sampled"))
 def space(request, monkeypatch):
-    """The systems of `system`, and a binary one too large, so declared, to enumerate."""
+    """The systems of `system`, and a binary one declared too large to enumerate."""
     if request.param == "sampled":
         monkeypatch.setattr(latent, "MAX_ENUMERATED", 1)
         return reference.random_system("binary")

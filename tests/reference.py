@@ -1,4 +1,4 @@
-"""The equations of the paper (arXiv:2512.11415) in plain NumPy, by loops over all states.
+"""The equations of arXiv:2512.11415 in plain NumPy, by loops over states.
 
 Written from the paper, not from the library: slow, clear, double precision. Equation
 numbers are the paper's. At the end, the statistics and helpers that the tests share.
@@ -309,7 +309,7 @@ def log_log_slope(sizes, errors):
     return np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
 
-def stationary_trajectories(kind, num_chains=10, num_steps=2**16):
+def stationary_trajectories(kind, num_chains=32, num_steps=2**15):
     """Chains of the library in `random_system(kind)`, started from the exact law of x.
 
     Axes: chain, step; to be called in double precision. The binary system stands for a

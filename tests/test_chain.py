@@ -170,7 +170,7 @@ def test_double_step_is_first_step(space):
     @jax.jit
     @jax.vmap
     def both(key):
-        x_end, trajectory = chain.sample_chain(model, key, x, 2)
+        _, trajectory = chain.sample_chain(model, key, x, 2)
         one = chain.double_step(model, key, x.astype(float))
         return one, (trajectory.z[0], trajectory.x[1])
 

@@ -43,11 +43,11 @@ def assert_same_member(found, expected, tolerance):
 @pytest.fixture(scope="module")
 def run(x):
     """The states of members before and after training, and what training reports."""
-    init = jax.jit(lambda m, r: ensemble.init(KEY, m, LATENT, x, CONFIG, r))
+    init = jax.jit(lambda *a: ensemble.init(KEY, a[0], LATENT, x, CONFIG, *a[1:]))
     train = jax.jit(lambda s: ensemble.train(CONFIG, s, x, SIZES, 8))
 
-    def run(members, rates):
-        start = init(jnp.asarray(members), rates)
+    def run(members, *rates):
+        start = init(jnp.asarray(members), *rates)
         return start, *train(start)
 
     return run
@@ -55,7 +55,7 @@ def run(x):
 
 @pytest.fixture(scope="module")
 def five(run):
-    return run(range(5), jnp.float32(0.1))
+    return run(range(5))
 
 
 def test_keys():
@@ -75,7 +75,11 @@ def test_members_do_not_depend_on_company(x, run, five):
 
     rates = jnp.full(3, 0.1, jnp.float32)
     expected = alone(jax.random.fold_in(KEY, 2))
-    for found, row in ((five, 2), (run(range(3), rates), 2), (run([7, 2, 9], rates), 1)):
+    for found, row in (
+        (five, 2),
+        (run(range(3), rates), 2),
+        (run([7, 2, 9], rates), 1),
+    ):
         assert_same_member(take(found[0], row), expected[0], 1e-6)
         # Batched and single sums round differently, and RMSprop divides by their size.
         assert_same_member(take(found[1], row), expected[1], 1e-4)

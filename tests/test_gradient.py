@@ -66,15 +66,18 @@ def test_supports_agree(x64, monkeypatch, data):
     monkeypatch.setattr(latent, "MAX_ENUMERATED", 1)
     assert not arguments[0].latent.enumerable
     sampled = compiled()(*arguments)
-    for f, e in zip(
-        jax.tree.leaves(sampled), jax.tree.leaves(enumerated), strict=True
-    ):
+    for f, e in zip(jax.tree.leaves(sampled), jax.tree.leaves(enumerated), strict=True):
         np.testing.assert_allclose(f, e, rtol=1e-11, atol=1e-14)
 
 
-def test_weights(x64, space, data):
+def test_weights(x64, data):
     """Padding of weight zero changes nothing; other weights weigh the data points."""
-    trajectory, model, run = short_trajectory(space), reference.to_model(space), compiled()
+    system = reference.random_system("binary")
+    trajectory, model, run = (
+        short_trajectory(system),
+        reference.to_model(system),
+        compiled(),
+    )
 
     def equal(x):
         return run(model, trajectory, jnp.asarray(x))
@@ -111,7 +114,7 @@ def mean_error(estimates, expected):
 
 def test_converges_to_enumerated(x64, space, data):
     """The stochastic gradient tends to eq. 16-17, with an error of 1 / sqrt(T)."""
-    lengths = (2**10, 2**13, 2**16)
+    lengths = (2**10, 2**15)
     chains = reference.stationary_trajectories(space.kind)
     run = compiled()
 
@@ -121,14 +124,11 @@ def test_converges_to_enumerated(x64, space, data):
         ravel = jax.vmap(lambda g: jax.flatten_util.ravel_pytree(g)[0])
         return {r: ravel(results[r].gradient) for r in READINGS}
 
-    found = [
-        estimates(
-            reference.to_model(space),
-            jax.tree.map(lambda a: a.reshape(-1, length, a.shape[-1]), chains),
-            jnp.asarray(data),
-        )
-        for length in lengths
-    ]
+    def pieces(length):
+        return jax.tree.map(lambda a: a.reshape(-1, length, a.shape[-1]), chains)
+
+    model, x = reference.to_model(space), jnp.asarray(data)
+    found = [estimates(model, pieces(length), x) for length in lengths]
     expected = {
         reading: reference.flat(reference.two_step_gradient(space, data, reading))
         for reading in READINGS
@@ -137,11 +137,11 @@ def test_converges_to_enumerated(x64, space, data):
     for reading in READINGS:
         series = [np.asarray(f[reading]) for f in found]
         errors = [np.sqrt(np.mean((s - expected[reading]) ** 2)) for s in series]
-        # Ten chains of the largest length and about ten independent components: the
-        # slope over a factor of 64 has a standard deviation of about 0.02.
+        # 32 chains and several independent components: the error at the larger length
+        # is known to 5 per cent or so, the slope over a factor of 32 to 0.02.
         assert abs(reference.log_log_slope(lengths, errors) + 0.5) < 0.1
-        # A ratio of averages has a bias of order 1 / T: at T = 2^13 it is below the
-        # standard error, 1 / sqrt(80 T), of the mean of 80 pieces.
+        # A ratio of averages has a bias of order 1 / T: at T = 2^15 it is far below the
+        # standard error, of order 1 / sqrt(32 T), of the mean of 32 chains.
         assert mean_error(series[1], expected[reading]) < 4.5
         # Control: the limit of a system with w_bar off by a tenth.
         other = reference.flat(reference.two_step_gradient(perturbed, data, reading))

@@ -69,24 +69,22 @@ def test_converges(x64, space, data):
     trajectory = reference.stationary_trajectories(space.kind)
     A = reference.forward_matrix(space)
     visits = reference.latent_codes(space, trajectory.z)
-    lengths, errors = (2**8, 2**12, 2**16), []
+    lengths, errors = (2**7, 2**11, 2**15), []
     for length in lengths:
         pieces = visits.reshape(-1, length)
         occupancy = np.stack([np.mean(pieces == k, axis=1) for k in range(len(A))], 1)
         found = np.log(occupancy @ A)[:, reference.codes(data)]
         errors.append(np.sqrt(np.mean((found - log_p(space, data)) ** 2)))
-    # Ten pieces of the largest length, each with a few independent numbers: the
-    # logarithm of their mean square has a standard deviation of about 0.3, the slope
-    # over a factor of 256 one of 0.3 / 2 / ln(256) = 0.03.
+    # 32 pieces of the largest length, each with a few independent numbers: the error is
+    # known to 10 per cent or better, the slope over a factor of 256 to 0.02.
     slope = reference.log_log_slope(lengths, errors)
     assert abs(slope + 0.5) < SPREAD
 
 
-@pytest.mark.parametrize("kind", ["sigmoid", "binary"])
 @pytest.mark.parametrize("scale", [1e3, 1e6])
-def test_extreme_weights(kind, scale, data):
-    """Conditionals of 0 and 1 in single precision: very low, but finite, likelihoods."""
-    system = reference.random_system(kind)
+def test_extreme_weights(scale, data):
+    """Conditionals of 0 and 1 in single precision: low, but finite, likelihoods."""
+    system = reference.random_system("sigmoid")
     system = system.replace(w=scale * system.w, w_bar=scale * system.w_bar)
     model, x = reference.to_model(system), jnp.asarray(data)
     assert model.x_mean.dtype == jnp.float32

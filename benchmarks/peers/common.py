@@ -17,6 +17,8 @@ EPS = 1e-8
 INITIAL_CLIP = 1e-3
 """Pixel means are clipped to [INITIAL_CLIP, 1 - INITIAL_CLIP] before their logit."""
 
+_NAMES = ("w", "w_bar", "a_bar")
+
 
 @dataclass(frozen=True)
 class PeerResult:
@@ -97,10 +99,9 @@ def log_likelihood(
     data = x.astype(np.float32)
     rng = np.random.default_rng(seed)
     values = []
-    for w, w_bar, a_bar in zip(
-        parameters["w"], parameters["w_bar"], parameters["a_bar"], strict=True
-    ):
-        logits = np.asarray(w, np.float32).T
+    arrays = (np.asarray(parameters[name], np.float32) for name in _NAMES)
+    for w, w_bar, a_bar in zip(*arrays, strict=True):
+        logits = w.T
         kernel = _latent_kernel(rng, logits, w_bar, a_bar, data.mean(axis=0), num_draws)
         with np.errstate(divide="ignore"):
             log_weights = np.log(_stationary(kernel))

@@ -216,6 +216,8 @@ def prepare(
     start = torch.from_numpy(common.init_chains(x, members, seed))
     data = torch.from_numpy(x.astype(np.float32))
     x_mean = data.mean(0)
+    # Fresh memory of this size costs more, in page faults, than the copy into it.
+    batches = torch.empty(num_models * batch_sizes.max(), num_visible)
 
     def train_all(batch_sizes: list[int]) -> Parameters:
         rng = common.noise_generator(seed, members.start)
@@ -230,7 +232,8 @@ def prepare(
             p = torch.sigmoid(parameters.w)
             trajectory = chain.run(parameters, p, x_mean)
             chosen = rng.integers(len(data), size=num_models * batch_size)
-            batch = data.index_select(0, torch.from_numpy(chosen))
+            batch = batches[: len(chosen)]
+            torch.index_select(data, 0, torch.from_numpy(chosen), out=batch)
             batch = batch.view(num_models, batch_size, num_visible)
             step, _ = gradient(parameters, p, trajectory, batch, x_mean)
             update(parameters, square, step)

@@ -47,7 +47,6 @@ class Chain:
         self._xs = self._x.unbind()
         self._mus = self._mu.unbind()
         self._us = self._u.unbind()
-        self._es = self._e.unbind()
 
     def run(self, parameters: Parameters, p: Tensor, x_mean: Tensor) -> Trajectory:
         """T double steps from where the last ones ended; p = sigmoid(w).
@@ -60,11 +59,14 @@ class Chain:
         xs, w_bar, rows = self._xs, parameters.w_bar, p.unbind()
         bias = torch.addmv(parameters.a_bar, w_bar, x_mean, alpha=-1)
         xs[0].copy_(xs[-1])
+        # Of exponential times with rates mu, each is the first with p(z|x), eq. 19.
+        speeds = self._e.reciprocal_().tolist()
         ks = []
-        for t, mu in enumerate(self._mus):
+        for t, (mu, speed) in enumerate(zip(self._mus, speeds, strict=True)):
             torch.addmv(bias, w_bar, xs[t], out=mu).sigmoid_()
-            # Of exponential times with rates mu, each is the first with p(z|x), eq. 19.
-            k = (mu / self._es[t]).argmax().item()
+            # For a handful of numbers, lists take half the time of tensors.
+            race = [m * s for m, s in zip(mu.tolist(), speed, strict=True)]
+            k = race.index(max(race))
             torch.lt(self._us[t], rows[k], out=xs[t + 1])
             ks.append(k)
         return Trajectory(self._x[:-1], torch.tensor(ks), self._mu)

@@ -6,14 +6,14 @@ from jaxtyping import Array, Float
 
 from ..markov import stationary_distribution
 
-_SQUARINGS = 30
+_SQUARINGS = 50
 
 
 def second_eigenvalue_modulus(M: Float[Array, "S S"]) -> Float[Array, ""]:
     """|lambda_2|, the second-largest eigenvalue of M in modulus (below eq. 23).
 
     The spectral radius of M - 1 p_bar^T (M without its eigenvalue 1), from the growth
-    of its 2^30-th power by repeated squaring: products only, on any device, also for
+    of its 2^50-th power by repeated squaring: products only, on any device, also for
     complex and defective eigenvalues.
 
     **Arguments:** `M`, row-stochastic.

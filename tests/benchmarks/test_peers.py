@@ -204,6 +204,34 @@ def test_chain(peer):
             assert (abs(after.mean(axis=0) - probability) < 4.5 * error).all()
 
 
+def test_fused_chain(x, monkeypatch):
+    """The chain as it is written for the compiler is the other, also in its blocks."""
+    torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
+    module = importlib.import_module("benchmarks.peers.torch_batched")
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda f: compiled.append(f) or f)
+    systems = random_systems(x.mean(axis=0))
+    values = [[np.float32(v) for v in (s.w.T, s.w_bar, s.a_bar)] for s in systems]
+    parameters = module.Parameters(
+        *(torch.from_numpy(np.stack(v)) for v in zip(*values, strict=True))
+    )
+    mean = torch.from_numpy(np.float32(x.mean(axis=0)))
+    trajectories = []
+    for fused in (False, True):
+        noise = common.noise_generator(0, 0)
+        chain = module.Chain(torch.from_numpy(x[:2]), 20, L, noise, fused)
+        p = torch.sigmoid(parameters.w)
+        # Two runs: the second starts where the first has ended.
+        runs = [chain.run(parameters, p, mean) for _ in range(2)]
+        trajectories.append(runs[1])
+    assert compiled == [module.fused_steps]
+    plain, fused = trajectories
+    np.testing.assert_array_equal(plain.k, fused.k)
+    np.testing.assert_array_equal(plain.x, fused.x)
+    np.testing.assert_allclose(plain.mu, fused.mu, rtol=1e-4)
+    assert len(np.unique(plain.x.numpy(), axis=0)) > 1
+
+
 def as_arrays(systems):
     return {
         name: np.stack([getattr(s, name) for s in systems]).astype(np.float32)
@@ -219,10 +247,10 @@ def test_log_likelihood(x):
     ]
     errors = [
         abs(common.log_likelihood(as_arrays(systems), x, draws) - expected).max()
-        for draws in (8, 512, 50_000)
+        for draws in (8, 512, 20_000)
     ]
     assert errors[1] < 0.02
-    assert errors[2] < min(0.002, errors[0])
+    assert errors[2] < min(0.003, errors[0])
 
 
 def test_initialisation(x):
@@ -260,7 +288,7 @@ def ours(x):
     return common.log_likelihood(vars(states.model.parameters), x, seed=1)
 
 
-SIZES = np.repeat([32, 48, 64], 150)
+SIZES = np.repeat([32, 48, 64], 100)
 
 
 def test_training(peer, x, ours):

@@ -1,0 +1,52 @@
+import logging
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import ensemble_run
+from experiments.ensemble_run import Ensemble, Schedule, train_ensemble
+from nelc_jax import training
+from nelc_jax.latent import OneHot
+from nelc_jax.training import Config
+
+
+def members(seed=0, learning_rate=0.1, density=0.4):
+    x = np.random.default_rng(seed).random((200, 9)) < density
+    return Ensemble(
+        seed, np.arange(2), 2, OneHot(2), x, Config(chain_length=4), learning_rate
+    )
+
+
+@pytest.fixture
+def compiled(caplog):
+    """The names of the programs that XLA has compiled so far."""
+    with jax.log_compiles():
+        caplog.set_level(logging.WARNING, logger="jax")
+        yield lambda: [
+            record.args[0] if record.args else record.getMessage()
+            for record in caplog.records
+            if record.getMessage().startswith("Finished XLA compilation")
+        ]
+
+
+def test_programs_are_compiled_once(monkeypatch, compiled):
+    """As many programs as batch capacities; no rate, seed or data compiles another."""
+    monkeypatch.setattr(ensemble_run, "HISTORY_SAMPLES", 32)
+    monkeypatch.setattr(ensemble_run, "COUNTED_STEPS", 10)
+    monkeypatch.setattr(ensemble_run, "FINAL_SAMPLES", 32)
+    schedule = Schedule(epochs=120, steps_per_epoch=2, batch_first=16, batch_last=160)
+    sizes = training.batch_schedule(16, 160, 120)
+    capacities = training.batch_capacities(sizes)
+    assert (capacities >= sizes).all()
+
+    train_ensemble(members(), schedule, lambda *_: None)
+    programs = compiled()
+    assert sum("_epoch" in name for name in programs) == len(set(capacities.tolist()))
+
+    for other in ({"seed": 5}, {"learning_rate": 0.01}, {"density": 0.2}):
+        ensemble = members(**other)
+        for capacity in set(capacities.tolist()):
+            ensemble.epoch(1, np.full(2, 16, np.int32), capacity)
+        ensemble.measure()
+    assert compiled() == programs
