@@ -13,7 +13,7 @@ from ..model import Model, backward_log_probs, state_logits
 from ..noise import bernoulli_packed, rounding, step_noise, thresholds, unpack
 
 CHUNK = 32
-"""Samples a latent state that `average_transitions` holds in memory at once."""
+"""Samples a latent state that share the random rounding of the probabilities."""
 
 
 class Counts(eqx.Module):
@@ -72,8 +72,7 @@ def average_log_transitions(
 
     The expectation of `count_transitions` with far less variance, and never zero: the
     average is taken of logarithms, so that a transition of probability e^-200, which
-    the entropy production still notices, does not underflow. All latent states share
-    the random numbers of a draw.
+    the entropy production still notices, does not underflow.
 
     **Arguments:** typed `key`; `num_samples`, draws of x a latent state, rounded up to
     a multiple of `CHUNK`.
@@ -83,17 +82,20 @@ def average_log_transitions(
     if num_samples < 1:
         raise ValueError(f"num_samples={num_samples}: expected at least 1 sample")
     logits = state_logits(model)
+    num_states = model.latent.num_states
+
+    def draw(q, number):
+        return bernoulli_packed(step_noise(key, number, model.num_visible, 0), q)
 
     def chunk(total, index):
         q = thresholds(logits, rounding(key, index, model.num_visible))
 
-        def draw(number):
-            noise = step_noise(key, number, model.num_visible, 0)
-            return jax.vmap(partial(bernoulli_packed, noise))(q)
+        def one_of_each(total, n):
+            numbers = (index * CHUNK + n) * num_states + jnp.arange(num_states)
+            x = unpack(jax.vmap(draw)(q, numbers), model.num_visible)
+            return jnp.logaddexp(total, backward_log_probs(model, x)), None
 
-        x = unpack(jax.vmap(draw)(index * CHUNK + jnp.arange(CHUNK)), model.num_visible)
-        log_A_bar = backward_log_probs(model, x)
-        return jnp.logaddexp(total, logsumexp(log_A_bar, axis=0)), None
+        return jax.lax.scan(one_of_each, total, jnp.arange(CHUNK))
 
     chunks = -(-num_samples // CHUNK)
     init = jnp.full(
