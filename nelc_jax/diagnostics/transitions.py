@@ -1,7 +1,5 @@
 """The latent kernel M[z', z] (eq. 3) of a model too large to enumerate over x."""
 
-from functools import partial
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp

@@ -1,7 +1,5 @@
 import itertools
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
