@@ -15,10 +15,10 @@ import numpy as np
 import tyro
 from jax.sharding import NamedSharding, PartitionSpec
 
+from benchmarks.compare_peers import time_peers
 from benchmarks.phases import phase_seconds
 from benchmarks.timing import device_limits, peak_memory_mib
-from benchmarks.workloads import STEPS_PER_EPOCH, Job, workload
-from experiments.data import load_dataset
+from benchmarks.workloads import STEPS_PER_EPOCH, Job, data_for, workload
 from experiments.devices import use_all_cores
 from nelc_jax import ensemble, training
 from nelc_jax.training import Config
@@ -99,13 +99,6 @@ def time_job(job: Job, config: Config, x: np.ndarray, repeats: int) -> dict:
     }
 
 
-def data_for(job: Job) -> np.ndarray:
-    """The embedded digits at D = 784, else independent pixels as dark as they are."""
-    if job.num_visible == 784:
-        return load_dataset("mnist5k").x
-    return np.random.default_rng(0).random((1500, job.num_visible)) < 0.135
-
-
 def main() -> None:
     """Run the command."""
     options = tyro.cli(Benchmark, prog="python -m benchmarks.ensemble")
@@ -149,6 +142,8 @@ def main() -> None:
         )
     if options.workload == "paper":
         entries += _phases(config, options.repeats)
+        if options.peers:
+            entries += time_peers(entries[0], config)
     if options.json is not None:
         options.json.write_text(
             json.dumps({"machine": machine, "measurements": entries}, indent=2) + "\n"

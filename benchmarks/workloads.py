@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from experiments.data import load_dataset
 from nelc_jax.latent import Binary, Latent, OneHot
 from nelc_jax.training import batch_schedule
 
@@ -64,3 +65,10 @@ def workload(name: str) -> list[Job]:
         ],
     }
     return jobs[name]
+
+
+def data_for(job: Job) -> np.ndarray:
+    """The embedded digits at D = 784, else independent pixels as dark as they are."""
+    if job.num_visible == 784:
+        return load_dataset("mnist5k").x
+    return np.random.default_rng(0).random((1500, job.num_visible)) < 0.135

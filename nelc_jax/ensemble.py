@@ -65,7 +65,7 @@ def init(
     latent: Latent,
     x: Shaped[Array, "N D"],
     config: Config | None = None,
-    learning_rate: Float[Array, " M"] | float = 0.1,
+    learning_rate: Float[Array, " M"] | Float[Array, ""] | float = 0.1,
 ) -> State:
     """The members' states before the first step (`training.init`, App. A1).
 

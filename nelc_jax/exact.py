@@ -34,7 +34,7 @@ def visible_states(num_visible: int) -> Bool[Array, "X D"]:
             f"num_visible={num_visible}: expected 1 to {MAX_VISIBLE} bits to enumerate"
         )
     codes = jnp.arange(2**num_visible)[:, None]
-    return (codes >> jnp.arange(num_visible)) & 1 == 1
+    return (codes >> jnp.arange(num_visible)[None]) & 1 == 1
 
 
 def forward_matrix(model: Model) -> Float[Array, "S X"]:
@@ -85,7 +85,7 @@ def two_step_log_likelihood(
         b=visible_law[:, None],
     )
     log_A = forward_log_prob(model, model.latent.states(), x)
-    return jnp.mean(logsumexp(occupancy + log_A, axis=-1))
+    return jnp.mean(logsumexp(occupancy[None] + log_A, axis=-1))
 
 
 def two_step_gradient(
@@ -114,8 +114,8 @@ def two_step_gradient(
     h = backward_field(model, every_x)
     h = jnp.broadcast_to(h[:, None], (*joint.shape, model.latent.num_units))
     z = jnp.broadcast_to(states, h.shape)
-    factor = (joint * g)[..., None] * model.latent.score(h, z, score)
-    w_bar = jnp.einsum("xkl,xd->ld", factor, every_x - model.x_mean)
+    factor = (joint * g[None])[..., None] * model.latent.score(h, z, score)
+    w_bar = jnp.einsum("xkl,xd->ld", factor, every_x - model.x_mean[None])
     return Parameters(
         w=w,
         a=jnp.zeros_like(a) if model.latent.absorbs_visible_bias else a,

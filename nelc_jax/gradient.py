@@ -63,7 +63,7 @@ def backward_gradient(
     """
     total = jnp.sum(coefficients, axis=0)
     moments = contract(coefficients.T, x.astype(coefficients.dtype))
-    return moments - total[:, None] * x_mean, total
+    return moments - total[:, None] * x_mean[None], total
 
 
 def two_step_gradient(
@@ -91,7 +91,9 @@ def two_step_gradient(
     num_steps = trajectory.z.shape[0]
     if model.latent.enumerable:
         visit = model.latent.index(trajectory.z)
-        counts = jnp.sum(visit[:, None] == jnp.arange(model.latent.num_states), axis=0)
+        counts = jnp.sum(
+            visit[:, None] == jnp.arange(model.latent.num_states)[None], axis=0
+        )
         occupancy = counts.astype(dtype) / num_steps
         logits = state_logits(model)
     else:

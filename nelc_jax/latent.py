@@ -10,10 +10,9 @@ from typing import Literal, Protocol, runtime_checkable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .linear import contract
+from .linear import contract, on_last_axis
 
 Score = Literal["paper", "exact"]
 """The two readings of z - mu in eq. 16c-d: eq. 15 to the letter, or the derivative."""
@@ -161,8 +160,7 @@ class OneHot(eqx.Module):
 
     def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
         """ln p(b|x) of every b in nats (eq. 19, or eq. 9 on one-hot states)."""
-        log_weights = self._log_weights(h)
-        return log_weights - logsumexp(log_weights, axis=-1, keepdims=True)
+        return jax.nn.log_softmax(self._log_weights(h), axis=-1)
 
     def log_prob(
         self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
@@ -254,13 +252,13 @@ class Binary(eqx.Module):
         """Row k holds the binary digits of k."""
         self._require_enumerable()
         codes = jnp.arange(self.num_states)[:, None]
-        return (codes >> jnp.arange(self.num_units)) & 1 == 1
+        return (codes >> jnp.arange(self.num_units)[None]) & 1 == 1
 
     def index(self, z: Bool[Array, "*b L"]) -> Int[Array, "*b"]:
         """The number whose binary digits are z."""
         self._require_enumerable()
         places = jnp.int32(1) << jnp.arange(self.num_units, dtype=jnp.int32)
-        return jnp.sum(z * places, axis=-1, dtype=jnp.int32)
+        return jnp.sum(z * on_last_axis(places, z), axis=-1, dtype=jnp.int32)
 
     def sum_units(self, rows: Float[Array, "L D"]) -> Float[Array, "S D"]:
         """For each state, the sum of rows over the units that are on."""
@@ -272,10 +270,10 @@ class Binary(eqx.Module):
 
     def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
         """ln p(z|x) of every state in nats (eq. 11)."""
-        shape = (*h.shape[:-1], self.num_states, self.num_units)
+        states = self.states()
+        shape = (*h.shape[:-1], *states.shape)
         return self.log_prob(
-            jnp.broadcast_to(h[..., None, :], shape),
-            jnp.broadcast_to(self.states(), shape),
+            jnp.broadcast_to(h[..., None, :], shape), jnp.broadcast_to(states, shape)
         )
 
     def log_prob(

@@ -17,7 +17,7 @@ def mixture_log_prob(
     log_weights: Float[Array, " K"], log_A: Float[Array, "N K"]
 ) -> Float[Array, " N"]:
     """ln p(x_m) = ln sum_k weight_k A[z_k, x_m] in nats (eq. 5)."""
-    return logsumexp(log_weights + log_A, axis=-1)
+    return logsumexp(log_weights[None] + log_A, axis=-1)
 
 
 def occupancy_log_prob(
@@ -78,7 +78,7 @@ def responsibilities(
     log_weights: Float[Array, " K"], log_A: Float[Array, "N K"]
 ) -> tuple[Float[Array, " N"], Float[Array, "N K"]]:
     """ln p(x_m) in nats, and r[m, k] = weight_k A[z_k, x_m] / p(x_m)."""
-    joint = log_weights + log_A
+    joint = log_weights[None] + log_A
     log_p = logsumexp(joint, axis=-1)
     return log_p, jnp.exp(joint - log_p[:, None])
 

@@ -9,10 +9,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logit
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, Shaped
 
 from .latent import Latent
-from .linear import contract
+from .linear import contract, on_last_axis
 
 INITIAL_CLIP = 1e-3
 """Pixel means are clipped to [INITIAL_CLIP, 1 - INITIAL_CLIP] before their logit."""
@@ -43,20 +44,22 @@ class Model(eqx.Module):
 def forward_logits(model: Model, z: Shaped[Array, "*b L"]) -> Float[Array, "*b D"]:
     """Logits w z + a of p(x_i = 1|z) (eq. 10, 14)."""
     p = model.parameters
-    return contract(z.astype(p.w.dtype), p.w.T) + p.a
+    logits = contract(z.astype(p.w.dtype), p.w.T)
+    return logits + on_last_axis(p.a, logits)
 
 
 def state_logits(model: Model) -> Float[Array, "S D"]:
     """`forward_logits` of every latent state, in the order of `Latent.states`."""
     p = model.parameters
-    return model.latent.sum_units(p.w.T) + p.a
+    return model.latent.sum_units(p.w.T) + p.a[None]
 
 
 def backward_field(model: Model, x: Shaped[Array, "*b D"]) -> Float[Array, "*b L"]:
     """Field h = w_bar (x - x_mean) + a_bar of p(z|x) (eq. 9, 11, centred as in 17)."""
     p = model.parameters
-    centred = x.astype(p.w_bar.dtype) - model.x_mean
-    return contract(centred, p.w_bar.T) + p.a_bar
+    centred = x.astype(p.w_bar.dtype) - on_last_axis(model.x_mean, x)
+    h = contract(centred, p.w_bar.T)
+    return h + on_last_axis(p.a_bar, h)
 
 
 def bernoulli_log_prob(
@@ -66,7 +69,7 @@ def bernoulli_log_prob(
     # ln(1 + e^l); jax.nn.softplus adds cases for nan and is twice as slow on the CPU.
     softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
     normaliser = jnp.sum(softplus, axis=-1)
-    return contract(x.astype(logits.dtype), logits.T) - normaliser
+    return contract(x.astype(logits.dtype), logits.T) - normaliser[None]
 
 
 def forward_log_prob(
@@ -96,7 +99,7 @@ def init_model(
     key: Key[Array, ""],
     latent: Latent,
     x: Shaped[Array, "N D"],
-    dtype: jnp.dtype = jnp.float32,
+    dtype: DTypeLike = jnp.float32,
 ) -> Model:
     """A model at the start of training (App. A1), reproducing the mean of the data.
 

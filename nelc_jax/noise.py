@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped, UInt8, UInt32
 
+from .linear import on_last_axis
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 # The first counter is the step. These numbers belong to no step that a chain reaches.
@@ -86,6 +88,7 @@ def thresholds(
     Computed from the smaller of p and 1 - p: both tails keep their precision.
     """
     tail = jax.nn.sigmoid(-jnp.abs(logits)).astype(jnp.float32)
+    rounding = on_last_axis(rounding, tail)
     below = jnp.floor(tail * 2.0**16 + rounding).astype(jnp.int32)
     return jnp.where(logits > 0, 2**16 - below, below)
 
@@ -115,7 +118,8 @@ def pack(x: Shaped[Array, "*b D"]) -> UInt8[Array, "*b Q"]:
     quarter = -(-x.shape[-1] // 4)
     widths = [(0, 0)] * (x.ndim - 1) + [(0, 4 * quarter - x.shape[-1])]
     parts = jnp.pad(x.astype(jnp.uint8), widths).reshape(*x.shape[:-1], 4, quarter)
-    return jnp.sum(parts << np.arange(4, dtype=np.uint8)[:, None], -2, dtype=jnp.uint8)
+    places = np.broadcast_to(np.arange(4, dtype=np.uint8)[:, None], parts.shape)
+    return jnp.sum(parts << places, axis=-2, dtype=jnp.uint8)
 
 
 def unpack(packed: UInt8[Array, "*b Q"], num_visible: int) -> Bool[Array, "*b D"]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key, Shaped
 
 from .chain import BLOCK, Trajectory
-from .linear import contract
+from .linear import contract, on_last_axis
 from .model import Model, backward_field, state_logits
 from .noise import bernoulli_packed, rounding, step_noise, thresholds, unpack
 
@@ -57,7 +57,8 @@ def sample_chain(
     x_after = unpack(jax.vmap(candidates)(noise, steps), num_visible)
     p = model.parameters
     bias = p.a_bar - contract(p.w_bar, model.x_mean)
-    h_after = contract(x_after.astype(dtype), p.w_bar.T) + bias
+    h_after = contract(x_after.astype(dtype), p.w_bar.T)
+    h_after = h_after + on_last_axis(bias, h_after)
 
     h_first = backward_field(model, x)
     z_first = latent.draw_index(noise.latent[0], h_first)

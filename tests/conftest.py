@@ -10,7 +10,7 @@ from nelc_jax import latent
 
 # Before the backend starts: two devices for sharding, and no silent rank promotion.
 jax.config.update("jax_num_cpu_devices", 2)
-jax.config.update("jax_numpy_rank_promotion", "allow")
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 KINDS = ("sigmoid", "softmax", "binary")
 

@@ -27,7 +27,7 @@ def latent_classes(
     """
     log_A = forward_log_prob(model, model.latent.states(), x)
     log_q = log_A - logsumexp(log_A, axis=-1, keepdims=True)
-    member = labels[:, None] == jnp.arange(num_classes)
+    member = labels[:, None] == jnp.arange(num_classes)[None]
     in_class = jnp.where(member[:, :, None], log_q[:, None, :], -jnp.inf)
     size = jnp.sum(member, axis=0)
     share = logsumexp(in_class, axis=0) - jnp.log(jnp.maximum(size, 1))[:, None]

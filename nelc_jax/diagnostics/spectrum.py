@@ -18,7 +18,7 @@ def second_eigenvalue_modulus(M: Float[Array, "S S"]) -> Float[Array, ""]:
 
     **Arguments:** `M`, row-stochastic.
     """
-    deflated = M - stationary_distribution(M)
+    deflated = M - stationary_distribution(M)[None]
     tiny = jnp.finfo(M.dtype).tiny
 
     def square(k, state):

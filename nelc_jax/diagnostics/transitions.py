@@ -39,7 +39,7 @@ def count_transitions(
     def observe(carry, _, z):
         before, pairs = carry
         now = latent.index(z)
-        seen = (states[:, None] == before) & (states == now)
+        seen = (states[:, None] == before) & (states[None] == now)
         return now, pairs + seen
 
     init = (jnp.int32(-1), jnp.zeros((latent.num_states,) * 2, jnp.int32))
@@ -60,7 +60,7 @@ def kernel_from_counts(
     departures = jnp.sum(pairs, axis=1)
     p_bar = departures / jnp.maximum(jnp.sum(departures), 1)
     rows = pairs / jnp.maximum(departures, 1)[:, None]
-    return jnp.where(departures[:, None] > 0, rows, p_bar), p_bar
+    return jnp.where(departures[:, None] > 0, rows, p_bar[None]), p_bar
 
 
 def average_log_transitions(

@@ -1,0 +1,1 @@
+"""What one would write instead of the library, for the benchmark."""
