@@ -119,7 +119,7 @@ def test_bad_options_change_nothing(points, tmp_path, options):
 
 
 def test_non_finite_numbers_stop_the_run_and_keep_what_was_saved(
-    points, tmp_path, monkeypatch
+    points, tmp_path, monkeypatch, request
 ):
     real_train = ensemble_run.training.train
 
@@ -144,6 +144,9 @@ def test_non_finite_numbers_stop_the_run_and_keep_what_was_saved(
     middle_key = members._states.key[1]
     monkeypatch.setattr(ensemble_run.training, "train", broken)
     monkeypatch.setattr(ensemble_run, "SAVE_EVERY", 2)
+    # Compiled programs outlive the patch, in both directions.
+    ensemble_run._epoch.clear_cache()
+    request.addfinalizer(ensemble_run._epoch.clear_cache)
     out = tmp_path / "run"
     with pytest.raises(UserError, match="model 1 went non-finite at gradient step 12"):
         run(points, out)
