@@ -17,7 +17,7 @@ from nelc_jax.diagnostics.summary import Summary, summarize
 from nelc_jax.latent import Latent
 from nelc_jax.model import Model
 
-HISTORY_SAMPLES = 128
+HISTORY_SAMPLES = 512
 FINAL_SAMPLES = 4096
 COUNTED_STEPS = 100_000
 """Draws of x a latent state for M in the history and at the end, and the length of the
