@@ -8,17 +8,20 @@ from nelc_jax import chain, noise, parallel
 from nelc_jax.latent import Binary
 
 
-@pytest.mark.parametrize("num_steps", [1, 2, 48, 64, 130])
+def jitted(function):
+    return jax.jit(function, static_argnums=3)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 64, 130])
 def test_draws_the_chain_of_the_scan(system, num_steps, x64):
     """Equal random numbers: in double precision no draw hangs on a rounding of h."""
     model = reference.to_model(system)
     x = jnp.asarray(np.arange(model.num_visible) % 2 == 0)
+    in_turn, at_once = jitted(chain.sample_chain), jitted(parallel.sample_chain)
     for seed in range(5):
         key = jax.random.key(seed)
-        x_scan, scanned = chain.sample_chain(model, key, x, num_steps)
-        x_end, together = jax.jit(parallel.sample_chain, static_argnums=3)(
-            model, key, x, num_steps
-        )
+        x_scan, scanned = in_turn(model, key, x, num_steps)
+        x_end, together = at_once(model, key, x, num_steps)
         np.testing.assert_array_equal(x_end, x_scan)
         np.testing.assert_array_equal(together.x, scanned.x)
         np.testing.assert_array_equal(together.z, scanned.z)
@@ -40,10 +43,12 @@ def test_a_different_noise_is_a_different_chain(system, monkeypatch):
     model = reference.to_model(system)
     x = jnp.zeros(model.num_visible, bool)
     key = jax.random.key(0)
-    _, scanned = chain.sample_chain(model, key, x, 48)
+    _, scanned = jitted(chain.sample_chain)(model, key, x, 48)
     real = noise.bernoulli_packed
     monkeypatch.setattr(
         parallel, "bernoulli_packed", lambda *arguments: real(*arguments) ^ 1
     )
-    _, flipped = parallel.sample_chain(model, key, x, 48)
+    _, flipped = jax.jit(
+        lambda *arguments: parallel.sample_chain(*arguments, num_steps=48)
+    )(model, key, x)
     assert (np.asarray(flipped.x) != np.asarray(scanned.x)).any()
