@@ -81,12 +81,3 @@ def responsibilities(
     joint = log_weights[None] + log_A
     log_p = logsumexp(joint, axis=-1)
     return log_p, jnp.exp(joint - log_p[:, None])
-
-
-__all__ = [
-    "chain_log_prob",
-    "mixture_log_prob",
-    "occupancy_log_prob",
-    "responsibilities",
-    "trajectory_log_prob",
-]
