@@ -58,8 +58,7 @@ def _trained(config: Config, job, x: np.ndarray, models: int):
     states = jax.jit(partial(ensemble.init, latent=job.latent, config=config))(
         jax.random.key(1), jnp.arange(models), x=points
     )
-    capacity = int(job.batch_sizes.max())
-    train = jax.jit(partial(ensemble.train, config, batch_capacity=capacity))
+    train = jax.jit(partial(ensemble.train, config))
     return lambda: train(states, points, jnp.asarray(job.batch_sizes))[0]
 
 

@@ -117,12 +117,11 @@ class Ensemble:
             self._x,
         )
 
-    def epoch(self, number: int, batch_sizes: np.ndarray, capacity: int):
+    def epoch(self, number: int, batch_sizes: np.ndarray):
         """Train one epoch; returns its step infos and summary for the models."""
         self._states, info, summary = _epoch(
             self._mesh,
             self._config,
-            capacity,
             self._states,
             self._members,
             self._seed,
@@ -174,10 +173,10 @@ def _init(mesh, latent, config, learning_rate, members, seed, x):
     return ensemble.map_members(one, 1, mesh)(members, seed, x)
 
 
-@partial(jax.jit, static_argnums=(0, 2), donate_argnums=3)
-def _epoch(mesh, config, capacity, states, members, seed, number, x, batch_sizes):
+@partial(jax.jit, static_argnums=0, donate_argnums=2)
+def _epoch(mesh, config, states, members, seed, number, x, batch_sizes):
     def one(state, member, seed, number, x, batch_sizes):
-        state, info = training.train(config, state, x, batch_sizes, capacity)
+        state, info = training.train(config, state, x, batch_sizes)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
         return state, info, summarize(state.model, key, x, HISTORY_SAMPLES)
 
@@ -213,16 +212,15 @@ def train_ensemble(
     sizes = training.batch_schedule(
         schedule.batch_first, schedule.batch_last, schedule.epochs
     )
-    capacities = training.batch_capacities(sizes)
     rows: list[dict[str, np.ndarray]] = []
     started = time.perf_counter()
     quiet = jax.process_index() != 0
     with tqdm(
         total=schedule.epochs, unit="epoch", desc="training", disable=quiet
     ) as bar:
-        for epoch, (size, capacity) in enumerate(zip(sizes, capacities, strict=True)):
+        for epoch, size in enumerate(sizes):
             info, summary = members.epoch(
-                epoch + 1, np.full(schedule.steps_per_epoch, size), int(capacity)
+                epoch + 1, np.full(schedule.steps_per_epoch, size)
             )
             _check_finite(
                 info.finite, members.numbers, epoch * schedule.steps_per_epoch

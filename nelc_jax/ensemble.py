@@ -18,6 +18,9 @@ from .training import Config, State, StepInfo
 
 AXIS = "member"
 
+CPU_GROUP = 24
+"""Members that a CPU core trains side by side: what its cache holds of them."""
+
 
 def member_keys(key: Key[Array, ""], members: Int[Array, " M"]) -> Key[Array, " M"]:
     """The members' keys, `fold_in(key, i)` for each number i in `members`."""
@@ -35,19 +38,23 @@ def member_mesh(num_members: int, devices: list | None = None) -> Mesh:
 def map_members(function: Callable, num_mapped: int, mesh: Mesh) -> Callable:
     """`vmap` a function of one member over all, spread over the devices of a mesh.
 
-    Each device runs its own members and no device waits for another. The result takes
+    Each device runs its own members and no device waits for another; a CPU device takes
+    them in groups of about `CPU_GROUP`, one group after the other. The result takes
     the arguments of `function`, of which the first `num_mapped` (and all results) have
     a leading member axis, divisible by the size of the mesh; the others are shared.
 
     **Arguments:** `function`, pure; `num_mapped`; `mesh` from `member_mesh`.
     """
 
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+
     def mapped(*arguments):
         split = len(arguments) - num_mapped
         axes = (0,) * num_mapped + (None,) * split
         specs = (PartitionSpec(AXIS),) * num_mapped + (PartitionSpec(),) * split
+        vmapped = jax.vmap(function, in_axes=axes)
         return jax.shard_map(
-            jax.vmap(function, in_axes=axes),
+            _in_groups(vmapped, num_mapped) if on_cpu else vmapped,
             mesh=mesh,
             in_specs=specs,
             out_specs=PartitionSpec(AXIS),
@@ -57,6 +64,37 @@ def map_members(function: Callable, num_mapped: int, mesh: Mesh) -> Callable:
         )(*arguments)
 
     return mapped
+
+
+def _in_groups(vmapped: Callable, num_mapped: int) -> Callable:
+    """`vmapped`, with the members of its first arguments group by group."""
+
+    def grouped(*arguments):
+        members, shared = arguments[:num_mapped], arguments[num_mapped:]
+        count = jax.tree.leaves(members)[0].shape[0]
+        size = _group_size(count)
+        if size == count:
+            return vmapped(*arguments)
+
+        def split(array):
+            return array.reshape(count // size, size, *array.shape[1:])
+
+        def join(array):
+            return array.reshape(count, *array.shape[2:])
+
+        results = jax.lax.map(
+            lambda group: vmapped(*group, *shared), jax.tree.map(split, members)
+        )
+        return jax.tree.map(join, results)
+
+    return grouped
+
+
+def _group_size(count: int) -> int:
+    """The largest divisor of `count` that is at most `CPU_GROUP`, if not too small."""
+    size = max(d for d in range(1, CPU_GROUP + 1) if count % d == 0)
+    # Small operations cost their call: better one group than many of a few members.
+    return size if 2 * size > CPU_GROUP // 2 else count
 
 
 def init(
@@ -85,8 +123,7 @@ def train(
     states: State,
     x: Shaped[Array, "N D"],
     batch_sizes: Int[Array, " K"],
-    batch_capacity: int,
 ) -> tuple[State, StepInfo]:
     """K gradient steps of every member (`training.train`); infos have axes (M, K)."""
-    one = partial(training.train, config, batch_capacity=batch_capacity)
+    one = partial(training.train, config)
     return jax.vmap(one, in_axes=(0, None, None))(states, x, batch_sizes)

@@ -44,7 +44,7 @@ def assert_same_member(found, expected, tolerance):
 def run(x):
     """The states of members before and after training, and what training reports."""
     init = jax.jit(lambda *a: ensemble.init(KEY, a[0], LATENT, x, CONFIG, *a[1:]))
-    train = jax.jit(lambda s: ensemble.train(CONFIG, s, x, SIZES, 8))
+    train = jax.jit(lambda s: ensemble.train(CONFIG, s, x, SIZES))
 
     def run(members, *rates):
         start = init(jnp.asarray(members), *rates)
@@ -71,7 +71,7 @@ def test_members_do_not_depend_on_company(x, run, five):
     @jax.jit
     def alone(key):
         state = training.init(key, LATENT, x, CONFIG)
-        return state, *training.train(CONFIG, state, x, SIZES, 8)
+        return state, *training.train(CONFIG, state, x, SIZES)
 
     rates = jnp.full(3, 0.1, jnp.float32)
     expected = alone(jax.random.fold_in(KEY, 2))
@@ -114,7 +114,7 @@ def test_map_members(x, five):
     assert len(jax.local_devices()) == 2
     mesh = ensemble.member_mesh(4)
     assert mesh.size == 2
-    one = partial(training.train, CONFIG, batch_capacity=8)
+    one = partial(training.train, CONFIG)
     spread = jax.jit(ensemble.map_members(one, 1, mesh))
     start, *expected = take(five, slice(0, 4))
     end, infos = spread(start, x, SIZES)
@@ -130,3 +130,18 @@ def test_mesh_of_few_members():
     """No more devices than members."""
     assert ensemble.member_mesh(1).size == 1
     assert ensemble.member_mesh(100).size == len(jax.local_devices())
+
+
+def test_groups_of_a_cpu(x, five, monkeypatch):
+    """Twelve members on two devices, in groups of three, are the same members."""
+    monkeypatch.setattr(ensemble, "CPU_GROUP", 4)
+    keys = ensemble.member_keys(KEY, jnp.arange(12))
+    mesh = ensemble.member_mesh(12)
+    one = partial(training.train, CONFIG)
+    mapped = jax.jit(ensemble.map_members(one, 1, mesh))
+    start = jax.vmap(lambda key: training.init(key, LATENT, x, CONFIG))(keys)
+    end, infos = mapped(start, x, SIZES)
+    assert infos.log_likelihood.shape == (12, len(SIZES))
+    for row in range(5):
+        assert_same_member(take(end, row), take(five[1], row), 1e-4)
+    assert [ensemble._group_size(n) for n in (3, 6, 8, 7, 1)] == [3, 3, 4, 7, 1]

@@ -22,8 +22,8 @@ def h():
 
 def brute_force(space, h):
     """p(z|x) of all states from one field: eq. 19, or eq. 9 summed over the states."""
-    kind = ids[SPACES.index(space)]
-    nothing = np.zeros((L, 1))
+    kind = getattr(space, "normalization", "binary")
+    nothing = np.zeros((len(h), 1))
     system = reference.System(kind, nothing.T, np.zeros(1), nothing, h, np.zeros(1))
     return reference.backward_probabilities(system, np.zeros(1))
 
@@ -70,17 +70,20 @@ def test_binary_states_read_as_numbers():
     np.testing.assert_array_equal(Binary(L).states(), reference.bit_rows(L))
 
 
-@pytest.mark.parametrize("space", SPACES[:2], ids=ids[:2])
-def test_draw_one_hot(x64, space, h):
-    """A fine grid of uniforms falls into intervals as long as the probabilities."""
-    size = 10_000
-    grid = jnp.asarray((np.arange(size) + 0.5) / size)[:, None]
-    for row in h:
-        z = space.draw(grid, jnp.tile(row, (size, 1)))
-        frequency = reference.histogram(space.index(z), L) / size
-        # Each end of an interval is placed to within one cell of the grid.
+@pytest.mark.parametrize("normalization", ["sigmoid", "softmax"])
+def test_draw_one_hot(x64, normalization, h):
+    """A fine grid of two uniforms falls into areas as large as the probabilities."""
+    size = 300
+    space = OneHot(2, normalization)
+    axis = (np.arange(size) + 0.5) / size
+    grid = jnp.asarray(list(itertools.product(axis, axis)))
+    noise = space.noise(grid)
+    for row in h[:, :2]:
+        z = space.draw(noise, jnp.tile(row, (len(grid), 1)))
+        frequency = reference.histogram(space.index(z), 2) / len(grid)
+        # The border between the areas crosses at most two cells a row of the grid.
         expected = brute_force(space, row)
-        np.testing.assert_allclose(frequency, expected, rtol=0, atol=1.01 / size)
+        np.testing.assert_allclose(frequency, expected, rtol=0, atol=2 / size)
 
 
 def test_draw_binary(x64, h):
@@ -92,7 +95,9 @@ def test_draw_binary(x64, h):
     uniforms[:, [1, 3]] = grid
     for row in h:
         z = np.asarray(
-            Binary(L).draw(jnp.asarray(uniforms), jnp.tile(row, (len(grid), 1)))
+            Binary(L).draw(
+                Binary(L).noise(jnp.asarray(uniforms)), jnp.tile(row, (len(grid), 1))
+            )
         )
         p = reference.sigmoid(row)
         assert (z[:, 0] == (p[0] > 0.5)).all()
@@ -103,11 +108,13 @@ def test_draw_binary(x64, h):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 @each_space
 def test_draw_at_ends(x64, space, dtype):
-    """The extreme uniforms give states of positive probability."""
+    """The extreme uniforms of a chain give states of positive probability."""
     h = jnp.asarray([[-1e4, 3.0, 0.0, -1e4]], dtype)
-    tiny = jnp.finfo(dtype).epsneg
-    for uniform in (0.0, tiny, 1 - tiny):
-        z = space.draw(jnp.full((1, space.num_uniforms), uniform, dtype), h)
+    tiny = 2.0**-24 if dtype == jnp.float32 else 2.0**-33
+    for unit, uniform in itertools.product(range(L), (tiny, 1 - tiny)):
+        noise = space.noise(jnp.full((1, L), 0.5, dtype).at[0, unit].set(uniform))
+        assert np.isfinite(noise).all()
+        z = space.draw(noise, h)
         assert np.isfinite(space.log_prob(h, z)).all()
         assert space.log_prob(h, z)[0] > -100
 

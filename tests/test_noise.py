@@ -8,9 +8,10 @@ from scipy import stats
 from nelc_jax.noise import (
     bernoulli_packed,
     draw_indices,
+    latent_uniforms,
     pack,
+    pixel_noise,
     rounding,
-    step_noise,
     threefry,
     thresholds,
     unpack,
@@ -60,7 +61,7 @@ def test_threefry_is_that_of_jax():
 
 def halves(key, num_steps, num_visible, start=0):
     """The 16-bit numbers of every step and pixel, as `bernoulli_packed` reads them."""
-    noise = jax.vmap(lambda t: step_noise(key, t, num_visible, 1))(
+    noise = jax.vmap(lambda t: pixel_noise(key, t, num_visible))(
         start + jnp.arange(num_steps)
     )
     low, high = np.asarray(noise.low), np.asarray(noise.high)
@@ -102,6 +103,8 @@ def test_keys_blocks_and_indices_are_independent():
         np.concatenate([rounding(key, b, 800) for b in range(40)]),
         np.concatenate([rounding(other, b, 800) for b in range(40)]),
         draw_indices(key, 32_000, 1 << 20),
+        # Of the same steps and key as the first set.
+        np.stack([latent_uniforms(key, t, 800, 800) for t in range(40)]).ravel(),
     ]
     for i, left in enumerate(sets):
         for right in sets[:i]:
@@ -110,9 +113,9 @@ def test_keys_blocks_and_indices_are_independent():
 
 def test_latent_uniforms():
     latent = np.asarray(
-        jax.vmap(lambda t: step_noise(jax.random.key(5), t, 1, 3))(
+        jax.vmap(lambda t: latent_uniforms(jax.random.key(5), t, 1, 3))(
             jnp.arange(20_000)
-        ).latent
+        )
     )
     assert latent.min() > 0
     assert latent.max() < 1
@@ -124,12 +127,19 @@ def test_latent_uniforms():
 
 
 def test_latent_uniforms_in_double_precision(x64):
-    single = step_noise(jax.random.key(5), 7, 1, 300)
-    double = step_noise(jax.random.key(5), 7, 1, 300, jnp.float64)
-    assert double.latent.dtype == jnp.float64
+    single = latent_uniforms(jax.random.key(5), 7, 1, 300)
+    double = latent_uniforms(jax.random.key(5), 7, 1, 300, jnp.float64)
+    assert double.dtype == jnp.float64
     # The same words, read to 32 bits instead of 23.
-    np.testing.assert_allclose(single.latent, double.latent, atol=2.0**-23)
-    assert len(np.unique(double.latent * 2**32 % 512)) > 100
+    np.testing.assert_allclose(single, double, atol=2.0**-23)
+    assert len(np.unique(double * 2**32 % 512)) > 100
+
+
+def test_indices_continue():
+    key = jax.random.key(2)
+    np.testing.assert_array_equal(
+        draw_indices(key, 30, 1000)[20:], draw_indices(key, 10, 1000, 20)
+    )
 
 
 def test_a_number_depends_on_its_step_only():
@@ -147,7 +157,7 @@ def test_packing_round_trip(num_visible):
 
 def test_packed_draws_compare_each_pixel_with_its_threshold(bits):
     q = jnp.asarray(np.random.default_rng(0).integers(0, 2**16 + 1, 200))
-    noise = step_noise(jax.random.key(1), 3, 200, 1)
+    noise = pixel_noise(jax.random.key(1), 3, 200)
     x = unpack(bernoulli_packed(noise, q), 200)
     np.testing.assert_array_equal(x, bits[3] < np.asarray(q))
 
@@ -191,7 +201,7 @@ def test_frequency_of_draws(p):
         q = thresholds(logits, rounding(key, b, 4096))
 
         def step(t):
-            noise = step_noise(key, 64 * b + t, 4096, 0)
+            noise = pixel_noise(key, 64 * b + t, 4096)
             return jnp.sum(unpack(bernoulli_packed(noise, q), 4096))
 
         return carry + jnp.sum(jax.vmap(step)(jnp.arange(64))), None

@@ -8,7 +8,9 @@ import pytest
 import reference
 
 from nelc_jax import exact, training
+from nelc_jax.gradient import two_step_gradient
 from nelc_jax.latent import Binary, OneHot
+from nelc_jax.noise import draw_indices
 from nelc_jax.training import Config
 
 CONFIG = Config(chain_length=8)
@@ -52,8 +54,8 @@ def test_init_draws_chain_from_pixel_means(x):
 
 
 SIZES = jnp.asarray([4, 4, 6, 8])
-step = jax.jit(partial(training.train_step, CONFIG), static_argnums=3)
-train = jax.jit(partial(training.train, CONFIG), static_argnums=3)
+step = jax.jit(partial(training.train_step, CONFIG))
+train = jax.jit(partial(training.train, CONFIG))
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +65,8 @@ def start(x):
 
 def test_train_is_repeated_train_step(x, start):
     """Two calls, the second resuming the first, and an unbroken series of steps."""
-    first, infos = train(start, x, SIZES, 8)
-    resumed, more = train(first, x, SIZES[::-1], 8)
+    first, infos = train(start, x, SIZES)
+    resumed, more = train(first, x, SIZES[::-1])
     assert infos.log_likelihood.shape == (4,)
     assert infos.finite.all()
 
@@ -75,7 +77,7 @@ def test_train_is_repeated_train_step(x, start):
     for k, size in enumerate(np.concatenate([SIZES, SIZES[::-1]])):
         if k == 4:
             assert_close(state, first)
-        before, (state, info) = state, step(state, x, jnp.int32(size), 8)
+        before, (state, info) = state, step(state, x, jnp.int32(size))
         np.testing.assert_allclose(info.log_likelihood, likelihoods[k], rtol=1e-4)
         # Control: each step moves the state by far more than the tolerance.
         assert distance(state, before) > 0.01
@@ -88,36 +90,24 @@ def distance(state, other):
     return abs(state.model.parameters.w - other.model.parameters.w).max()
 
 
-def test_batch_capacity_is_only_room(x, start):
-    found, infos = train(start, x, SIZES, 12)
-    tight, tight_infos = train(start, x, SIZES, 8)
-    assert_close(found, tight)
-    assert_close(infos, tight_infos)
-    # Control: the batch sizes are used.
-    other, _ = train(start, x, SIZES - 1, 8)
-    assert distance(other, tight) > 1e-3
-
-
 @pytest.fixture
 def recorded(monkeypatch):
     """`train_step` compiled, returning also what its gradient was given and gave."""
     seen = []
-    two_step_gradient = training.two_step_gradient
+    gradient_from_sums = training.gradient_from_sums
 
-    def record(model, trajectory, x, weights, score):
-        result = two_step_gradient(model, trajectory, x, weights, score)
-        seen.append((trajectory, x, weights, result))
+    def record(model, trajectory, support, sums, score):
+        result = gradient_from_sums(model, trajectory, support, sums, score)
+        seen.append((trajectory, sums, result))
         scores.append(score)
         return result
 
-    monkeypatch.setattr(training, "two_step_gradient", record)
+    monkeypatch.setattr(training, "gradient_from_sums", record)
     scores = []
 
-    @partial(jax.jit, static_argnums=(0, 3))
-    def step(config, state, x, batch_capacity):
-        next_state, info = training.train_step(
-            config, state, x, jnp.int32(2), batch_capacity
-        )
+    @partial(jax.jit, static_argnums=0)
+    def step(config, state, x, batch_size):
+        next_state, info = training.train_step(config, state, x, batch_size)
         assert scores.pop() == config.score
         return next_state, info, seen.pop()
 
@@ -125,25 +115,35 @@ def recorded(monkeypatch):
 
 
 def test_steps_by_hand(x, recorded):
-    """RMSprop with eps inside the root, on gradients along one persistent chain."""
+    """RMSprop with eps inside the root, on gradients along one persistent chain.
+
+    Batches of less than a chunk, a chunk, and more, against sums over all at once.
+    """
     decay, eps, rate = 0.8, 1e-3, 0.03
     config = Config(chain_length=4, score="exact", decay=decay, eps=eps)
     state = training.init(jax.random.key(3), Binary(2), x, config, rate)
     square = [0.0] * 4
     parameters = [p.astype(float) for p in reference.leaves(state.model.parameters)]
-    points = {tuple(row) for row in x.tolist()}
     batches, ends = [], []
-    for _ in range(3):
-        before = state.x
-        state, info, (trajectory, batch, weights, result) = recorded(
-            config, state, x, 3
+    for size in (2, training.CHUNK, training.CHUNK + 5):
+        before = state
+        state, info, (trajectory, sums, result) = recorded(
+            config, state, x, jnp.int32(size)
         )
-        np.testing.assert_array_equal(trajectory.x[0], before)
+        np.testing.assert_array_equal(trajectory.x[0], before.x)
         assert trajectory.z.shape == (4, 2)
         ends.append((trajectory.x[-1], state.x))
-        np.testing.assert_array_equal(weights, np.float32([0.5, 0.5, 0]))
-        assert {tuple(row) for row in batch.tolist()} <= points
-        batches.append(np.ravel(batch))
+        key = jax.random.fold_in(before.key, before.step)
+        batches.append(np.asarray(draw_indices(key, size, len(x))))
+        expected = two_step_gradient(
+            before.model, trajectory, x[batches[-1]], score="exact"
+        )
+        assert_close(result, expected)
+        # Control: one point more is another gradient.
+        longer = x[draw_indices(key, size + 1, len(x))]
+        other = two_step_gradient(before.model, trajectory, longer, score="exact")
+        assert abs(result.gradient.w - other.gradient.w).max() > 1e-4
+        np.testing.assert_allclose(sums.r.sum(), 1, rtol=1e-6)
         assert info.log_likelihood == result.log_likelihood
 
         for i, g in enumerate(reference.leaves(result.gradient)):
@@ -154,7 +154,8 @@ def test_steps_by_hand(x, recorded):
         ):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     # Each batch is fresh, and x(T), which starts the next chain, is not x(T - 1).
-    assert len(np.unique(batches, axis=0)) == 3
+    assert (batches[1][:2] != batches[0]).any()
+    assert (batches[2][: training.CHUNK] != batches[1]).any()
     assert any((last != end).any() for last, end in ends)
 
 
@@ -162,7 +163,7 @@ def test_learning_rate_and_batch_size_compile_nothing(x, start):
     moved = []
     for rate, size in ((0.1, 3), (0.01, 3), (0.2, 8)):
         rated = eqx.tree_at(lambda s: s.learning_rate, start, jnp.float32(rate))
-        state, _ = step(rated, x, jnp.int32(size), 8)
+        state, _ = step(rated, x, jnp.int32(size))
         moved.append(distance(state, start))
     np.testing.assert_allclose(moved[0], 10 * moved[1], rtol=1e-4)
     assert step._cache_size() == 1
@@ -180,7 +181,7 @@ def test_likelihood_rises(x, latent, score):
     """From the product of pixel means towards the best mixture of the data."""
     config = Config(score=score)
     key = jax.random.key(7)
-    ascend = jax.jit(partial(training.train, config, batch_capacity=64))
+    ascend = jax.jit(partial(training.train, config))
     measure = jax.jit(exact.log_likelihood)
     state = training.init(key, latent, x, config)
     initial = measure(state.model, x)

@@ -283,7 +283,7 @@ def ours(x):
     config = training.Config(chain_length=24)
     key = jax.random.key(0)
     states = ensemble.init(key, jnp.arange(4), OneHot(L), jnp.asarray(x), config)
-    train = jax.jit(partial(ensemble.train, config, batch_capacity=64))
+    train = jax.jit(partial(ensemble.train, config))
     states, _ = train(states, jnp.asarray(x), jnp.asarray(SIZES))
     return common.log_likelihood(vars(states.model.parameters), x, seed=1)
 

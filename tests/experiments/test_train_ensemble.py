@@ -123,8 +123,8 @@ def test_non_finite_numbers_stop_the_run_and_keep_what_was_saved(
 ):
     real_train = ensemble_run.training.train
 
-    def broken(config, state, x, batch_sizes, capacity):
-        state, info = real_train(config, state, x, batch_sizes, capacity)
+    def broken(config, state, x, batch_sizes):
+        state, info = real_train(config, state, x, batch_sizes)
         # From step 12 on (the second step of the third epoch) the middle model breaks.
         first = state.step - len(batch_sizes)
         steps = first + np.arange(len(batch_sizes)) + 1
