@@ -150,8 +150,8 @@ def draw_indices(
 ) -> Int[Array, " count"]:
     """`count` numbers of data points, uniform on 0 .. num_points - 1, with replacement.
 
-    The numbers `start`, `start + 1`, .. of one long sequence a key.
-    Independent of the chain with the same key. A number's probability is within 2^-32 of 1 / num_points.
+    The numbers `start`, `start + 1`, .. of one long sequence a key. Independent of the
+    chain with the same key. A number's probability is within 2^-32 of 1 / num_points.
     """
     words, _ = _words(key, _INDICES, count, start)
     return (words % np.uint32(num_points)).astype(jnp.int32)
