@@ -1,15 +1,17 @@
 """All scalar diagnostics of a model at once, from one averaged kernel."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
-from ..likelihood import occupancy_log_prob
+from ..likelihood import mixture_log_prob
 from ..markov import stationary_distribution
-from ..model import Model
+from ..model import Model, forward_log_prob
+from .averages import average_log_transitions, combine_batches, log_transition_batches
 from .spectrum import mean_self_transition, relaxation_time
 from .thermodynamics import entropy_production_rate_log
-from .transitions import average_log_transitions
+from .uncertainty import leave_one_out
 
 
 class Summary(eqx.Module):
@@ -20,13 +22,13 @@ class Summary(eqx.Module):
     (24), `min_occupancy`, the smallest p_bar(z); the kernel M and p_bar they rest on.
     """
 
-    log_likelihood: Float[Array, ""]
-    entropy_production_rate: Float[Array, ""]
-    relaxation_time: Float[Array, ""]
-    mean_self_transition: Float[Array, ""]
-    min_occupancy: Float[Array, ""]
-    latent_kernel: Float[Array, "S S"]
-    occupancy: Float[Array, " S"]
+    log_likelihood: Float[Array, "*b"]
+    entropy_production_rate: Float[Array, "*b"]
+    relaxation_time: Float[Array, "*b"]
+    mean_self_transition: Float[Array, "*b"]
+    min_occupancy: Float[Array, "*b"]
+    latent_kernel: Float[Array, "*b S S"]
+    occupancy: Float[Array, "*b S"]
 
 
 def summarize(
@@ -40,11 +42,40 @@ def summarize(
 
     **Arguments:** typed `key`; data `x`; `num_samples`.
     """
-    log_M = average_log_transitions(model, key, num_samples)
+    log_A = forward_log_prob(model, model.latent.states(), x)
+    return _summary(average_log_transitions(model, key, num_samples), log_A)
+
+
+def summarize_batches(
+    model: Model,
+    key: Key[Array, ""],
+    x: Shaped[Array, "N D"],
+    num_samples: int,
+    num_batches: int,
+) -> tuple[Summary, Summary]:
+    """`summarize`, and the same without each batch of samples in turn.
+
+    **Arguments:** as `summarize`; `num_batches`, B >= 2.
+
+    **Returns:** the `Summary` of all samples, and one with a leading axis B for
+    `uncertainty.jackknife_error` and `jackknife_bias`.
+
+    **Raises:** `ValueError` for a B below 2.
+    """
+    if num_batches < 2:
+        raise ValueError(f"num_batches={num_batches}: expected at least 2 batches")
+    log_A = forward_log_prob(model, model.latent.states(), x)
+    batches = log_transition_batches(model, key, num_samples, num_batches)
+    # Replicates in turn: a mixture over N points for each would add up.
+    replicates = jax.lax.map(lambda m: _summary(m, log_A), leave_one_out(batches))
+    return _summary(combine_batches(batches), log_A), replicates
+
+
+def _summary(log_M: Float[Array, "S S"], log_A: Float[Array, "N S"]) -> Summary:
     M = jnp.exp(log_M)
     p_bar = stationary_distribution(M)
     return Summary(
-        log_likelihood=jnp.mean(occupancy_log_prob(model, p_bar, x)),
+        log_likelihood=jnp.mean(mixture_log_prob(jnp.log(p_bar), log_A)),
         entropy_production_rate=entropy_production_rate_log(log_M, p_bar),
         relaxation_time=relaxation_time(M),
         mean_self_transition=mean_self_transition(M),

@@ -8,8 +8,6 @@ import reference
 
 from nelc_jax import chain
 from nelc_jax.diagnostics import (
-    average_log_transitions,
-    average_transitions,
     count_transitions,
     kernel_from_counts,
     relaxation_time,
@@ -72,44 +70,6 @@ def test_counts_converge(x64, system):
     assert (abs(occupancy - p_bar) < 10 * np.sqrt(p_bar / visits.size)).all()
 
 
-def test_average_is_exact_kernel(system):
-    M = reference.latent_kernel(system)
-    A, A_bar = reference.forward_matrix(system), reference.backward_matrix(system)
-    num_samples = 20_000
-    average = jax.jit(
-        lambda key: average_transitions(reference.to_model(system), key, num_samples)
-    )
-    found = np.asarray(average(jax.random.key(1)))
-    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)
-    # The variance of A_bar[x, z] over x ~ A_z'.
-    error = np.sqrt((A @ A_bar**2 - M**2) / num_samples)
-    assert (abs(found - M) < 5 * error).all()
-    other = reference.latent_kernel(system.replace(w_bar=0.9 * system.w_bar))
-    assert not (abs(found - other) < 5 * error).all()
-
-
-def test_average_rounds_up_to_chunks():
-    model = reference.to_model(reference.random_system("sigmoid"))
-    average = jax.jit(average_transitions, static_argnums=2)
-    found = [average(model, jax.random.key(0), n) for n in (33, 64)]
-    np.testing.assert_array_equal(*found)
-
-
-def test_average_of_logarithms():
-    """A field that leaves one state e^-300 in every row: counted never, kept here."""
-    system = reference.random_system("softmax")
-    system = system.replace(w_bar=0 * system.w_bar, a_bar=np.array([0.0, 0.0, -300.0]))
-    model = reference.to_model(system)
-    log_M = jax.jit(lambda key: average_log_transitions(model, key, 32))(
-        jax.random.key(0)
-    )
-    np.testing.assert_allclose(log_M[:, 2], -300 - np.log(2), rtol=1e-6)
-    np.testing.assert_allclose(log_M[:, :2], -np.log(2), rtol=1e-5)
-    assert (
-        np.asarray(average_transitions(model, jax.random.key(0), 32))[:, 2] == 0
-    ).all()
-
-
 def kernel(pairs):
     M, p_bar = kernel_from_counts(jnp.asarray(pairs))
     return np.asarray(M), np.asarray(p_bar)
@@ -156,5 +116,3 @@ def test_bad_arguments():
     model = reference.to_model(reference.random_system("sigmoid"))
     with pytest.raises(ValueError, match="num_steps=1"):
         count_transitions(model, jax.random.key(0), jnp.zeros(5, bool), 1)
-    with pytest.raises(ValueError, match="num_samples=0"):
-        average_transitions(model, jax.random.key(0), 0)

@@ -1,0 +1,139 @@
+"""The latent kernel M[z', z] (eq. 3) as an average of A_bar over draws of x ~ A_z'.
+
+Entropy production needs the logarithm of transitions however rare, and those of a
+trained model come from an x that A_z' hardly ever draws: a plain average misses them,
+which makes sigma too large (docs/methods.md). So half of the draws are plain and half
+come from *tilted* laws, A_z' with logits shifted by beta (c @ w_bar), which drives the
+fields h towards another state. Every draw is weighted by A_z'(x) over the density of
+the whole mixture: unbiased, and no weight exceeds 2.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, Key
+
+from ..linear import contract, on_last_axis
+from ..model import Model, backward_field, bernoulli_normaliser, state_logits
+from ..noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
+
+_STRENGTHS = np.array([0.25, 0.5, 0.75, 1.0])
+
+
+def average_log_transitions(
+    model: Model, key: Key[Array, ""], num_samples: int
+) -> Float[Array, "S S"]:
+    """ln M[z', z], M the weighted mean of A_bar[x, z] over draws of x (eq. 3).
+
+    The expectation of `count_transitions` with far less variance, and never zero: the
+    average is taken of logarithms, so that a transition of probability e^-200, which
+    the entropy production still notices, does not underflow.
+
+    **Arguments:** typed `key`; `num_samples`, draws of x a latent state, rounded up to
+    a multiple of 16 L.
+
+    **Raises:** `ValueError` for a `num_samples` below 1.
+    """
+    return combine_batches(log_transition_batches(model, key, num_samples, 1))
+
+
+def average_transitions(
+    model: Model, key: Key[Array, ""], num_samples: int
+) -> Float[Array, "S S"]:
+    """M[z', z], the exponential of `average_log_transitions` (eq. 3)."""
+    return jnp.exp(average_log_transitions(model, key, num_samples))
+
+
+def log_transition_batches(
+    model: Model, key: Key[Array, ""], num_samples: int, num_batches: int
+) -> Float[Array, "B S S"]:
+    """Independent, unnormalised estimates of ln M[z', z], for `combine_batches`.
+
+    **Arguments:** as `average_log_transitions`; `num_batches`, B, among which the
+    samples are divided (at least 16 L of them each).
+
+    **Raises:** `ValueError` for a `num_samples` or `num_batches` below 1.
+    """
+    if num_samples < 1:
+        raise ValueError(f"num_samples={num_samples}: expected at least 1 sample")
+    if num_batches < 1:
+        raise ValueError(f"num_batches={num_batches}: expected at least 1 batch")
+    num_draws = 2 * 2 * len(_STRENGTHS) * model.latent.num_units
+    rounds = -(-num_samples // (num_draws * num_batches))
+    logits = state_logits(model)
+    coefficients = _tilts(model, logits)
+
+    def of_state(z):
+        def of_batch(_, batch):
+            first = (z * num_batches + batch) * rounds
+
+            def add_round(total, r):
+                log_terms = _draw(model, key, first + r, logits[z], coefficients[z])
+                return jnp.logaddexp(total, logsumexp(log_terms, axis=0)), None
+
+            init = jnp.full(logits.shape[0], -jnp.inf, logits.dtype)
+            total, _ = jax.lax.scan(add_round, init, jnp.arange(rounds))
+            return None, total - np.log(rounds * num_draws)
+
+        return jax.lax.scan(of_batch, None, jnp.arange(num_batches))[1]
+
+    # States in turn: each has a table of D logits for every tilt.
+    return jnp.swapaxes(jax.lax.map(of_state, jnp.arange(logits.shape[0])), 0, 1)
+
+
+def combine_batches(batches: Float[Array, "B S S"]) -> Float[Array, "S S"]:
+    """ln M of all batches together, with rows that sum to one up to rounding."""
+    total = logsumexp(batches, axis=0)
+    return total - logsumexp(total, axis=-1, keepdims=True)
+
+
+def _tilts(model: Model, logits: Float[Array, "S D"]) -> Float[Array, "S K L"]:
+    """The coefficients beta c of every tilt: the logits move by beta (c @ w_bar).
+
+    With z* the most probable successor of each state, c flips a unit of z*, alone or
+    while all units of z* are turned off: for one-hot states the field of another state,
+    alone or minus that of z*.
+    """
+    mean = jax.nn.sigmoid(logits)
+    latent = model.latent
+    next_state = jnp.argmax(latent.log_probs(backward_field(model, mean)), axis=-1)
+    on = latent.states()[next_state].astype(logits.dtype)
+    units = jnp.eye(latent.num_units, dtype=logits.dtype)
+    flip = jnp.broadcast_to(units[None], (len(on), *units.shape))
+    flip = flip * (1 - 2 * on[:, None, :])
+    directions = jnp.concatenate([flip, flip - on[:, None, :]], axis=1)
+    strengths = jnp.asarray(_STRENGTHS, logits.dtype)
+    scaled = strengths[None, :, None, None] * directions[:, None]
+    return scaled.reshape(len(on), -1, latent.num_units)
+
+
+def _draw(
+    model: Model,
+    key: Key[Array, ""],
+    number,
+    logits: Float[Array, " D"],
+    coefficients: Float[Array, "K L"],
+) -> Float[Array, "2*K S"]:
+    """ln of weight times A_bar[x, z], for K plain and K tilted draws of x."""
+    p = model.parameters
+    num_tilts, num_visible = len(coefficients), model.num_visible
+    tilted = logits[None] + contract(coefficients, p.w_bar)
+    # ln E[exp(t x)] under A_z', closed since its pixels are independent.
+    log_norm = bernoulli_normaliser(tilted) - bernoulli_normaliser(logits)
+    plain = jnp.broadcast_to(logits[None], tilted.shape)
+    q = thresholds(jnp.concatenate([tilted, plain]), rounding(key, number, num_visible))
+    steps = number * 2 * num_tilts + jnp.arange(2 * num_tilts)
+    packed = jax.vmap(
+        lambda q, t: bernoulli_packed(pixel_noise(key, t, num_visible), q)
+    )(q, steps)
+    x = unpack(packed, num_visible).astype(logits.dtype)
+    w_bar_x = contract(x, p.w_bar.T)
+    bias = p.a_bar - contract(p.w_bar, model.x_mean)
+
+    exponents = contract(w_bar_x, coefficients.T)
+    log_ratios = exponents - on_last_axis(log_norm, exponents)
+    log_tilted = logsumexp(log_ratios, axis=-1) - np.log(num_tilts)
+    log_weight = -jnp.logaddexp(log_tilted, jnp.zeros_like(log_tilted)) + np.log(2)
+    h = w_bar_x + on_last_axis(bias, w_bar_x)
+    return log_weight[:, None] + model.latent.log_probs(h)

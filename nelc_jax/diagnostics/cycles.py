@@ -1,0 +1,120 @@
+"""Cycles of the latent chain: Schnakenberg's decomposition of the entropy production.
+
+A spanning tree of the graph of transitions leaves C = E - S + 1 chords; each closes one
+*fundamental cycle* with the tree. With J_c the net current through chord c and F_c the
+affinity of its cycle, the sum of ln(flux / reverse flux) around it, Kirchhoff's law
+makes sigma = sum_c J_c F_c (Schnakenberg, Rev. Mod. Phys. 48, 571 (1976)).
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+class Cycles(eqx.Module):
+    """The fundamental cycles, one a chord, of S (S - 1) / 2 rows.
+
+    `chord[c] = (i, j)`, oriented along its net current `current[c]` >= 0, in jumps per
+    double step; `affinity[c]`, of the cycle through it, in nats; `contribution`, their
+    product, in nats per double step, largest first (single ones may be negative, their
+    sum is not). Rows of no chord come last, zero and with i = j. `parent[v]` is the
+    next state from v to the root of the tree, the root its own.
+    """
+
+    chord: Int[Array, "C 2"]
+    current: Float[Array, " C"]
+    affinity: Float[Array, " C"]
+    contribution: Float[Array, " C"]
+    parent: Int[Array, " S"]
+
+
+def fundamental_cycles(log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Cycles:
+    """Schnakenberg's cycles for the spanning tree of the largest net currents.
+
+    With that tree a dominant cycle keeps all its edges but the weakest, its chord. A
+    pair without flux in both directions is no edge; states that no edge reaches stay
+    out.
+
+    **Arguments:** `log_M[z', z]`, z' from, `-inf` where M is zero; `p_bar`.
+    """
+    size = p_bar.shape[0]
+    tiny = jnp.finfo(p_bar.dtype).tiny
+    log_flux = jnp.log(jnp.maximum(p_bar, tiny))[:, None] + log_M
+    edge = (log_flux > -jnp.inf) & (-jnp.inf < log_flux.T)
+    edge = edge & ~jnp.eye(size, dtype=bool)
+    flux = jnp.exp(log_flux)
+    net = jnp.where(edge, flux - flux.T, 0)
+    force = jnp.where(edge, jnp.where(edge, log_flux, 0) - log_flux.T, 0)
+    parent, height = _spanning_tree(jnp.where(edge, jnp.abs(net), -1), force)
+
+    rows, columns = jnp.triu_indices(size, k=1)
+    tree = (parent[rows] == columns) | (parent[columns] == rows)
+    forward = net[rows, columns] >= 0
+    start = jnp.where(forward, rows, columns)
+    end = jnp.where(forward, columns, rows)
+    chord = edge[rows, columns] & ~tree
+    current = jnp.where(chord, jnp.abs(net[rows, columns]), 0)
+    # Around the cycle: down the tree to the start, over the chord, up from the end.
+    affinity = force[start, end] + height[start] - height[end]
+    affinity = jnp.where(chord, affinity, 0)
+    contribution = current * affinity
+    order = jnp.argsort(jnp.where(chord, -contribution, jnp.inf))
+    pairs = jnp.stack([start, jnp.where(chord, end, start)], axis=-1)
+    return Cycles(
+        pairs[order].astype(jnp.int32),
+        current[order],
+        affinity[order],
+        contribution[order],
+        parent,
+    )
+
+
+def cycle_states(cycles: Cycles, number: int) -> list[int]:
+    """The states of a fundamental cycle in the order of its current, on the host.
+
+    **Arguments:** `cycles` of one model, of NumPy or JAX arrays outside of `jit`;
+    `number`, the row of its chord.
+    """
+    start, end = (int(state) for state in cycles.chord[number])
+
+    def to_root(state: int) -> list[int]:
+        path = [state]
+        while (above := int(cycles.parent[path[-1]])) != path[-1]:
+            path.append(above)
+        return path
+
+    up, down = to_root(end), to_root(start)
+    meeting = next(state for state in up if state in down)
+    # start -> end over the chord, then along the tree from end back to start.
+    back = up[: up.index(meeting) + 1] + down[: down.index(meeting)][::-1]
+    return [start, *back[:-1]] if start != end else []
+
+
+def _spanning_tree(
+    weight: Float[Array, "S S"], force: Float[Array, "S S"]
+) -> tuple[Int[Array, " S"], Float[Array, " S"]]:
+    """Prim's maximum spanning tree from state 0: parents, and forces from the root.
+
+    `height[v]` is the sum of `force` along the path from the root to v. Weights below
+    zero are no edges.
+    """
+    size = weight.shape[0]
+
+    def grow(_, tree):
+        inside, parent, height = tree
+        crossing = inside[:, None] & ~inside[None]
+        best = jnp.argmax(jnp.where(crossing, weight, -1))
+        u, v = best // size, best % size
+        found = crossing[u, v] & (weight[u, v] >= 0)
+        return (
+            jnp.where(found, inside.at[v].set(True), inside),
+            jnp.where(found, parent.at[v].set(u.astype(jnp.int32)), parent),
+            jnp.where(found, height.at[v].set(height[u] + force[u, v]), height),
+        )
+
+    inside = jnp.arange(size) == 0
+    parent = jnp.arange(size, dtype=jnp.int32)
+    height = jnp.zeros(size, force.dtype)
+    _, parent, height = jax.lax.fori_loop(0, size - 1, grow, (inside, parent, height))
+    return parent, height

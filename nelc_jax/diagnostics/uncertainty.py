@@ -1,0 +1,54 @@
+"""Errors of everything that is computed from an averaged kernel, by the jackknife.
+
+The batches of `averages.log_transition_batches` are independent. A statistic f of the
+mean kernel, however nonlinear, is computed again without each of the B batches:
+
+    error^2 = (B - 1) / B sum_b (f_(b) - mean f)^2,    bias = (B - 1) (mean f - f_all)
+
+(Quenouille 1956, Tukey 1958). The bias is that of order 1 / samples.
+"""
+
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .averages import combine_batches
+
+Tree = TypeVar("Tree")
+
+
+def leave_one_out(batches: Float[Array, "B S S"]) -> Float[Array, "B S S"]:
+    """ln M from all batches but one, for each of the B batches."""
+    out = jnp.eye(batches.shape[0], dtype=bool)[:, :, None, None]
+    kept = jnp.where(out, -jnp.inf, batches[None])
+    return jax.vmap(combine_batches)(kept)
+
+
+def jackknife_error(replicates: Tree) -> Tree:
+    """Standard errors of the arrays in a pytree, from their B leave-one-out values.
+
+    Infinite where a replicate is (a relaxation time can be).
+    """
+
+    def error(values: Float[Array, "B *s"]) -> Float[Array, "*s"]:
+        size = values.shape[0]
+        finite = jnp.all(jnp.isfinite(values), axis=0)
+        variance = jnp.var(jnp.where(jnp.isfinite(values), values, 0), axis=0)
+        return jnp.where(finite, jnp.sqrt((size - 1) * variance), jnp.inf)
+
+    return jax.tree.map(error, replicates)
+
+
+def jackknife_bias(estimate: Tree, replicates: Tree) -> Tree:
+    """Biases of the arrays in a pytree, to first order in 1 / samples.
+
+    `estimate - bias` of an entropy production rate is centred on zero at equilibrium,
+    where the plain estimate is always positive.
+    """
+
+    def bias(all_batches: Float[Array, "*s"], values: Float[Array, "B *s"]):
+        return (values.shape[0] - 1) * (jnp.mean(values, axis=0) - all_batches)
+
+    return jax.tree.map(bias, estimate, replicates)

@@ -1,0 +1,80 @@
+"""Entropy production of the whole chain of x and z, not only of the latent states.
+
+The reverse of x -> z -> x' is x' -> z -> x. Per double step in the stationary state,
+
+    sigma_xz = <f(x, z)>_{x -> z} - <f(x, z)>_{z -> x},  f = ln A_bar[x, z] - ln A[z, x]
+
+where both averages know the laws that they need: p(x), which is out of reach for many
+pixels, cancels. Grouping the paths by z alone can only lose irreversibility, so
+sigma_xz >= sigma of eq. 21; both vanish for an RBM (docs/methods.md).
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from ..model import Model, backward_log_probs, forward_log_prob, state_logits
+from ..noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
+
+CHUNK = 32
+"""Samples a latent state that share the random rounding of the probabilities."""
+
+
+class Estimate(eqx.Module):
+    """A Monte-Carlo mean and its standard error."""
+
+    value: Float[Array, ""]
+    error: Float[Array, ""]
+
+
+def whole_chain_entropy_production(
+    model: Model,
+    key: Key[Array, ""],
+    occupancy: Float[Array, " S"],
+    num_samples: int,
+) -> Estimate:
+    """sigma_xz in nats per double step, with its standard error.
+
+    With x drawn from z' ~ p_bar, the two averages share x, and the next state z is
+    summed over: the mean of sum_z A_bar[x, z] (f(x, z) - f(x, z')).
+
+    **Arguments:** typed `key`; `occupancy`, p_bar, taken as exact; `num_samples`, draws
+    of x a latent state, rounded up to a multiple of `CHUNK`.
+
+    **Raises:** `ValueError` for a `num_samples` below 1.
+    """
+    if num_samples < 1:
+        raise ValueError(f"num_samples={num_samples}: expected at least 1 sample")
+    logits, states = state_logits(model), model.latent.states()
+    num_states = logits.shape[0]
+
+    def chunk(sums, index):
+        q = thresholds(logits, rounding(key, index, model.num_visible))
+
+        def one_of_each(sums, n):
+            steps = (index * CHUNK + n) * num_states + jnp.arange(num_states)
+            packed = jax.vmap(
+                lambda q, t: bernoulli_packed(pixel_noise(key, t, len(q)), q)
+            )(q, steps)
+            terms = _terms(model, states, unpack(packed, model.num_visible))
+            return jax.tree.map(jnp.add, sums, (terms, terms**2)), None
+
+        return jax.lax.scan(one_of_each, sums, jnp.arange(CHUNK))
+
+    chunks = -(-num_samples // CHUNK)
+    zeros = jnp.zeros(num_states, logits.dtype)
+    (total, squares), _ = jax.lax.scan(chunk, (zeros, zeros), jnp.arange(chunks))
+    count = chunks * CHUNK
+    mean = total / count
+    variance = jnp.maximum(squares / count - mean**2, 0) / (count - 1)
+    return Estimate(
+        jnp.sum(occupancy * mean), jnp.sqrt(jnp.sum(occupancy**2 * variance))
+    )
+
+
+def _terms(model: Model, states: Array, x: Array) -> Float[Array, " S"]:
+    """sum_z A_bar[x_k, z] (f(x_k, z) - f(x_k, z_k)) of one x_k from every state z_k."""
+    log_A_bar = backward_log_probs(model, x)
+    f = log_A_bar - forward_log_prob(model, states, x)
+    return jnp.sum(jnp.exp(log_A_bar) * (f - jnp.diagonal(f)[:, None]), axis=-1)

@@ -1,0 +1,131 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+from scipy import stats
+
+from nelc_jax.diagnostics import (
+    average_log_transitions,
+    average_transitions,
+    combine_batches,
+    log_transition_batches,
+)
+from nelc_jax.diagnostics.averages import _STRENGTHS
+from nelc_jax.latent import Binary, OneHot
+from nelc_jax.model import Model, Parameters
+
+
+def test_average_is_exact_kernel(system):
+    M = reference.latent_kernel(system)
+    A, A_bar = reference.forward_matrix(system), reference.backward_matrix(system)
+    num_samples = 20_000
+    average = jax.jit(
+        lambda key: average_transitions(reference.to_model(system), key, num_samples)
+    )
+    found = np.asarray(average(jax.random.key(1)))
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)
+    # The variance of A_bar[x, z] over x ~ A_z'.
+    error = np.sqrt((A @ A_bar**2 - M**2) / num_samples)
+    assert (abs(found - M) < 5 * error).all()
+    other = reference.latent_kernel(system.replace(w_bar=0.9 * system.w_bar))
+    assert not (abs(found - other) < 5 * error).all()
+
+
+def test_average_rounds_up_to_draws_of_every_tilt():
+    model = reference.to_model(reference.random_system("sigmoid"))
+    average = jax.jit(average_transitions, static_argnums=2)
+    found = [average(model, jax.random.key(0), n) for n in (49, 96)]
+    np.testing.assert_array_equal(*found)
+
+
+def test_average_of_logarithms():
+    """A field that leaves one state e^-300 in every row: counted never, kept here."""
+    system = reference.random_system("softmax")
+    system = system.replace(w_bar=0 * system.w_bar, a_bar=np.array([0.0, 0.0, -300.0]))
+    model = reference.to_model(system)
+    log_M = jax.jit(lambda key: average_log_transitions(model, key, 32))(
+        jax.random.key(0)
+    )
+    np.testing.assert_allclose(log_M[:, 2], -300 - np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(log_M[:, :2], -np.log(2), rtol=1e-5)
+    assert (
+        np.asarray(average_transitions(model, jax.random.key(0), 32))[:, 2] == 0
+    ).all()
+
+
+def counting_model(latent, num_visible, density, slope, offset):
+    """A model whose last field depends on the number of pixels alone: slope n + offset.
+
+    Every latent state draws pixels of the same density.
+    """
+    num_units = latent.num_units
+    logit = np.log(density / (1 - density))
+    w = np.full((num_visible, num_units), logit if isinstance(latent, OneHot) else 0)
+    a = np.full(num_visible, 0 if isinstance(latent, OneHot) else logit)
+    w_bar = np.zeros((num_units, num_visible))
+    w_bar[-1] = slope
+    a_bar = np.zeros(num_units)
+    a_bar[-1] = offset
+    arrays = (jnp.asarray(array, jnp.float32) for array in (w, a, w_bar, a_bar))
+    return Model(Parameters(*arrays), jnp.zeros(num_visible), latent)
+
+
+@pytest.mark.parametrize(
+    "latent",
+    [OneHot(2, "softmax"), OneHot(2, "sigmoid"), Binary(1)],
+    ids=("softmax", "sigmoid", "binary"),
+)
+def test_rare_transitions(latent):
+    """A transition that one draw in 10^8 explains, against a sum over its binomial."""
+    num_visible, density, slope, offset, num_samples = 60, 0.2, 2.0, -74.0, 4096
+    n = np.arange(num_visible + 1)
+    h = slope * n + offset
+    if latent == OneHot(2, "sigmoid"):
+        # The other field is zero.
+        p = reference.sigmoid(h) / (reference.sigmoid(h) + 0.5)
+    else:
+        p = reference.sigmoid(h)
+    law = stats.binom(num_visible, density).pmf(n)
+    expected = np.log(law @ p)
+    assert expected < -15
+    model = counting_model(latent, num_visible, density, slope, offset)
+    average = jax.jit(
+        jax.vmap(lambda key: average_log_transitions(model, key, num_samples))
+    )
+    found = np.asarray(average(jax.random.split(jax.random.key(0), 20)))[:, :, -1]
+    errors = found.std(0) / np.sqrt(len(found))
+    assert (errors < 0.1).all()
+    assert (abs(found.mean(0) - expected) < 5 * errors + errors**2).all()
+    # Control: plain draws, as many, miss it by nats.
+    draws = np.random.default_rng(0).binomial(num_visible, density, (20, num_samples))
+    plain = np.log(np.mean(p[draws], axis=1))
+    assert abs(plain.mean() - expected) > 1
+
+
+def test_batches(system):
+    """Independent, and together the average of all."""
+    model = reference.to_model(system)
+    num_samples = 20 * 2 * 2 * len(_STRENGTHS) * 3
+    batches = jax.jit(lambda key: log_transition_batches(model, key, num_samples, 20))(
+        jax.random.key(3)
+    )
+    M = reference.latent_kernel(system)
+    assert batches.shape == (20, *M.shape)
+    found = np.exp(batches)
+    error = found.std(0, ddof=1) / np.sqrt(20)
+    # Student's t with 19 degrees of freedom, for a few dozen entries.
+    assert (abs(found.mean(0) - M) < 5.5 * error).all()
+    assert not (abs(found.mean(0) - M.T) < 5.5 * error).all()
+    assert len(np.unique(found[:, 0, 1])) == 20
+    together = np.exp(combine_batches(batches))
+    mean = found.mean(0)
+    np.testing.assert_allclose(together, mean / mean.sum(1, keepdims=True), rtol=1e-5)
+
+
+def test_bad_arguments():
+    model = reference.to_model(reference.random_system("sigmoid"))
+    with pytest.raises(ValueError, match="num_samples=0"):
+        average_transitions(model, jax.random.key(0), 0)
+    with pytest.raises(ValueError, match="num_batches=0"):
+        log_transition_batches(model, jax.random.key(0), 10, 0)

@@ -1,0 +1,87 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+
+from nelc_jax.diagnostics import (
+    cycle_states,
+    entropy_production_rate_log,
+    fundamental_cycles,
+)
+from nelc_jax.markov import stationary_distribution
+
+run = jax.jit(fundamental_cycles)
+
+
+def decompose(M):
+    with np.errstate(divide="ignore"):
+        log_M = jnp.asarray(np.log(M))
+    p_bar = stationary_distribution(jnp.asarray(M))
+    return run(log_M, p_bar), np.asarray(p_bar), log_M
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_contributions_sum_to_sigma(x64, size, seed):
+    M = reference.random_stochastic(size, seed, 0.5)
+    found, p_bar, log_M = decompose(M)
+    sigma = entropy_production_rate_log(log_M, jnp.asarray(p_bar))
+    np.testing.assert_allclose(found.contribution.sum(), sigma, rtol=1e-9, atol=1e-12)
+    chords = found.chord[:, 0] != found.chord[:, 1]
+    assert chords.sum() == (size - 1) * (size - 2) // 2
+    assert (np.diff(found.contribution[chords]) <= 0).all()
+    np.testing.assert_allclose(
+        found.contribution, found.current * found.affinity, rtol=1e-12
+    )
+
+
+def test_affinities_are_sums_around_cycles(x64):
+    """Each named cycle, walked edge by edge; its chord carries the net current."""
+    M = reference.random_stochastic(6, 4)
+    found, p_bar, _ = decompose(M)
+    flux = p_bar[:, None] * M
+    for number in range(10):
+        states = cycle_states(found, number)
+        assert len(states) == len(set(states)) >= 3
+        assert states[:2] == found.chord[number].tolist()
+        loop = zip(states, [*states[1:], states[0]], strict=True)
+        affinity = sum(np.log(flux[i, j] / flux[j, i]) for i, j in loop)
+        np.testing.assert_allclose(found.affinity[number], affinity, rtol=1e-9)
+        i, j = states[:2]
+        np.testing.assert_allclose(
+            found.current[number], flux[i, j] - flux[j, i], rtol=1e-9, atol=1e-15
+        )
+    assert cycle_states(found, 14) == []
+
+
+def test_dominant_cycle():
+    """A noisy permutation 0 -> 3 -> 1 -> 4 -> 2 -> 0 is found whole."""
+    order = [0, 3, 1, 4, 2]
+    M = 0.01 * reference.random_stochastic(5, 0)
+    for state, after in zip(order, order[1:] + order[:1], strict=True):
+        M[state, after] += 0.99
+    found, _, _ = decompose(M)
+    states = cycle_states(found, 0)
+    turn = states.index(0)
+    assert states[turn:] + states[:turn] == order
+    assert found.contribution[0] > 0.9 * found.contribution.sum()
+
+
+def test_equilibrium_has_no_current():
+    M = reference.random_stochastic(4, 1)
+    M = M + M.T
+    M = M / M.sum(1).max() + np.diag(1 - M.sum(1) / M.sum(1).max())
+    found, _, _ = decompose(M)
+    assert abs(found.contribution).max() < 1e-6
+
+
+def test_one_way_pairs_and_dead_states():
+    """No infinite affinity, and a state without edges stays out."""
+    M = np.array(
+        [[0.5, 0.5, 0, 0], [0.2, 0.4, 0.4, 0], [0.3, 0.2, 0.5, 0], [1, 0, 0, 0]]
+    )
+    found, _, _ = decompose(M)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
+    # 0 <-> 2 is one way only, so that no edge closes a cycle.
+    assert not found.contribution.any()
