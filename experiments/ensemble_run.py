@@ -11,17 +11,14 @@ from jax.sharding import NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from experiments.errors import UserError
+from experiments.measure import Measured, measure
 from nelc_jax import ensemble, training
-from nelc_jax.diagnostics import transitions
 from nelc_jax.diagnostics.summary import Summary, summarize
 from nelc_jax.latent import Latent
 from nelc_jax.model import Model
 
 HISTORY_SAMPLES = 512
-FINAL_SAMPLES = 4096
-COUNTED_STEPS = 100_000
-"""Draws of x a latent state for M in the history and at the end, and the length of the
-chain on which transitions are counted as well, the paper's T = 1e5."""
+"""Draws of x a latent state for M in the history."""
 
 SAVE_EVERY = 10
 """Epochs between two writes of the history and the parameters."""
@@ -41,22 +38,20 @@ class Schedule:
 class Trained:
     """Trained members: models, ends of their chains, history, final measures.
 
-    `history` has one entry an epoch and model in every column; `pairs` are the counted
-    transitions.
+    `history` has one entry an epoch and model in every column.
     """
 
     numbers: np.ndarray
     model: Model
     x: np.ndarray
     history: dict[str, np.ndarray]
-    summary: Summary
-    pairs: np.ndarray
+    measured: Measured
     seconds: dict[str, float]
 
 
 def join(parts: list[Trained]) -> Trained:
     """One ensemble from groups of members that were trained in turn."""
-    numbers, models, xs, histories, summaries, pairs, seconds = zip(
+    numbers, models, xs, histories, measured, seconds = zip(
         *(vars(part).values() for part in parts), strict=True
     )
 
@@ -70,8 +65,7 @@ def join(parts: list[Trained]) -> Trained:
         concatenated(models),
         np.concatenate(xs),
         {name: column[order] for name, column in history.items()},
-        concatenated(summaries),
-        np.concatenate(pairs),
+        concatenated(measured),
         {name: sum(part[name] for part in seconds) for name in seconds[0]},
     )
 
@@ -131,8 +125,8 @@ class Ensemble:
         )
         return self._own((info, summary))
 
-    def measure(self):
-        """Final summary, and transitions counted on a chain as long as the paper's."""
+    def measure(self) -> Measured:
+        """The final measures of the models."""
         return self._own(
             _measure(self._mesh, self._states, self._members, self._seed, self._x)
         )
@@ -189,11 +183,7 @@ def _measure(mesh, states, members, seed, x):
     def one(state, member, seed, x):
         # Epochs count from 1, so that 0 is left for the final measurement.
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], 0), member)
-        average_key, count_key = jax.random.split(key)
-        counts = transitions.count_transitions(
-            state.model, count_key, state.x, COUNTED_STEPS
-        )
-        return summarize(state.model, average_key, x, FINAL_SAMPLES), counts.pairs
+        return measure(state.model, key, state.x, x)
 
     return ensemble.map_members(one, 2, mesh)(states, members, seed, x)
 
@@ -234,14 +224,12 @@ def train_ensemble(
             if (epoch + 1) % SAVE_EVERY == 0:
                 save(_stack(rows), *members.models())
     trained = time.perf_counter()
-    summary, pairs = members.measure()
+    measured = members.measure()
     seconds = {
         "training": trained - started,
         "measuring": time.perf_counter() - trained,
     }
-    return Trained(
-        members.numbers, *members.models(), _stack(rows), summary, pairs, seconds
-    )
+    return Trained(members.numbers, *members.models(), _stack(rows), measured, seconds)
 
 
 def _check_finite(finite: np.ndarray, numbers: np.ndarray, first_step: int):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import run_directory
@@ -15,10 +14,10 @@ from experiments.devices import join_processes, use_all_cores
 from experiments.ensemble_run import Ensemble, Schedule, Trained, join, train_ensemble
 from experiments.errors import UserError, reports_user_errors
 from experiments.figures import save_figures
+from experiments.measure import model_table
 from experiments.options import RunOptions, check_positive, parse
 from experiments.report import write_report
 from experiments.run_directory import Run
-from nelc_jax.diagnostics import classes, thermodynamics, transitions
 from nelc_jax.latent import MAX_ENUMERATED, Binary, Latent, OneHot
 from nelc_jax.model import Model
 from nelc_jax.training import Config
@@ -196,57 +195,15 @@ def _parameters(model: Model, x: np.ndarray) -> dict[str, np.ndarray]:
 
 def _finished(config: dict, dataset: Dataset, trained: Trained) -> Run:
     """The tables and arrays of a run whose training has ended."""
-    summary = trained.summary
-    counted, counted_occupancy = jax.vmap(transitions.kernel_from_counts)(
-        jnp.asarray(trained.pairs)
-    )
-    resolution = 1 / trained.pairs.sum(axis=(1, 2))
-    models = {
-        "model": trained.numbers,
-        "log_likelihood": summary.log_likelihood,
-        "entropy_production_rate": summary.entropy_production_rate,
-        "relaxation_time": summary.relaxation_time,
-        "mean_self_transition": summary.mean_self_transition,
-        "min_occupancy": summary.min_occupancy,
-        "entropy_production_rate_counts": jax.vmap(
-            thermodynamics.entropy_production_rate
-        )(counted, counted_occupancy, resolution),
-        "one_way_pairs": jax.vmap(thermodynamics.one_way_pairs)(
-            counted, counted_occupancy
-        ),
-    }
-    arrays = {
-        **_parameters(trained.model, trained.x),
-        "latent_kernel": summary.latent_kernel,
-        "occupancy": summary.occupancy,
-        "transition_counts": trained.pairs,
-    }
-    if dataset.labels is not None:
-        num_classes = len(dataset.class_names)
-        arrays["classes"], models["kl_divergence"] = _classes(
-            trained.model, dataset, summary.occupancy, num_classes
-        )
+    columns, arrays = model_table(trained.measured, trained.model, dataset)
     config = {**config, "seconds": trained.seconds}
+    parameters = _parameters(trained.model, trained.x)
     return Run(
         config,
         trained.history,
-        {name: np.asarray(column) for name, column in models.items()},
-        {name: np.asarray(array) for name, array in arrays.items()},
+        {"model": trained.numbers, **columns},
+        {**parameters, **arrays},
     )
-
-
-def _classes(model: Model, dataset: Dataset, occupancy: jax.Array, num_classes: int):
-    """The class of every latent state, and eq. 22 of every model."""
-    x, labels = jnp.asarray(dataset.x), jnp.asarray(dataset.labels)
-    data_share = jnp.bincount(labels, length=num_classes) / len(labels)
-
-    def one(model, p_bar):
-        of_state = classes.latent_classes(model, x, labels, num_classes)
-        share = classes.class_distribution(p_bar, of_state, num_classes)
-        return of_state, classes.class_kl(data_share, share)
-
-    # Members in turn: the S x N x K comparison of a large latent space adds up.
-    return jax.lax.map(lambda pair: one(*pair), (model, occupancy))
 
 
 def _print_result(run: Run, out: Path):

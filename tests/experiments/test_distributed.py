@@ -34,8 +34,8 @@ def start(points, out, *options, **environment):
     # Two devices a process, whatever the number of cores, and short measurements.
     program = (
         "import jax; jax.config.update('jax_num_cpu_devices', 2); "
-        "from experiments import ensemble_run; "
-        "ensemble_run.FINAL_SAMPLES = 64; ensemble_run.COUNTED_STEPS = 100; "
+        "from experiments import measure; "
+        "measure.FINAL_SAMPLES = 64; measure.COUNTED_STEPS = 100; "
         "from experiments.train_ensemble import main; "
         "from experiments.errors import reports_user_errors; "
         "reports_user_errors(main)()"

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import ensemble_run
+from experiments import ensemble_run, measure
 from experiments.ensemble_run import Ensemble, Schedule, train_ensemble
 from nelc_jax.latent import OneHot
 from nelc_jax.training import Config
@@ -32,8 +32,8 @@ def compiled(caplog):
 def test_programs_are_compiled_once(monkeypatch, compiled):
     """One program for all batch sizes; no rate, seed or data compiles another."""
     monkeypatch.setattr(ensemble_run, "HISTORY_SAMPLES", 32)
-    monkeypatch.setattr(ensemble_run, "COUNTED_STEPS", 10)
-    monkeypatch.setattr(ensemble_run, "FINAL_SAMPLES", 32)
+    monkeypatch.setattr(measure, "COUNTED_STEPS", 10)
+    monkeypatch.setattr(measure, "FINAL_SAMPLES", 32)
     schedule = Schedule(epochs=120, steps_per_epoch=2, batch_first=16, batch_last=160)
     train_ensemble(members(), schedule, lambda *_: None)
     programs = compiled()

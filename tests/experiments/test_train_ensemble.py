@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import ensemble_run, run_directory, train_ensemble
+from experiments import ensemble_run, measure, run_directory, train_ensemble
 from experiments.errors import UserError
 from experiments.run_directory import load_run
 
@@ -37,8 +37,8 @@ def points(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def short_measurements(monkeypatch):
-    monkeypatch.setattr(ensemble_run, "FINAL_SAMPLES", 256)
-    monkeypatch.setattr(ensemble_run, "COUNTED_STEPS", 500)
+    monkeypatch.setattr(measure, "FINAL_SAMPLES", 256)
+    monkeypatch.setattr(measure, "COUNTED_STEPS", 500)
 
 
 def run(points, out, *options):
@@ -60,6 +60,7 @@ def test_the_whole_run(points, tmp_path, latent):
     models = result.models
     # A class that no latent state has yet makes the divergence infinite, never nan.
     assert (models.pop("kl_divergence") >= 0).all()
+    assert (models.pop("kl_divergence_error") >= 0).all()
     for name, values in models.items():
         assert np.isfinite(values).all(), name
     # Nine pixels cannot be worse than nine fair coins once anything is learned.

@@ -1,0 +1,133 @@
+"""What is measured of a trained ensemble, and the rows of `models.csv` it becomes."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int, Key, Shaped
+
+from experiments.data import Dataset
+from nelc_jax.diagnostics import classes, thermodynamics, transitions
+from nelc_jax.diagnostics.summary import Summary, summarize_batches
+from nelc_jax.diagnostics.uncertainty import jackknife_bias, jackknife_error
+from nelc_jax.diagnostics.whole_chain import Estimate, whole_chain_entropy_production
+from nelc_jax.model import Model
+
+FINAL_SAMPLES = 4096
+"""Draws of x a latent state for M at the end of a run."""
+BATCHES = 16
+"""Independent parts of these draws, from which the errors follow."""
+WHOLE_CHAIN_SAMPLES = 512
+"""Draws of x a latent state for the entropy production of the whole chain."""
+COUNTED_STEPS = 100_000
+"""Length of the chain on which transitions are counted as well, the paper's T = 1e5."""
+
+
+class Measured(eqx.Module):
+    """The measures of one model: see `Summary`, `Counts` and `Estimate`.
+
+    `replicates` is the summary without each batch of samples in turn; `pairs` are the
+    counted transitions.
+    """
+
+    summary: Summary
+    replicates: Summary
+    whole_chain: Estimate
+    pairs: Int[Array, "S S"]
+
+
+def measure(
+    model: Model, key: Key[Array, ""], start: Bool[Array, " D"], x: Shaped[Array, "N D"]
+) -> Measured:
+    """Measure one model: averaged M with errors, counted M, the whole chain.
+
+    **Arguments:** typed `key`; `start`, the end of the persistent chain; data `x`.
+    """
+    average_key, count_key, whole_key = jax.random.split(key, 3)
+    summary, replicates = summarize_batches(
+        model, average_key, x, FINAL_SAMPLES, BATCHES
+    )
+    return Measured(
+        summary,
+        replicates,
+        whole_chain_entropy_production(
+            model, whole_key, summary.occupancy, WHOLE_CHAIN_SAMPLES
+        ),
+        transitions.count_transitions(model, count_key, start, COUNTED_STEPS).pairs,
+    )
+
+
+def model_table(
+    measured: Measured, model: Model, dataset: Dataset
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The columns of `models.csv` and the arrays of the checkpoint, for all models.
+
+    Columns with `_error` are standard errors of the Monte-Carlo averages, at fixed
+    parameters. `entropy_production_rate_bias` is the jackknife's estimate: subtracted,
+    it makes the rate of a model at equilibrium scatter around zero.
+    """
+    summary = measured.summary
+    error = jax.vmap(jackknife_error)(measured.replicates)
+    bias = jax.vmap(jackknife_bias)(summary, measured.replicates)
+    counted, counted_occupancy = jax.vmap(transitions.kernel_from_counts)(
+        jnp.asarray(measured.pairs)
+    )
+    resolution = 1 / measured.pairs.sum(axis=(1, 2))
+    columns: dict[str, Any] = {}
+    for name in (
+        "log_likelihood",
+        "entropy_production_rate",
+        "relaxation_time",
+        "mean_self_transition",
+        "min_occupancy",
+    ):
+        columns[name] = getattr(summary, name)
+        columns[f"{name}_error"] = getattr(error, name)
+    columns |= {
+        "entropy_production_rate_bias": bias.entropy_production_rate,
+        "entropy_production_rate_counts": jax.vmap(
+            thermodynamics.entropy_production_rate
+        )(counted, counted_occupancy, resolution),
+        "one_way_pairs": jax.vmap(thermodynamics.one_way_pairs)(
+            counted, counted_occupancy
+        ),
+        "whole_chain_entropy_production": measured.whole_chain.value,
+        "whole_chain_entropy_production_error": measured.whole_chain.error,
+    }
+    arrays = {
+        "latent_kernel": summary.latent_kernel,
+        "occupancy": summary.occupancy,
+        "transition_counts": measured.pairs,
+    }
+    if dataset.labels is not None:
+        arrays["classes"], kl, kl_replicates = _class_kl(measured, model, dataset)
+        columns["kl_divergence"] = kl
+        columns["kl_divergence_error"] = jax.vmap(jackknife_error)(kl_replicates)
+    return (
+        {name: np.asarray(column) for name, column in columns.items()},
+        {name: np.asarray(array) for name, array in arrays.items()},
+    )
+
+
+def _class_kl(measured: Measured, model: Model, dataset: Dataset):
+    """The class of every latent state, and eq. 22 of every model and replicate."""
+    x, labels = jnp.asarray(dataset.x), jnp.asarray(dataset.labels)
+    num_classes = len(dataset.class_names)
+    data_share = jnp.bincount(labels, length=num_classes) / len(labels)
+
+    def one(arguments):
+        model, occupancy, replicates = arguments
+        of_state = classes.latent_classes(model, x, labels, num_classes)
+
+        def kl(p_bar):
+            share = classes.class_distribution(p_bar, of_state, num_classes)
+            return classes.class_kl(data_share, share)
+
+        return of_state, kl(occupancy), jax.vmap(kl)(replicates)
+
+    # Members in turn: the S x N x K comparison of a large latent space adds up.
+    return jax.lax.map(
+        one, (model, measured.summary.occupancy, measured.replicates.occupancy)
+    )
