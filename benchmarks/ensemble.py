@@ -55,26 +55,19 @@ def time_job(job: Job, config: Config, x: np.ndarray, repeats: int) -> dict:
     )
     sharding = NamedSharding(mesh, PartitionSpec(ensemble.AXIS))
     states = jax.device_put(states, sharding)
-    chunks = np.split(
-        job.batch_sizes, np.arange(STEPS_PER_EPOCH, job.steps, STEPS_PER_EPOCH)
-    )
-    capacities = training.batch_capacities(np.array([chunk[0] for chunk in chunks]))
+    # One call an epoch, as the experiment does it.
+    epochs = jnp.asarray(job.batch_sizes).reshape(-1, STEPS_PER_EPOCH)
 
-    programs = {}
     start = time.perf_counter()
-    for chunk, capacity in zip(chunks, capacities.tolist(), strict=True):
-        if capacity not in programs:
-            train = partial(training.train, config, batch_capacity=capacity)
-            mapped = jax.jit(ensemble.map_members(train, 1, mesh))
-            programs[capacity] = mapped.lower(
-                states, points, jnp.asarray(chunk)
-            ).compile()
+    mapped = ensemble.map_members(partial(training.train, config), 1, mesh)
+    train = jax.jit(mapped, donate_argnums=0).lower(states, points, epochs[0]).compile()
     compile_seconds = time.perf_counter() - start
 
     def run():
-        end = states
-        for chunk, capacity in zip(chunks, capacities.tolist(), strict=True):
-            end, info = programs[capacity](end, points, jnp.asarray(chunk))
+        # Training donates its states, so that every repeat starts from a copy.
+        end = jax.tree.map(jnp.copy, states)
+        for sizes in epochs:
+            end, info = train(end, points, sizes)
         return end, info
 
     times = []
@@ -90,7 +83,6 @@ def time_job(job: Job, config: Config, x: np.ndarray, repeats: int) -> dict:
         "seconds": seconds,
         "seconds_all": times[1:],
         "compile_seconds": compile_seconds,
-        "programs": len(programs),
         "peak_memory_mib": peak_memory_mib(),
         "model_steps_per_second": job.models * job.steps / seconds,
         "draws_per_second": job.draws / seconds,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from benchmarks.timing import seconds_of
 from nelc_jax import chain, ensemble, noise, training
-from nelc_jax.gradient import two_step_gradient
+from nelc_jax.gradient import gradient_from_sums, support_of
 from nelc_jax.model import state_logits
 from nelc_jax.training import Config, State
 
@@ -46,7 +46,7 @@ def phase_seconds(
         q = noise.thresholds(logits[0], noise.rounding(key, 0, logits.shape[-1]))
 
         def step(packed, t):
-            drawn = noise.bernoulli_packed(noise.step_noise(key, t, len(q), 1), q)
+            drawn = noise.bernoulli_packed(noise.pixel_noise(key, t, len(q)), q)
             return packed ^ drawn, None
 
         start = noise.pack(state.x)
@@ -63,7 +63,6 @@ def phase_seconds(
 
     def data_term(state, x):
         key = key_of(state)
-        chosen = noise.draw_indices(key, batch, x.shape[0])
         length = config.chain_length
         trajectory = chain.Trajectory(
             x=x[:length],
@@ -76,7 +75,11 @@ def phase_seconds(
             ),
             h=jnp.zeros((length, state.model.latent.num_units)),
         )
-        gradient = two_step_gradient(state.model, trajectory, x[chosen]).gradient
+        support = support_of(state.model, trajectory)
+        sums = training.sum_batch(support, key, x, jnp.int32(batch))
+        gradient = gradient_from_sums(
+            state.model, trajectory, support, sums
+        ).gradient
         return eqx.tree_at(
             lambda s: s.model.parameters,
             state,
@@ -84,7 +87,7 @@ def phase_seconds(
         )
 
     def whole_step(state, x):
-        return training.train_step(config, state, x, jnp.int32(batch), batch)[0]
+        return training.train_step(config, state, x, jnp.int32(batch))[0]
 
     return {
         "random numbers": timed(random_numbers),

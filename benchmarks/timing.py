@@ -71,7 +71,7 @@ def device_limits(repeats: int = 5) -> dict[str, float]:
         key = jax.random.key(0)
 
         def step(total, t):
-            noise_t = noise.step_noise(key, t + offset, 2**16, 0)
+            noise_t = noise.pixel_noise(key, t + offset, 2**16)
             # One expression of both words, as in the chain: nothing is stored.
             return total ^ (noise_t.low ^ noise_t.high), None
 

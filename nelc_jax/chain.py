@@ -7,10 +7,18 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from .model import Model, contract, forward_logits, state_logits
-from .noise import bernoulli_packed, pack, rounding, step_noise, thresholds, unpack
+from .noise import (
+    bernoulli_packed,
+    latent_uniforms,
+    pack,
+    pixel_noise,
+    rounding,
+    thresholds,
+    unpack,
+)
 
 BLOCK = 64
 """Double steps that share the random rounding of the forward probabilities."""
@@ -33,7 +41,8 @@ def double_step(
     model: Model, key: Key[Array, ""], x: Shaped[Array, " D"]
 ) -> tuple[Bool[Array, " L"], Bool[Array, " D"]]:
     """One double step x -> z -> x': z ~ A_bar[x, z], x' ~ A[z, x'] (eq. 8-11, 19)."""
-    code, _, x_next = _stepper(model, key, 0)(pack(x), 0)
+    (noise,) = latent_noise(model, key, jnp.arange(1))
+    code, _, x_next = _stepper(model, key, 0)(pack(x), (0, noise))
     return _decode(model, code), unpack(x_next, model.num_visible)
 
 
@@ -50,8 +59,8 @@ def sample_chain(
     **Raises:** `ValueError` for a T below 1.
     """
 
-    def body(step, x, t):
-        code, h, x_next = step(x, t)
+    def body(step, x, at):
+        code, h, x_next = step(x, at)
         return x_next, (x, code, h)
 
     x_end, (xs, codes, h) = _scan_blocks(model, key, num_steps, body, pack(x))
@@ -78,9 +87,9 @@ def fold_chain(
     **Returns:** x(T) and the final carry.
     """
 
-    def body(step, state, t):
+    def body(step, state, at):
         x, carry = state
-        code, _, x_next = step(x, t)
+        code, _, x_next = step(x, at)
         seen = observe(carry, unpack(x, model.num_visible), _decode(model, code))
         return (x_next, seen), None
 
@@ -92,14 +101,16 @@ def fold_chain(
 def _scan_blocks(
     model: Model, key: Key[Array, ""], num_steps: int, body: Callable, init: Any
 ) -> tuple[Any, Any]:
-    """Scan `body(step, carry, t)` over T double steps, block by block."""
+    """Scan `body(step, carry, (t, latent noise))` over T double steps, by blocks."""
     if num_steps < 1:
         raise ValueError(f"num_steps={num_steps}: expected at least 1 double step")
 
     def block(carry, index, length):
         step = _stepper(model, key, index)
-        start = index * BLOCK
-        return jax.lax.scan(partial(body, step), carry, start + jnp.arange(length))
+        t = index * BLOCK + jnp.arange(length)
+        return jax.lax.scan(
+            partial(body, step), carry, (t, latent_noise(model, key, t))
+        )
 
     whole, rest = divmod(num_steps, BLOCK)
     carry, parts = init, []
@@ -115,7 +126,7 @@ def _scan_blocks(
 
 
 def _stepper(model: Model, key: Key[Array, ""], block):
-    """The double step of a block, (packed x, t) -> (code, h, packed x').
+    """The double step of a block, packed x, (t, latent noise) -> code, h, packed x'.
 
     The code is the index of z where states are enumerated, z itself elsewhere.
     """
@@ -128,19 +139,35 @@ def _stepper(model: Model, key: Key[Array, ""], block):
     enumerable = latent.enumerable
     table = thresholds(state_logits(model), round_at) if enumerable else None
 
-    def step(x, t):
-        noise = step_noise(key, t, model.num_visible, latent.num_uniforms, dtype)
+    def step(x, at):
+        t, noise = at
         bits = unpack(x, model.num_visible).astype(dtype)
         h = contract(parameters.w_bar, bits) + bias
         if table is not None:
-            code = latent.draw_index(noise.latent, h)
+            code = latent.draw_index(noise, h)
             q = table[code]
         else:
-            code = latent.draw(noise.latent, h)
+            code = latent.draw(noise, h)
             q = thresholds(forward_logits(model, code), round_at)
-        return code, h, bernoulli_packed(noise, q)
+        pixels = pixel_noise(key, t, model.num_visible)
+        return code, h, bernoulli_packed(pixels, q)
 
     return step
+
+
+def latent_noise(
+    model: Model, key: Key[Array, ""], steps: Int[Array, " n"]
+) -> Float[Array, "n U"]:
+    """The noise of the latent draws of some steps.
+
+    Made at once: so few numbers that a step of its own costs more than they do.
+    """
+    latent, dtype = model.latent, model.x_mean.dtype.type
+
+    def uniforms(t):
+        return latent_uniforms(key, t, model.num_visible, latent.num_uniforms, dtype)
+
+    return latent.noise(jax.vmap(uniforms)(steps))
 
 
 def _decode(model: Model, codes: Array) -> Bool[Array, "*b L"]:

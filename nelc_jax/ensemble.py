@@ -85,8 +85,7 @@ def train(
     states: State,
     x: Shaped[Array, "N D"],
     batch_sizes: Int[Array, " K"],
-    batch_capacity: int,
 ) -> tuple[State, StepInfo]:
     """K gradient steps of every member (`training.train`); infos have axes (M, K)."""
-    one = partial(training.train, config, batch_capacity=batch_capacity)
+    one = partial(training.train, config)
     return jax.vmap(one, in_axes=(0, None, None))(states, x, batch_sizes)

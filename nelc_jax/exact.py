@@ -102,14 +102,14 @@ def two_step_gradient(
     p_bar = latent_distribution(model)
     num_points = x.shape[0]
 
-    _, r = responsibilities(jnp.log(p_bar), forward_log_prob(model, states, x))
+    _, r = responsibilities(jnp.log(p_bar), forward_log_prob(model, states, x).T)
     r = r / num_points
     mu = jax.nn.sigmoid(forward_logits(model, states))
     residual = x[:, None, :] - mu[None]
-    w = jnp.einsum("mk,mkd,kl->dl", r, residual, states.astype(mu.dtype))
-    a = jnp.einsum("mk,mkd->d", r, residual)
+    w = jnp.einsum("km,mkd,kl->dl", r, residual, states.astype(mu.dtype))
+    a = jnp.einsum("km,mkd->d", r, residual)
 
-    g = jnp.sum(r, axis=0) / p_bar
+    g = jnp.sum(r, axis=1) / p_bar
     joint = visible_distribution(model)[:, None] * backward_matrix(model)
     h = backward_field(model, every_x)
     h = jnp.broadcast_to(h[:, None], (*joint.shape, model.latent.num_units))

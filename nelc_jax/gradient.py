@@ -5,7 +5,7 @@
 The forward parameters enter through A in the first form, p_bar held fixed; the backward
 ones through A_bar in the second, p(x') held fixed. Both averages need the ratios
 
-    r[m, k] = weight_k A[z_k, x_m] / p(x_m),     g(z) = mean_m A[z, x_m] / p(x_m)
+    r[k, m] = weight_k A[z_k, x_m] / p(x_m),     g(z) = mean_m A[z, x_m] / p(x_m)
 
 over a *support* of latent states z_k (see `likelihood`): all S with their occupancy in
 the trajectory where they can be enumerated, else the T visited states themselves.
@@ -14,7 +14,7 @@ the trajectory where they can be enumerated, else the T visited states themselve
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from .chain import Trajectory
 from .latent import Score
@@ -23,7 +23,7 @@ from .linear import contract
 from .model import (
     Model,
     Parameters,
-    bernoulli_log_prob,
+    bernoulli_normaliser,
     forward_logits,
     state_logits,
 )
@@ -41,28 +41,77 @@ class TwoStep(eqx.Module):
     finite: Bool[Array, ""]
 
 
-def forward_moments(
-    logits: Float[Array, "K D"], r: Float[Array, "N K"], x: Shaped[Array, "N D"]
-) -> Float[Array, "K D"]:
-    """sum_m r[m, k] (x_m - mu_k), of which eq. 16a-b are sums over k.
+class Support(eqx.Module):
+    """The latent states whose mixture is p(x): `logits` of A, and their weights.
 
+    `visit[t]` is the row of the state z(t) of the trajectory.
+    """
+
+    logits: Float[Array, "K D"]
+    normalisers: Float[Array, " K"]
+    weights: Float[Array, " K"]
+    visit: Int[Array, " T"]
+
+
+class DataSums(eqx.Module):
+    """All that the gradient needs of the data, additive over the points.
+
+    Sums over m of `x`: r[k, m] x_m; `r`: r[k, m]; `log_likelihood`: weight_m ln p(x_m).
     The weights of the data points, summing to one, are part of r.
     """
-    moments = contract(r.T, x.astype(r.dtype))
-    return moments - jnp.sum(r, axis=0)[:, None] * jax.nn.sigmoid(logits)
+
+    x: Float[Array, "K D"]
+    r: Float[Array, " K"]
+    log_likelihood: Float[Array, ""]
+
+
+def support_of(model: Model, trajectory: Trajectory) -> Support:
+    """The support of a trajectory: all latent states, or the visited ones (App. A3)."""
+    dtype = model.x_mean.dtype
+    num_steps = trajectory.z.shape[0]
+    if not model.latent.enumerable:
+        logits = forward_logits(model, trajectory.z)
+        return Support(
+            logits,
+            bernoulli_normaliser(logits),
+            jnp.full(num_steps, 1 / num_steps, dtype),
+            jnp.arange(num_steps),
+        )
+    visit = model.latent.index(trajectory.z)
+    states = jnp.arange(model.latent.num_states)
+    counts = jnp.sum(visit[:, None] == states[None], axis=0)
+    logits = state_logits(model)
+    return Support(
+        logits, bernoulli_normaliser(logits), counts.astype(dtype) / num_steps, visit
+    )
+
+
+def data_sums(
+    support: Support, x: Shaped[Array, "N D"], weights: Float[Array, " N"]
+) -> DataSums:
+    """The sums of eq. 16 over data points with `weights`; those of zero add nothing."""
+    x = x.astype(weights.dtype)
+    log_A = contract(support.logits, x.T) - support.normalisers[:, None]
+    log_p, r = responsibilities(jnp.log(support.weights), log_A)
+    r = weights[None] * r
+    return DataSums(
+        contract(r, x),
+        jnp.sum(r, axis=1),
+        jnp.sum(jnp.where(weights > 0, weights * log_p, 0)),
+    )
 
 
 def backward_gradient(
-    coefficients: Float[Array, "T L"],
+    coefficients: Float[Array, "L T"],
     x: Shaped[Array, "T D"],
     x_mean: Float[Array, " D"],
 ) -> tuple[Float[Array, "L D"], Float[Array, " L"]]:
     """Eq. 17 and 16d: sum_t c[t] (x(t) - x_mean), and the same without x.
 
-    The coefficients c[t] = g(z(t)) score(t) / T hold the rest of the equations.
+    The coefficients c[:, t] = g(z(t)) score(t) / T hold the rest of the equations.
     """
-    total = jnp.sum(coefficients, axis=0)
-    moments = contract(coefficients.T, x.astype(coefficients.dtype))
+    total = jnp.sum(coefficients, axis=1)
+    moments = contract(coefficients, x.astype(coefficients.dtype))
     return moments - total[:, None] * x_mean[None], total
 
 
@@ -85,26 +134,25 @@ def two_step_gradient(
 
     **Returns:** a `TwoStep`; likelihoods in nats.
     """
-    dtype = model.x_mean.dtype
     if weights is None:
-        weights = jnp.full(x.shape[0], 1 / x.shape[0], dtype)
-    num_steps = trajectory.z.shape[0]
-    if model.latent.enumerable:
-        visit = model.latent.index(trajectory.z)
-        counts = jnp.sum(
-            visit[:, None] == jnp.arange(model.latent.num_states)[None], axis=0
-        )
-        occupancy = counts.astype(dtype) / num_steps
-        logits = state_logits(model)
-    else:
-        visit = jnp.arange(num_steps)
-        occupancy = jnp.full(num_steps, 1 / num_steps, dtype)
-        logits = forward_logits(model, trajectory.z)
+        weights = jnp.full(x.shape[0], 1 / x.shape[0], model.x_mean.dtype)
+    support = support_of(model, trajectory)
+    sums = data_sums(support, x, weights)
+    return gradient_from_sums(model, trajectory, support, sums, score)
 
-    log_A = bernoulli_log_prob(logits, x)
-    log_p, r = responsibilities(jnp.log(occupancy), log_A)
-    r = weights[:, None] * r
-    moments = forward_moments(logits, r, x)
+
+def gradient_from_sums(
+    model: Model,
+    trajectory: Trajectory,
+    support: Support,
+    sums: DataSums,
+    score: Score = "paper",
+) -> TwoStep:
+    """`two_step_gradient` from the sums over a mini-batch, however they were made."""
+    dtype = model.x_mean.dtype
+    num_steps = trajectory.z.shape[0]
+    # Eq. 16a-b are sums over k of the moments sum_m r[k, m] (x_m - mu_k).
+    moments = sums.x - sums.r[:, None] * jax.nn.sigmoid(support.logits)
     if model.latent.enumerable:
         w = model.latent.sum_states(moments).T
     else:
@@ -112,12 +160,10 @@ def two_step_gradient(
     a = jnp.sum(moments, axis=0)
 
     # g at the visited states only: that of an unvisited one may overflow, unused.
-    g = jnp.sum(r, axis=0) / jnp.where(occupancy > 0, occupancy, 1)
+    g = sums.r / jnp.where(support.weights > 0, support.weights, 1)
     score_t = model.latent.score(trajectory.h, trajectory.z, score)
-    coefficients = g[visit][:, None] * score_t / num_steps
+    coefficients = g[support.visit][None] * score_t.T / num_steps
     w_bar, a_bar = backward_gradient(coefficients, trajectory.x, model.x_mean)
-
-    log_likelihood = jnp.sum(jnp.where(weights > 0, weights * log_p, 0))
     return TwoStep(
         Parameters(
             w=w,
@@ -125,6 +171,6 @@ def two_step_gradient(
             w_bar=w_bar,
             a_bar=a_bar,
         ),
-        log_likelihood,
-        jnp.isfinite(log_likelihood) & jnp.all(jnp.isfinite(trajectory.h)),
+        sums.log_likelihood,
+        jnp.isfinite(sums.log_likelihood) & jnp.all(jnp.isfinite(trajectory.h)),
     )

@@ -76,14 +76,22 @@ class Latent(Protocol):
         """ln p(z|x) in nats of the given states."""
         ...
 
+    def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
+        """What `draw` compares with the field, a function of uniforms in (0, 1).
+
+        All that is costly in a draw and does not need the field, so that a chain can do
+        it for many steps at once.
+        """
+        ...
+
     def draw(
-        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Bool[Array, "*b L"]:
-        """z as a deterministic function of uniforms in (0, 1) and the field."""
+        """z as a deterministic function of the `noise` and the field."""
         ...
 
     def draw_index(
-        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Int[Array, "*b"]:
         """The `index` of `draw`, which chains over enumerated states carry."""
         ...
@@ -129,8 +137,12 @@ class OneHot(eqx.Module):
 
     @property
     def num_uniforms(self) -> int:
-        """One uniform a draw, inverted through the cumulative distribution."""
-        return 1
+        """One uniform a state."""
+        return self.num_units
+
+    def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
+        """Standard Gumbel variables, -ln(-ln u)."""
+        return -jnp.log(-jnp.log(uniforms))
 
     @property
     def enumerable(self) -> bool:
@@ -169,22 +181,17 @@ class OneHot(eqx.Module):
         return jnp.sum(jnp.where(z, self.log_probs(h), 0), axis=-1)
 
     def draw(
-        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Bool[Array, "*b L"]:
         """The state of `draw_index`."""
-        position = self.draw_index(uniforms, h)
+        position = self.draw_index(noise, h)
         return jax.nn.one_hot(position, self.num_units, dtype=bool)
 
     def draw_index(
-        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Int[Array, "*b"]:
-        """The first state whose cumulative probability exceeds the uniform."""
-        log_weights = self._log_weights(h)
-        largest = jnp.max(log_weights, axis=-1, keepdims=True)
-        cumulative = jnp.cumsum(jnp.exp(log_weights - largest), axis=-1)
-        # Scaled by the last entry, so that rounding never leaves the uniform above it.
-        below = cumulative <= uniforms * cumulative[..., -1:]
-        return jnp.sum(below, axis=-1, dtype=jnp.int32)
+        """The state of largest ln p(b|x) + noise (the Gumbel-max trick)."""
+        return jnp.argmax(self._log_weights(h) + noise, axis=-1).astype(jnp.int32)
 
     def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
         """E[z|x], which is the probability of each state."""
@@ -238,6 +245,10 @@ class Binary(eqx.Module):
         """One uniform a unit."""
         return self.num_units
 
+    def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
+        """Standard logistic variables, ln u - ln(1 - u)."""
+        return jnp.log(uniforms) - jnp.log1p(-uniforms)
+
     @property
     def enumerable(self) -> bool:
         """Whether 2^L is at most `MAX_ENUMERATED`."""
@@ -283,16 +294,16 @@ class Binary(eqx.Module):
         return jnp.sum(jax.nn.log_sigmoid(jnp.where(z, h, -h)), axis=-1)
 
     def draw(
-        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Bool[Array, "*b L"]:
-        """Each bit is on where its uniform is below its probability."""
-        return uniforms < jax.nn.sigmoid(h)
+        """Each bit is on where its field exceeds the noise."""
+        return h > noise
 
     def draw_index(
-        self, uniforms: Float[Array, "*b U"], h: Float[Array, "*b L"]
+        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Int[Array, "*b"]:
         """The index of `draw`."""
-        return self.index(self.draw(uniforms, h))
+        return self.index(self.draw(noise, h))
 
     def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
         """E[z|x] (eq. 15)."""
@@ -318,7 +329,7 @@ def sample_latent(
 ) -> Bool[Array, "*b L"]:
     """Draw z ~ p(z|x) with the field h (eq. 11, or eq. 19 for one-hot states)."""
     uniforms = jax.random.uniform(key, (*h.shape[:-1], latent.num_uniforms), h.dtype)
-    return latent.draw(uniforms, h)
+    return latent.draw(latent.noise(uniforms), h)
 
 
 def _check_units(num_units: int):

@@ -75,9 +75,12 @@ def chain_log_prob(
 
 
 def responsibilities(
-    log_weights: Float[Array, " K"], log_A: Float[Array, "N K"]
-) -> tuple[Float[Array, " N"], Float[Array, "N K"]]:
-    """ln p(x_m) in nats, and r[m, k] = weight_k A[z_k, x_m] / p(x_m)."""
-    joint = log_weights[None] + log_A
-    log_p = logsumexp(joint, axis=-1)
-    return log_p, jnp.exp(joint - log_p[:, None])
+    log_weights: Float[Array, " K"], log_A: Float[Array, "K N"]
+) -> tuple[Float[Array, " N"], Float[Array, "K N"]]:
+    """ln p(x_m) in nats, and r[k, m] = weight_k A[z_k, x_m] / p(x_m).
+
+    Points on the last axis, of which there are many: the layout of fast products.
+    """
+    joint = log_weights[:, None] + log_A
+    log_p = logsumexp(joint, axis=0)
+    return log_p, jnp.exp(joint - log_p[None])

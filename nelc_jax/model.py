@@ -62,14 +62,19 @@ def backward_field(model: Model, x: Shaped[Array, "*b D"]) -> Float[Array, "*b L
     return h + on_last_axis(p.a_bar, h)
 
 
+def bernoulli_normaliser(logits: Float[Array, "*b D"]) -> Float[Array, "*b"]:
+    """sum_i ln(1 + exp(l_i)) in nats: what eq. 10 divides by."""
+    # jax.nn.softplus adds cases for nan and is twice as slow on the CPU.
+    softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    return jnp.sum(softplus, axis=-1)
+
+
 def bernoulli_log_prob(
     logits: Float[Array, "K D"], x: Shaped[Array, "N D"]
 ) -> Float[Array, "N K"]:
     """ln prod_i p(x_i) in nats of N points under K rows of logits (eq. 10)."""
-    # ln(1 + e^l); jax.nn.softplus adds cases for nan and is twice as slow on the CPU.
-    softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
-    normaliser = jnp.sum(softplus, axis=-1)
-    return contract(x.astype(logits.dtype), logits.T) - normaliser[None]
+    log_weight = contract(x.astype(logits.dtype), logits.T)
+    return log_weight - bernoulli_normaliser(logits)[None]
 
 
 def forward_log_prob(

@@ -24,17 +24,15 @@ _ROUNDING = np.uint32(0x80000000)
 _INDICES = np.uint32(0xFFFFFFFF)
 
 
-class StepNoise(eqx.Module):
-    """The random numbers of a double step.
+class PixelNoise(eqx.Module):
+    """The random numbers of the pixels in a double step: 16 bits a pixel.
 
-    16 bits a pixel, as `Q = ceil(D / 4)` pairs of words (the halves of `low`, then
-    those of `high`, are for the four quarters of the pixels), and the uniforms of
-    `Latent.draw`.
+    `Q = ceil(D / 4)` pairs of words: the halves of `low`, then those of `high`, are for
+    the four quarters of the pixels.
     """
 
     low: UInt32[Array, "*b Q"]
     high: UInt32[Array, "*b Q"]
-    latent: Float[Array, "*b U"]
 
 
 def threefry(
@@ -52,29 +50,40 @@ def threefry(
     return x0, x1
 
 
-def step_noise(
+def pixel_noise(
+    key: Key[Array, ""], step: Int[Array, ""] | int, num_visible: int
+) -> PixelNoise:
+    """The random numbers of the pixels in one double step.
+
+    **Arguments:** typed `key`; `step`, t < 2^31; `num_visible`, D.
+    """
+    return PixelNoise(*_words(key, jnp.uint32(step), -(-num_visible // 4)))
+
+
+def latent_uniforms(
     key: Key[Array, ""],
     step: Int[Array, ""] | int,
     num_visible: int,
     num_uniforms: int,
     dtype: type = jnp.float32,
-) -> StepNoise:
-    """The random numbers of one double step.
+) -> Float[Array, " U"]:
+    """The uniforms of the latent state in one double step, for `Latent.noise`.
 
     **Arguments:** typed `key`; `step`, t < 2^31; `num_visible`, D; `num_uniforms`, U;
-    `dtype` of the latent uniforms, which have 23 (in double precision 32) bits.
+    `dtype`, of 23 (in double precision 32) random bits.
     """
     quarter = -(-num_visible // 4)
-    low, high = _words(key, jnp.uint32(step), quarter + num_uniforms)
-    return StepNoise(low[:quarter], high[:quarter], _uniform(low[quarter:], dtype))
+    words, _ = _words(key, jnp.uint32(step), num_uniforms, quarter)
+    return _uniform(words, dtype)
 
 
 def rounding(
     key: Key[Array, ""], block: Int[Array, ""] | int, num_visible: int
 ) -> Float[Array, " D"]:
     """Uniforms in (0, 1), one a pixel, that round the probabilities of a block."""
-    words, _ = _words(key, _ROUNDING + jnp.uint32(block), num_visible)
-    return _uniform(words, jnp.float32)
+    half = -(-num_visible // 2)
+    words = _words(key, _ROUNDING + jnp.uint32(block), half)
+    return _uniform(jnp.concatenate(words)[:num_visible], jnp.float32)
 
 
 def thresholds(
@@ -94,7 +103,7 @@ def thresholds(
 
 
 def bernoulli_packed(
-    noise: StepNoise, thresholds: Int[Array, "*b D"]
+    noise: PixelNoise, thresholds: Int[Array, "*b D"]
 ) -> UInt8[Array, "*b Q"]:
     """Bernoulli draws of all pixels, four to a byte, from their `thresholds`.
 
@@ -134,20 +143,28 @@ def unpack(packed: UInt8[Array, "*b Q"], num_visible: int) -> Bool[Array, "*b D"
 
 
 def draw_indices(
-    key: Key[Array, ""], count: int, num_points: int
+    key: Key[Array, ""],
+    count: int,
+    num_points: int,
+    start: Int[Array, ""] | int = 0,
 ) -> Int[Array, " count"]:
     """`count` numbers of data points, uniform on 0 .. num_points - 1, with replacement.
 
-    The first numbers do not depend on `count`. Independent of the chain with the same
+    The numbers `start`, `start + 1`, .. of one long sequence a key. Independent of the chain with the same
     key. A number's probability is within 2^-32 of 1 / num_points.
     """
-    words, _ = _words(key, _INDICES, count)
+    words, _ = _words(key, _INDICES, count, start)
     return (words % np.uint32(num_points)).astype(jnp.int32)
 
 
-def _words(key: Key[Array, ""], first: UInt32[Array, ""] | np.uint32, count: int):
-    """Two words for each of the counters (first, 0) .. (first, count - 1)."""
-    second = jnp.arange(count, dtype=jnp.uint32)
+def _words(
+    key: Key[Array, ""],
+    first: UInt32[Array, ""] | np.uint32,
+    count: int,
+    start: Int[Array, ""] | int = 0,
+):
+    """Two words for each of the `count` counters (first, start), (first, start + 1)."""
+    second = jnp.uint32(start) + jnp.arange(count, dtype=jnp.uint32)
     key_words = jax.random.key_data(key)[:2].astype(jnp.uint32)
     return threefry(key_words, jnp.full_like(second, first), second)
 

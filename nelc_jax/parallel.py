@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key, Shaped
 
-from .chain import BLOCK, Trajectory
+from .chain import BLOCK, Trajectory, latent_noise
 from .linear import contract, on_last_axis
 from .model import Model, backward_field, state_logits
-from .noise import bernoulli_packed, rounding, step_noise, thresholds, unpack
+from .noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
 
 
 def sample_chain(
@@ -42,34 +42,28 @@ def sample_chain(
         )
     dtype = model.x_mean.dtype.type
     steps = jnp.arange(num_steps)
-    noise = jax.vmap(
-        lambda t: step_noise(key, t, num_visible, latent.num_uniforms, dtype)
-    )(steps)
+    pixels = jax.vmap(lambda t: pixel_noise(key, t, num_visible))(steps)
+    noise = latent_noise(model, key, steps)
     logits = state_logits(model)
     tables = jax.vmap(lambda b: thresholds(logits, rounding(key, b, num_visible)))(
         jnp.arange(-(-num_steps // BLOCK))
     )
 
     # Candidates of x(t + 1), one a latent state, and their fields: (T, S, ...).
-    def candidates(noise, t):
-        return jax.vmap(lambda q: bernoulli_packed(noise, q))(tables[t // BLOCK])
+    def candidates(pixels, t):
+        return jax.vmap(lambda q: bernoulli_packed(pixels, q))(tables[t // BLOCK])
 
-    x_after = unpack(jax.vmap(candidates)(noise, steps), num_visible)
+    x_after = unpack(jax.vmap(candidates)(pixels, steps), num_visible)
     p = model.parameters
     bias = p.a_bar - contract(p.w_bar, model.x_mean)
     h_after = contract(x_after.astype(dtype), p.w_bar.T)
     h_after = h_after + on_last_axis(bias, h_after)
 
     h_first = backward_field(model, x)
-    z_first = latent.draw_index(noise.latent[0], h_first)
+    z_first = latent.draw_index(noise[0], h_first)
     # maps[t, s] is z(t + 1) if z(t) = s.
-    uniforms = noise.latent[1:, None]
-    maps = latent.draw_index(
-        jnp.broadcast_to(
-            uniforms, (num_steps - 1, latent.num_states, latent.num_uniforms)
-        ),
-        h_after[:-1],
-    )
+    shape = (num_steps - 1, latent.num_states, latent.num_uniforms)
+    maps = latent.draw_index(jnp.broadcast_to(noise[1:, None], shape), h_after[:-1])
     z = _follow(maps, z_first)
 
     x_next = x_after[steps, z]

@@ -14,10 +14,13 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from . import chain, parallel
-from .gradient import two_step_gradient
+from .gradient import DataSums, Support, data_sums, gradient_from_sums, support_of
 from .latent import Latent, Score
 from .model import Model, init_model
 from .noise import draw_indices
+
+CHUNK = 16
+"""Data points of a mini-batch that are gathered and summed at a time."""
 
 Sampler = Literal["auto", "scan", "parallel"]
 
@@ -115,25 +118,20 @@ def train_step(
     state: State,
     x: Shaped[Array, "N D"],
     batch_size: Int[Array, ""],
-    batch_capacity: int,
 ) -> tuple[State, StepInfo]:
     """One gradient step: T double steps, eq. 16a-d and 17 on a mini-batch, RMSprop.
 
-    The batch is drawn with replacement from the data. Its first points do not depend
-    on `batch_capacity`, the static size of the arrays, of which `batch_size` are used.
+    The mini-batch is drawn with replacement from the data.
 
-    **Arguments:** `state`; data `x`; `batch_size`, at most `batch_capacity`.
+    **Arguments:** `state`; data `x`; `batch_size`, at least 1, any traced integer.
 
     **Returns:** the next state and a `StepInfo`.
     """
     key = jax.random.fold_in(state.key, state.step)
     x_end, trajectory = _sample_chain(config, state.model, key, state.x)
-    chosen = draw_indices(key, batch_capacity, x.shape[0])
-    used = jnp.arange(batch_capacity) < batch_size
-    weights = used.astype(state.model.x_mean.dtype) / batch_size
-    two_step = two_step_gradient(
-        state.model, trajectory, x[chosen], weights, config.score
-    )
+    support = support_of(state.model, trajectory)
+    sums = sum_batch(support, key, x, batch_size)
+    two_step = gradient_from_sums(state.model, trajectory, support, sums, config.score)
     direction, optimizer = _optimizer(config).update(two_step.gradient, state.optimizer)
     parameters = jax.tree.map(
         lambda p, d: p + state.learning_rate * d, state.model.parameters, direction
@@ -154,17 +152,16 @@ def train(
     state: State,
     x: Shaped[Array, "N D"],
     batch_sizes: Int[Array, " K"],
-    batch_capacity: int,
 ) -> tuple[State, StepInfo]:
     """K gradient steps by `scan`, one for each of `batch_sizes`.
 
-    **Arguments:** as `train_step`; every batch size is at most `batch_capacity`.
+    **Arguments:** as `train_step`.
 
     **Returns:** the last state, and the `StepInfo` of every step (leading axis K).
     """
 
     def body(state, batch_size):
-        return train_step(config, state, x, batch_size, batch_capacity)
+        return train_step(config, state, x, batch_size)
 
     return jax.lax.scan(body, state, batch_sizes)
 
@@ -177,13 +174,23 @@ def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
     return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
 
 
-def batch_capacities(sizes: np.ndarray, programs: int = 2) -> np.ndarray:
-    """The `batch_capacity` of each mini-batch, one of `programs` sizes.
+def sum_batch(
+    support: Support, key: Key[Array, ""], x: Array, batch_size: Int[Array, ""]
+) -> DataSums:
+    """The sums over a mini-batch, in chunks: one program serves every batch size."""
 
-    Each capacity is one compiled program; more of them waste less work on padding.
-    """
-    steps = np.ceil(sizes.max() * np.arange(1, programs + 1) / programs).astype(int)
-    return steps[np.searchsorted(steps, sizes)]
+    def add_chunk(chunk, sums):
+        first = chunk * CHUNK
+        chosen = draw_indices(key, CHUNK, x.shape[0], first)
+        used = first + jnp.arange(CHUNK) < batch_size
+        weights = used.astype(support.weights.dtype) / batch_size
+        return jax.tree.map(jnp.add, sums, data_sums(support, x[chosen], weights))
+
+    zeros = jax.tree.map(
+        jnp.zeros_like,
+        DataSums(support.logits, support.weights, support.weights[0]),
+    )
+    return jax.lax.fori_loop(0, -(-batch_size // CHUNK), add_chunk, zeros)
 
 
 def _sample_chain(config: Config, model: Model, key: Key[Array, ""], x: Array):

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from ..chain import fold_chain
 from ..model import Model, backward_log_probs, state_logits
-from ..noise import bernoulli_packed, rounding, step_noise, thresholds, unpack
+from ..noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
 
 CHUNK = 32
 """Samples a latent state that share the random rounding of the probabilities."""
@@ -83,7 +83,7 @@ def average_log_transitions(
     num_states = model.latent.num_states
 
     def draw(q, number):
-        return bernoulli_packed(step_noise(key, number, model.num_visible, 0), q)
+        return bernoulli_packed(pixel_noise(key, number, model.num_visible), q)
 
     def chunk(total, index):
         q = thresholds(logits, rounding(key, index, model.num_visible))
