@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import random_rbm
+from machines import random_rbm
 
 from nelc_jax.baselines import ais, rbm
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from conftest import random_rbm
+from machines import random_rbm
 
 from nelc_jax import chain, exact, latent
 from nelc_jax.baselines import mixture, rbm
