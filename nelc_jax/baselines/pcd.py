@@ -30,17 +30,19 @@ class Config(eqx.Module):
 
     `chain_length`, T double steps a gradient step; `negative`, `"chain"` for PCD or
     `"exact"` for the gradient itself, of enumerable latents; `decay` and `eps` (inside
-    the root) of RMSprop; `bias_rate`, the learning rate of the latent biases as a share
-    of that of the weights; `rate_steps`, the steps after which the learning rate
-    eta / (1 + (step / rate_steps)^2) is half of eta.
+    the root) of RMSprop; `rate_steps`, the steps after which the learning rate
+    eta / (1 + (step / rate_steps)^2) is half of eta; `log_weight_rate`, the share of it
+    for the log weights of one-hot states (`coordinates`). Between well separated states
+    a reversible chain hardly moves, its occupancy is far from p_bar for thousands of
+    steps, and a faster rate follows it (docs/baselines.md).
     """
 
     chain_length: int = eqx.field(static=True, default=48)
     negative: Negative = eqx.field(static=True, default="chain")
     decay: float = eqx.field(static=True, default=0.9)
     eps: float = eqx.field(static=True, default=1e-8)
-    bias_rate: float = eqx.field(static=True, default=1.0)
     rate_steps: float = eqx.field(static=True, default=float("inf"))
+    log_weight_rate: float = eqx.field(static=True, default=0.01)
 
     def __check_init__(self):
         if self.chain_length < 1:
@@ -51,7 +53,7 @@ class Config(eqx.Module):
             raise ValueError(f"negative={self.negative!r}: expected 'chain' or 'exact'")
         if not 0 <= self.decay < 1:
             raise ValueError(f"decay={self.decay}: expected 0 <= decay < 1")
-        for name in ("eps", "bias_rate", "rate_steps"):
+        for name in ("eps", "rate_steps", "log_weight_rate"):
             value = getattr(self, name)
             if not value > 0:
                 raise ValueError(f"{name}={value}: expected a positive number")
@@ -141,7 +143,8 @@ def train_step(
     (slope,) = pull_back(gradient)
     direction, optimizer = _optimizer(config).update(slope, state.optimizer)
     rate = state.learning_rate / (1 + (state.step / config.rate_steps) ** 2)
-    rates = Parameters(rate, rate, config.bias_rate * rate)
+    share = config.log_weight_rate if rbm.latent.absorbs_visible_bias else 1.0
+    rates = Parameters(rate, rate, share * rate)
     moved = jax.tree.map(lambda p, r, d: p + r * d, position, rates, direction)
 
     log_likelihood = jnp.full_like(sums.log_weight, jnp.nan)
@@ -193,7 +196,9 @@ def coordinates(rbm: Rbm) -> Parameters:
 def from_coordinates(rbm: Rbm, position: Parameters) -> Rbm:
     """The RBM with these `coordinates`, and the mean and latent space of `rbm`."""
     if rbm.latent.absorbs_visible_bias:
-        shift = _offset(position.w, position.a, rbm.x_mean)
+        # The visible bias is redundant: it has no slope along the coordinates either.
+        a = jax.lax.stop_gradient(position.a)
+        shift = _offset(position.w, a, rbm.x_mean)
         position = Parameters(position.w, position.a, position.a_bar - shift)
     return Rbm(position, rbm.x_mean, rbm.latent)
 

@@ -144,7 +144,7 @@ def test_recovers_a_known_mixture():
 @pytest.mark.usefixtures("x64")
 def test_single_component_is_pixel_entropy(x):
     law, _ = fit(mixture.init(KEY, 1, x), x, 1)
-    m = np.mean(x, axis=0)
+    m = np.asarray(x).mean(axis=0)
     entropy = -np.sum(m * np.log(m) + (1 - m) * np.log(1 - m))
     np.testing.assert_allclose(mixture.log_likelihood(law, x), -entropy, rtol=1e-13)
 

@@ -121,7 +121,7 @@ def test_step_by_hand(x, pair, negative):
         (jnp.mean(x[:, :5].astype(float), axis=0), jnp.zeros(5)),
     )
     config = Config(
-        chain_length=6, negative=negative, decay=0.8, eps=1e-3, bias_rate=0.5,
+        chain_length=6, negative=negative, decay=0.8, eps=1e-3, log_weight_rate=0.5,
         rate_steps=2.0,
     )  # fmt: skip
     start = pcd.init(KEY, machine.latent, x[:, :5], config, 0.03)
@@ -152,17 +152,17 @@ def test_step_by_hand(x, pair, negative):
         rbm.data_moments(machine, batch, jnp.full(20, 1 / 20)),
         rbm.latent_moments(machine, states, occupancy),
     )
-    w, a_bar, position = gradient.w, gradient.a_bar, machine.parameters
+    w, a_bar, position, share = gradient.w, gradient.a_bar, machine.parameters, 1.0
     if machine.latent.absorbs_visible_bias:
         mu = jax.nn.sigmoid(machine.parameters.w)
         w = w - (mu - machine.x_mean[:, None]) * a_bar[None]
-        position = pcd.coordinates(machine)
+        position, share = pcd.coordinates(machine), 0.5
     moved = [
         p + rate * g / np.sqrt(0.2 * g**2 + 1e-3)
         for p, g, rate in (
             (position.w, w, 0.015),
             (position.a, gradient.a, 0.015),
-            (position.a_bar, a_bar, 0.0075),
+            (position.a_bar, a_bar, 0.015 * share),
         )
     ]
     expected = pcd.from_coordinates(machine, rbm.Parameters(*moved))
@@ -203,7 +203,7 @@ def test_batch_size_and_rate_compile_nothing(x):
 @pytest.mark.parametrize("latent", LATENTS, ids=str)
 def test_likelihood_rises(x, latent, negative):
     """From the product of pixel means towards the best of the model's kind."""
-    config = Config(negative=negative, rate_steps=100)
+    config = Config(negative=negative, rate_steps=100.0)
     state = pcd.init(jax.random.key(7), latent, x, config, 0.05)
     initial = log_likelihood(state.rbm, x)
     end, infos = train(config, state, x, jnp.full(800, 64))
@@ -218,9 +218,9 @@ def test_likelihood_rises(x, latent, negative):
 
 
 def test_sampled_hidden_layer(x, monkeypatch):
-    """Where states are not enumerated, PCD climbs as well, and reports no likelihood."""
+    """Where states are not enumerated, PCD climbs too, and reports no likelihood."""
     monkeypatch.setattr("nelc_jax.latent.MAX_ENUMERATED", 1)
-    config = Config(rate_steps=100)
+    config = Config(rate_steps=100.0)
     state = pcd.init(jax.random.key(7), Binary(3), x, config, 0.05)
     initial = rbm.log_likelihood(state.rbm, x)
     end, infos = jax.jit(partial(pcd.train, config))(state, x, jnp.full(500, 64))
@@ -292,7 +292,7 @@ def test_likelihood_trend_of_sklearn(x):
         rtol=1e-5,
         atol=1e-5,
     )
-    config = Config(rate_steps=300)
+    config = Config(rate_steps=300.0)
     state = pcd.init(KEY, Binary(3), x, config, 0.05)
     ours, _ = train(config, state, x, jnp.full(800, 64))
     rise = trend[-1] - trend[0]
@@ -308,7 +308,7 @@ def test_likelihood_trend_of_sklearn(x):
         {"negative": "none"},
         {"decay": 1.0},
         {"eps": 0.0},
-        {"bias_rate": 0.0},
+        {"log_weight_rate": 0.0},
         {"rate_steps": -1.0},
     ],
     ids=str,
