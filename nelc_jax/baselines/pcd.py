@@ -144,8 +144,11 @@ def train_step(
     direction, optimizer = _optimizer(config).update(slope, state.optimizer)
     rate = state.learning_rate / (1 + (state.step / config.rate_steps) ** 2)
     share = config.log_weight_rate if rbm.latent.absorbs_visible_bias else 1.0
-    rates = Parameters(rate, rate, share * rate)
-    moved = jax.tree.map(lambda p, r, d: p + r * d, position, rates, direction)
+    moved = Parameters(
+        w=position.w + rate * direction.w,
+        a=position.a + rate * direction.a,
+        a_bar=position.a_bar + share * rate * direction.a_bar,
+    )
 
     log_likelihood = jnp.full_like(sums.log_weight, jnp.nan)
     if rbm.latent.enumerable:
