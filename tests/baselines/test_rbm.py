@@ -49,7 +49,7 @@ def test_partition_function_in_chunks(monkeypatch):
     _, machine = random_rbm("binary", num_visible=4, num_units=7)
     whole = rbm.log_partition(machine)
     monkeypatch.setattr(latent, "MAX_ENUMERATED", 1)
-    for size in (1, 16, 1024):
+    for size in (16, 1024):
         monkeypatch.setattr(rbm, "CHUNK", size)
         np.testing.assert_allclose(rbm.log_partition(machine), whole, rtol=1e-13)
     system, machine = random_rbm("binary", num_visible=4, num_units=10)
@@ -111,8 +111,8 @@ def test_gradient_is_the_derivative(pair, points):
             rbm.Rbm(parameters, machine.x_mean, machine.latent), points
         )
 
-    expected = jax.grad(log_likelihood)(machine.parameters)
-    found = rbm.exact_gradient(machine, points)
+    expected = jax.jit(jax.grad(log_likelihood))(machine.parameters)
+    found = jax.jit(rbm.exact_gradient)(machine, points)
     np.testing.assert_allclose(found.w, expected.w, atol=1e-14)
     np.testing.assert_allclose(found.a_bar, expected.a_bar, atol=1e-14)
     if machine.latent.absorbs_visible_bias:
