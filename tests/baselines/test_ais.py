@@ -8,7 +8,7 @@ from nelc_jax.baselines import ais, rbm
 
 KEY = jax.random.key(5)
 
-FINE = jnp.linspace(0, 1, 500)
+FINE = jnp.linspace(0, 1, 200)
 # All at beta = 0 but the last: as many steps, and no annealing.
 COARSE = jnp.where(FINE < 1, 0, FINE)
 
@@ -28,17 +28,17 @@ def machine():
 
 @pytest.mark.parametrize("kind", ["softmax", "binary"])
 def test_agrees_with_the_exact_sum(kind):
-    """Within its error with 500 temperatures; with two the error says it is worse."""
+    """Within its error with 200 temperatures; with two the error says it is worse."""
     machine = random_machine(kind)
     bias = ais.data_bias(machine)
     expected = log_partition(machine)
-    fine = estimate(machine, KEY, FINE, 200, bias)
+    fine = estimate(machine, KEY, FINE, 100, bias)
     assert abs(fine.log_partition - expected) < 3 * fine.standard_error
-    assert fine.standard_error < 0.05
-    assert fine.effective_chains > 100
-    assert fine.log_ratios.shape == (200,)
+    assert fine.standard_error < 0.1
+    assert fine.effective_chains > 50
+    assert fine.log_ratios.shape == (100,)
 
-    coarse = estimate(machine, KEY, COARSE, 200, bias)
+    coarse = estimate(machine, KEY, COARSE, 100, bias)
     assert coarse.standard_error > 3 * fine.standard_error
     assert coarse.effective_chains < 0.5 * fine.effective_chains
 
@@ -47,9 +47,9 @@ def test_wrong_base_law_fails(machine):
     """A base far from the model's pixels needs the temperatures; two are not enough."""
     wrong = jnp.full(9, -8.0)
     expected = log_partition(machine)
-    coarse = estimate(machine, KEY, COARSE, 200, wrong)
+    coarse = estimate(machine, KEY, COARSE, 100, wrong)
     assert coarse.log_partition < expected - 1
-    fine = estimate(machine, KEY, FINE, 200, wrong)
+    fine = estimate(machine, KEY, FINE, 100, wrong)
     assert abs(fine.log_partition - expected) < 3 * fine.standard_error
 
 
@@ -106,7 +106,7 @@ def test_large_hidden_layer():
     machine = rbm.Rbm(small, machine.x_mean, machine.latent)
     x = jnp.asarray([[k >> i & 1 for i in range(4)] for k in range(16)], bool)
     expected = jax.nn.logsumexp(rbm.log_weight(machine, x))
-    found = estimate(machine, KEY, FINE, 200, ais.data_bias(machine))
+    found = estimate(machine, KEY, FINE, 100, ais.data_bias(machine))
     assert abs(found.log_partition - expected) < 3 * found.standard_error
     assert found.standard_error < 0.1
 
