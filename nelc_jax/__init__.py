@@ -2,11 +2,13 @@
 
 The modules follow the paper (arXiv 2512.11415): `latent` and `model` (Sect. II),
 `chain`, `parallel`, `gradient` and `training` (Sect. III, IV A), `likelihood`
-(App. A3), `exact` (enumeration of small systems) and `diagnostics` (Sect. IV B);
-`ensemble` maps training over independent members and devices.
+(App. A3), `exact` (enumeration of small systems), `diagnostics` (Sect. IV B) and
+`baselines` (RBM, mixture); `ensemble` maps training over independent members and
+devices.
 """
 
 from . import (
+    baselines,
     chain,
     diagnostics,
     ensemble,
@@ -31,6 +33,7 @@ __all__ = [
     "OneHot",
     "Parameters",
     "State",
+    "baselines",
     "chain",
     "diagnostics",
     "ensemble",

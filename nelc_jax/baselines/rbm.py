@@ -1,0 +1,209 @@
+"""The restricted Boltzmann machine: the equilibrium limit, w_bar tied to w.
+
+    p(x, z) = exp((x - x_mean)^T w z + a^T x + a_bar^T z) / Z
+
+has the conditionals of eq. 8-9 with w_bar = w^T, whose chain is reversible. In the
+uncentred form, exp(x^T w z + a^T x + c^T z), the latent bias is c = a_bar - w^T x_mean.
+Derivations: docs/baselines.md.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, Shaped
+
+from .. import model
+from ..latent import Latent, OneHot
+from ..linear import contract
+from ..model import Model, backward_field, bernoulli_normaliser, forward_logits
+from .mixture import Mixture
+
+MAX_SUMMED_UNITS = 20
+"""Z of a binary hidden layer is summed over 2^L states up to this L."""
+
+CHUNK = 1024
+"""Latent states of that sum that are held at a time."""
+
+
+class Parameters(eqx.Module):
+    """What training changes: w_bar is w^T."""
+
+    w: Float[Array, "D L"]
+    a: Float[Array, " D"]
+    a_bar: Float[Array, " L"]
+
+
+class Rbm(eqx.Module):
+    """Parameters, the mean of the data (centring), and the latent space.
+
+    **Raises:** `ValueError` for one-hot states with the normalisation of eq. 19, which
+    belongs to no joint law p(x, z).
+    """
+
+    parameters: Parameters
+    x_mean: Float[Array, " D"]
+    latent: Latent
+
+    def __check_init__(self):
+        if isinstance(self.latent, OneHot) and self.latent.normalization != "softmax":
+            raise ValueError(
+                f"normalization={self.latent.normalization!r}: expected 'softmax', the "
+                "conditional of a Boltzmann law"
+            )
+
+
+class Moments(eqx.Module):
+    """Averages <(x - x_mean) z^T>, <x> and <z> over a law of (x, z)."""
+
+    xz: Float[Array, "D L"]
+    x: Float[Array, " D"]
+    z: Float[Array, " L"]
+
+
+def to_model(rbm: Rbm) -> Model:
+    """The same two conditionals as a `Model`, to which all diagnostics apply."""
+    p = rbm.parameters
+    return Model(model.Parameters(p.w, p.a, p.w.T, p.a_bar), rbm.x_mean, rbm.latent)
+
+
+def log_weight(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
+    """ln (Z p(x)) = a^T x + ln sum_z exp(z^T h(x)) in nats.
+
+    h = w^T (x - x_mean) + a_bar. The last term is sum_b softplus(h_b) for Bernoulli
+    units and logsumexp(h) for one-hot states.
+    """
+    h = backward_field(to_model(rbm), x)
+    # p(z|x) = exp(z^T h) / sum: the sum follows from any one state, here the first bit.
+    first = jnp.broadcast_to(jnp.arange(h.shape[-1])[None] == 0, h.shape)
+    normaliser = h[:, 0] - rbm.latent.log_prob(h, first)
+    return contract(x.astype(h.dtype), rbm.parameters.a) + normaliser
+
+
+def latent_log_weight(rbm: Rbm, z: Shaped[Array, "K L"]) -> Float[Array, " K"]:
+    """ln (Z p_bar(z)) = c^T z + sum_i softplus((w z + a)_i) in nats.
+
+    c = a_bar - w^T x_mean, the uncentred latent bias.
+    """
+    p = rbm.parameters
+    c = p.a_bar - contract(rbm.x_mean, p.w)
+    normaliser = bernoulli_normaliser(forward_logits(to_model(rbm), z))
+    return contract(z.astype(c.dtype), c) + normaliser
+
+
+def log_partition(rbm: Rbm) -> Float[Array, ""]:
+    """ln Z = ln sum_z exp(latent_log_weight(z)) in nats, exact.
+
+    L terms for one-hot states, 2^L for Bernoulli ones, of which `CHUNK` are held.
+
+    **Raises:** `ValueError` for more than `MAX_SUMMED_UNITS` Bernoulli units; `ais`
+    estimates their Z.
+    """
+    latent = rbm.latent
+    if latent.enumerable:
+        return logsumexp(latent_log_weight(rbm, latent.states()))
+    if latent.num_units > MAX_SUMMED_UNITS:
+        raise ValueError(
+            f"num_units={latent.num_units}: 2^{latent.num_units} latent states are too "
+            f"many to sum (at most 2^{MAX_SUMMED_UNITS}); use ais.log_partition"
+        )
+    # Two powers of two: the chunks are whole.
+    size = min(CHUNK, latent.num_states)
+
+    def add_chunk(chunk, total):
+        codes = chunk * size + jnp.arange(size)
+        z = (codes[:, None] >> jnp.arange(latent.num_units)[None]) & 1
+        return jnp.logaddexp(total, logsumexp(latent_log_weight(rbm, z)))
+
+    start = jnp.asarray(-jnp.inf, rbm.x_mean.dtype)
+    return jax.lax.fori_loop(0, latent.num_states // size, add_chunk, start)
+
+
+def log_prob(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
+    """ln p(x_m) in nats, exact (raises as `log_partition`)."""
+    return log_weight(rbm, x) - log_partition(rbm)
+
+
+def log_likelihood(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, ""]:
+    """The mean of ln p(x_m) in nats a point (eq. 7), exact; raises as `log_prob`."""
+    return jnp.mean(log_prob(rbm, x))
+
+
+def occupancy(rbm: Rbm) -> Float[Array, " S"]:
+    """p_bar(z) = exp(latent_log_weight(z)) / Z of every enumerated state (eq. 6)."""
+    return jax.nn.softmax(latent_log_weight(rbm, rbm.latent.states()))
+
+
+def data_moments(
+    rbm: Rbm, x: Shaped[Array, "N D"], weights: Float[Array, " N"]
+) -> Moments:
+    """The positive phase, additive over the points: z averaged over p(z|x_m).
+
+    **Arguments:** data `x`; `weights` of the points, summing to one over all data.
+    """
+    bits = x.astype(weights.dtype)
+    z = weights[:, None] * rbm.latent.mean(backward_field(to_model(rbm), x))
+    centred = bits - rbm.x_mean[None]
+    return Moments(contract(centred.T, z), contract(weights, bits), jnp.sum(z, axis=0))
+
+
+def latent_moments(
+    rbm: Rbm, z: Shaped[Array, "K L"], weights: Float[Array, " K"]
+) -> Moments:
+    """The negative phase of a law of latent states: x averaged over p(x|z_k).
+
+    **Arguments:** states `z` and their `weights`: all states with their occupancy, or
+    those that a chain visited with equal weights.
+    """
+    bits = z.astype(weights.dtype)
+    mean = jax.nn.sigmoid(forward_logits(to_model(rbm), z))
+    weighted = weights[:, None] * bits
+    centred = mean - rbm.x_mean[None]
+    return Moments(
+        contract(centred.T, weighted),
+        contract(weights, mean),
+        jnp.sum(weighted, axis=0),
+    )
+
+
+def gradient(rbm: Rbm, positive: Moments, negative: Moments) -> Parameters:
+    """d <ln p(x)> / d(w, a, a_bar), positive minus negative phase, in nats a point.
+
+    Where eq. 20 makes the visible bias redundant, its gradient is zero.
+    """
+    difference = jax.tree.map(jnp.subtract, positive, negative)
+    a = difference.x
+    return Parameters(
+        w=difference.xz,
+        a=jnp.zeros_like(a) if rbm.latent.absorbs_visible_bias else a,
+        a_bar=difference.z,
+    )
+
+
+def exact_gradient(rbm: Rbm, x: Shaped[Array, "N D"]) -> Parameters:
+    """`gradient` with the negative phase summed over all enumerated latent states."""
+    weights = jnp.full(x.shape[0], 1 / x.shape[0], rbm.x_mean.dtype)
+    negative = latent_moments(rbm, rbm.latent.states(), occupancy(rbm))
+    return gradient(rbm, data_moments(rbm, x, weights), negative)
+
+
+def from_mixture(mixture: Mixture, x_mean: Float[Array, " D"]) -> Rbm:
+    """The RBM with one-hot hidden layer that is this mixture.
+
+    w = logits^T, a = 0 and a_bar_k = ln weight_k + x_mean^T w_k - sum_i softplus(w_ik),
+    which makes ln Z = 0.
+    """
+    w = mixture.logits.T
+    offset = contract(x_mean, w) - bernoulli_normaliser(mixture.logits)
+    return Rbm(
+        Parameters(w, jnp.zeros_like(x_mean), mixture.log_weights + offset),
+        x_mean,
+        OneHot(w.shape[-1], "softmax"),
+    )
+
+
+def to_mixture(rbm: Rbm) -> Mixture:
+    """The mixture over latent states that the RBM is: weights p_bar, logits w z + a."""
+    states = rbm.latent.states()
+    log_weights = jax.nn.log_softmax(latent_log_weight(rbm, states))
+    return Mixture(log_weights, forward_logits(to_model(rbm), states))
