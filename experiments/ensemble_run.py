@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from experiments.errors import UserError
 from experiments.measure import Measured, measure
+from experiments.trainers import Trainer
 from nelc_jax import ensemble, training
 from nelc_jax.diagnostics.summary import Summary, summarize
-from nelc_jax.latent import Latent
 from nelc_jax.model import Model
 
 HISTORY_SAMPLES = 512
@@ -84,13 +84,12 @@ class Ensemble:
         seed: int,
         numbers: np.ndarray,
         size: int,
-        latent: Latent,
+        trainer: Trainer,
         x: np.ndarray,
-        config: training.Config,
         learning_rate: float,
     ):
         self._mesh = ensemble.member_mesh(size, jax.devices())
-        self._config = config
+        self._trainer = trainer
         missing = size - len(numbers) + -size % self._mesh.size
         self._members = self._put(
             np.append(numbers, np.full(missing, numbers[-1])), ensemble.AXIS
@@ -103,8 +102,7 @@ class Ensemble:
         self.numbers = self._own(self._members)
         self._states = _init(
             self._mesh,
-            latent,
-            config,
+            self._trainer,
             learning_rate,
             self._members,
             self._seed,
@@ -115,7 +113,7 @@ class Ensemble:
         """Train one epoch; returns its step infos and summary for the models."""
         self._states, info, summary = _epoch(
             self._mesh,
-            self._config,
+            self._trainer,
             self._states,
             self._members,
             self._seed,
@@ -128,12 +126,20 @@ class Ensemble:
     def measure(self) -> Measured:
         """The final measures of the models."""
         return self._own(
-            _measure(self._mesh, self._states, self._members, self._seed, self._x)
+            _measure(
+                self._mesh,
+                self._trainer,
+                self._states,
+                self._members,
+                self._seed,
+                self._x,
+            )
         )
 
     def models(self) -> tuple[Model, np.ndarray]:
         """The models' parameters, and the ends of their persistent chains."""
-        return self._own((self._states.model, self._states.x))
+        models = jax.vmap(self._trainer.model)(self._states)
+        return self._own((models, self._states.x))
 
     def _put(self, array: np.ndarray, *axes: str) -> jax.Array:
         sharding = NamedSharding(self._mesh, PartitionSpec(*axes))
@@ -158,32 +164,34 @@ def _keys(seed: jax.Array):
     return jax.random.split(jax.random.key(seed))
 
 
-@partial(jax.jit, static_argnums=0)
-def _init(mesh, latent, config, learning_rate, members, seed, x):
+@partial(jax.jit, static_argnums=(0, 1))
+def _init(mesh, trainer, learning_rate, members, seed, x):
     def one(member, seed, x):
         key = jax.random.fold_in(_keys(seed)[0], member)
-        return training.init(key, latent, x, config, learning_rate)
+        return trainer.init(key, x, learning_rate)
 
     return ensemble.map_members(one, 1, mesh)(members, seed, x)
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=2)
-def _epoch(mesh, config, states, members, seed, number, x, batch_sizes):
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _epoch(mesh, trainer, states, members, seed, number, x, batch_sizes):
     def one(state, member, seed, number, x, batch_sizes):
-        state, info = training.train(config, state, x, batch_sizes)
+        state, info = trainer.train(state, x, batch_sizes)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
-        return state, info, summarize(state.model, key, x, HISTORY_SAMPLES)
+        model, p_bar = trainer.model(state), trainer.occupancy(state)
+        return state, info, summarize(model, key, x, HISTORY_SAMPLES, p_bar)
 
     mapped = ensemble.map_members(one, 2, mesh)
     return mapped(states, members, seed, number, x, batch_sizes)
 
 
-@partial(jax.jit, static_argnums=0)
-def _measure(mesh, states, members, seed, x):
+@partial(jax.jit, static_argnums=(0, 1))
+def _measure(mesh, trainer, states, members, seed, x):
     def one(state, member, seed, x):
         # Epochs count from 1, so that 0 is left for the final measurement.
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], 0), member)
-        return measure(state.model, key, state.x, x)
+        model, p_bar = trainer.model(state), trainer.occupancy(state)
+        return measure(model, key, state.x, x, p_bar)
 
     return ensemble.map_members(one, 2, mesh)(states, members, seed, x)
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Key, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from experiments.data import Dataset
 from nelc_jax.diagnostics import classes, thermodynamics, transitions
@@ -39,15 +39,20 @@ class Measured(eqx.Module):
 
 
 def measure(
-    model: Model, key: Key[Array, ""], start: Bool[Array, " D"], x: Shaped[Array, "N D"]
+    model: Model,
+    key: Key[Array, ""],
+    start: Bool[Array, " D"],
+    x: Shaped[Array, "N D"],
+    occupancy: Float[Array, " S"] | None = None,
 ) -> Measured:
     """Measure one model: averaged M with errors, counted M, the whole chain.
 
-    **Arguments:** typed `key`; `start`, the end of the persistent chain; data `x`.
+    **Arguments:** typed `key`; `start`, the end of the persistent chain; data `x`;
+    `occupancy`, p_bar where it is known.
     """
     average_key, count_key, whole_key = jax.random.split(key, 3)
     summary, replicates = summarize_batches(
-        model, average_key, x, FINAL_SAMPLES, BATCHES
+        model, average_key, x, FINAL_SAMPLES, BATCHES, occupancy
     )
     return Measured(
         summary,

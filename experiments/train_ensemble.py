@@ -18,6 +18,7 @@ from experiments.measure import model_table
 from experiments.options import RunOptions, check_positive, parse
 from experiments.report import write_report
 from experiments.run_directory import Run
+from experiments.trainers import Cycles
 from nelc_jax.latent import MAX_ENUMERATED, Binary, Latent, OneHot
 from nelc_jax.model import Model
 from nelc_jax.training import Config
@@ -95,6 +96,10 @@ def main(arguments: list[str] | None = None) -> Path:
         options.batch_first,
         options.batch_last,
     )
+    trainer = Cycles(
+        latent,
+        Config(options.chain_length, options.score, options.decay, options.eps),
+    )
     size = min(options.members_at_once or options.models, options.models)
     groups = np.split(np.arange(options.models), range(size, options.models, size))
     finished: list[Trained] = []
@@ -103,9 +108,8 @@ def main(arguments: list[str] | None = None) -> Path:
             options.run.seed,
             group,
             size,
-            latent,
+            trainer,
             dataset.x,
-            Config(options.chain_length, options.score, options.decay, options.eps),
             options.learning_rate,
         )
 

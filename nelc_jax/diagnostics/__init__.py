@@ -13,6 +13,7 @@ from .averages import (
 )
 from .classes import class_distribution, class_kl, latent_classes
 from .cycles import Cycles, cycle_states, fundamental_cycles
+from .mixing import integrated_time, reversible_part
 from .spectrum import (
     mean_self_transition,
     relaxation_time,
@@ -49,6 +50,7 @@ __all__ = [
     "entropy_production_rate_log",
     "fluxes",
     "fundamental_cycles",
+    "integrated_time",
     "jackknife_bias",
     "jackknife_error",
     "kernel_from_counts",
@@ -58,6 +60,7 @@ __all__ = [
     "mean_self_transition",
     "one_way_pairs",
     "relaxation_time",
+    "reversible_part",
     "second_eigenvalue_modulus",
     "summarize",
     "summarize_batches",

@@ -32,7 +32,11 @@ class Summary(eqx.Module):
 
 
 def summarize(
-    model: Model, key: Key[Array, ""], x: Shaped[Array, "N D"], num_samples: int
+    model: Model,
+    key: Key[Array, ""],
+    x: Shaped[Array, "N D"],
+    num_samples: int,
+    occupancy: Float[Array, " S"] | None = None,
 ) -> Summary:
     """Measure a model with an enumerable latent space.
 
@@ -40,10 +44,11 @@ def summarize(
     (`average_log_transitions`), p_bar is its stationary law, and the likelihood of all
     of `x` follows from p_bar.
 
-    **Arguments:** typed `key`; data `x`; `num_samples`.
+    **Arguments:** typed `key`; data `x`; `num_samples`; `occupancy`, p_bar where it is
+    known: the kernel of a trained RBM is reducible to rounding and does not fix it.
     """
     log_A = forward_log_prob(model, model.latent.states(), x)
-    return _summary(average_log_transitions(model, key, num_samples), log_A)
+    return _summary(average_log_transitions(model, key, num_samples), log_A, occupancy)
 
 
 def summarize_batches(
@@ -52,6 +57,7 @@ def summarize_batches(
     x: Shaped[Array, "N D"],
     num_samples: int,
     num_batches: int,
+    occupancy: Float[Array, " S"] | None = None,
 ) -> tuple[Summary, Summary]:
     """`summarize`, and the same without each batch of samples in turn.
 
@@ -67,13 +73,19 @@ def summarize_batches(
     log_A = forward_log_prob(model, model.latent.states(), x)
     batches = log_transition_batches(model, key, num_samples, num_batches)
     # Replicates in turn: a mixture over N points for each would add up.
-    replicates = jax.lax.map(lambda m: _summary(m, log_A), leave_one_out(batches))
-    return _summary(combine_batches(batches), log_A), replicates
+    replicates = jax.lax.map(
+        lambda log_M: _summary(log_M, log_A, occupancy), leave_one_out(batches)
+    )
+    return _summary(combine_batches(batches), log_A, occupancy), replicates
 
 
-def _summary(log_M: Float[Array, "S S"], log_A: Float[Array, "N S"]) -> Summary:
+def _summary(
+    log_M: Float[Array, "S S"],
+    log_A: Float[Array, "N S"],
+    occupancy: Float[Array, " S"] | None,
+) -> Summary:
     M = jnp.exp(log_M)
-    p_bar = stationary_distribution(M)
+    p_bar = stationary_distribution(M) if occupancy is None else occupancy
     return Summary(
         log_likelihood=jnp.mean(mixture_log_prob(jnp.log(p_bar), log_A)),
         entropy_production_rate=entropy_production_rate_log(log_M, p_bar),

@@ -6,6 +6,7 @@ import pytest
 
 from experiments import ensemble_run, measure
 from experiments.ensemble_run import Ensemble, Schedule, train_ensemble
+from experiments.trainers import Cycles
 from nelc_jax.latent import OneHot
 from nelc_jax.training import Config
 
@@ -13,7 +14,12 @@ from nelc_jax.training import Config
 def members(seed=0, learning_rate=0.1, density=0.4):
     x = np.random.default_rng(seed).random((200, 9)) < density
     return Ensemble(
-        seed, np.arange(2), 2, OneHot(2), x, Config(chain_length=4), learning_rate
+        seed,
+        np.arange(2),
+        2,
+        Cycles(OneHot(2), Config(chain_length=4)),
+        x,
+        learning_rate,
     )
 
 

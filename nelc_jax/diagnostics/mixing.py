@@ -1,0 +1,53 @@
+"""How fast averages over a finite chain converge, with and without its currents.
+
+The mean of f over n steps of a stationary chain has a variance of v / n for large n,
+
+    v = Var f + 2 sum_{k >= 1} Cov(f(0), f(k)) = 2 <f, Z f> - <f, f>,
+
+with f centred, <f, g> = sum_z p_bar(z) f(z) g(z) and the fundamental matrix
+Z = (1 - M + 1 p_bar^T)^-1 (Kemeny and Snell, Finite Markov Chains, 1960). v / Var f is
+the integrated autocorrelation time, its inverse the effective samples per step.
+
+`reversible_part` takes the currents away and keeps p_bar: (M + M*) / 2 with the
+reversed chain M*[z', z] = p_bar(z) M[z, z'] / p_bar(z'). Its v is never smaller than
+that of M, for any f (Sun, Gomez and Schmidhuber, NIPS 2010): how much smaller it is
+with the currents is what they are worth to a sampler.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def reversible_part(
+    M: Float[Array, "S S"], p_bar: Float[Array, " S"]
+) -> Float[Array, "S S"]:
+    """(M + M*) / 2: the same stationary law and traffic between states, no current.
+
+    Rows of states with p_bar = 0 are kept.
+    """
+    flux = p_bar[:, None] * M
+    symmetric = 0.5 * (flux + flux.T)
+    alive = p_bar > 0
+    rows = symmetric / jnp.where(alive, p_bar, 1)[:, None]
+    return jnp.where(alive[:, None], rows, M)
+
+
+def integrated_time(
+    M: Float[Array, "S S"], p_bar: Float[Array, " S"], f: Float[Array, " S"]
+) -> Float[Array, ""]:
+    """v / Var f in double steps: 1 for independent states, below 1 if f alternates.
+
+    Infinite for an f that the chain does not average (a reducible M), 1 for a constant.
+    """
+    centred = f - jnp.sum(p_bar * f)
+    variance = jnp.sum(p_bar * centred**2)
+    operator = jnp.eye(len(f), dtype=M.dtype) - M + p_bar[None]
+    summed = jnp.linalg.solve(operator, centred)
+    # A singular operator may also answer without a warning: check the solution.
+    residual = jnp.max(jnp.abs(operator @ summed - centred))
+    solved = residual <= 1e-3 * jnp.max(jnp.abs(centred))
+    time = (2 * jnp.sum(p_bar * centred * summed) - variance) / jnp.where(
+        variance > 0, variance, 1
+    )
+    time = jnp.where(solved & jnp.isfinite(time), jnp.maximum(time, 0), jnp.inf)
+    return jnp.where(variance > 0, time, 1)

@@ -1,0 +1,75 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+
+from nelc_jax.diagnostics import integrated_time, reversible_part
+from nelc_jax.markov import stationary_distribution
+
+time = jax.jit(integrated_time)
+
+
+@pytest.fixture(params=range(3))
+def chain(request, x64):
+    M = reference.random_stochastic(5, request.param, 0.5)
+    f = np.random.default_rng(request.param).standard_normal(5)
+    p_bar = stationary_distribution(jnp.asarray(M))
+    return jnp.asarray(M), p_bar, jnp.asarray(f)
+
+
+def test_sum_of_correlations(chain):
+    M, p_bar, f = chain
+    centred = np.asarray(f - p_bar @ f)
+    covariances, step = [], np.eye(5)
+    for _ in range(400):
+        covariances.append(np.sum(p_bar * centred * (step @ centred)))
+        step = step @ np.asarray(M)
+    expected = 1 + 2 * sum(covariances[1:]) / covariances[0]
+    np.testing.assert_allclose(time(M, p_bar, f), expected, rtol=1e-9)
+
+
+def test_simulated_means(x64):
+    """Means over stretches of a simulated chain scatter as the time says."""
+    M = reference.random_stochastic(3, 4, 0.5)
+    f = np.array([1.0, -1.0, 0.5])
+    rng = np.random.default_rng(0)
+    p_bar = np.asarray(stationary_distribution(jnp.asarray(M)))
+    z = rng.choice(3, size=4000, p=p_bar)
+    total, length = np.zeros(4000), 300
+    cumulative = np.cumsum(M, axis=1)
+    for _ in range(length):
+        total += f[z]
+        z = (rng.random(4000)[:, None] > cumulative[z]).sum(1)
+    variance = np.sum(p_bar * (f - p_bar @ f) ** 2)
+    found = length * np.var(total / length) / variance
+    expected = time(jnp.asarray(M), jnp.asarray(p_bar), jnp.asarray(f))
+    assert abs(found / expected - 1) < 0.1
+    # Control: independent draws would have a time of one.
+    assert abs(expected - 1) > 0.2
+
+
+def test_reversible_part(chain):
+    M, p_bar, f = chain
+    found = np.asarray(reversible_part(M, p_bar))
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-12)
+    np.testing.assert_allclose(p_bar @ found, p_bar, rtol=1e-10)
+    flux = np.asarray(p_bar)[:, None] * found
+    np.testing.assert_allclose(flux, flux.T, atol=1e-15)
+    np.testing.assert_allclose(np.diag(found), np.diag(M), rtol=1e-12)
+    # Without currents averages converge more slowly, whatever is averaged.
+    assert time(jnp.asarray(found), p_bar, f) > time(M, p_bar, f)
+
+
+def test_cycles_and_traps():
+    uniform = jnp.full(4, 0.25)
+    cycle = jnp.roll(jnp.eye(4), 1, axis=1)
+    f = jnp.asarray([1.0, 2.0, 0.0, -1.0])
+    # Every turn of a deterministic cycle gives the exact mean.
+    assert abs(time(cycle, uniform, f)) < 1e-5
+    assert time(jnp.eye(4), uniform, f) == np.inf
+    assert time(cycle, uniform, jnp.ones(4)) == 1
+    assert abs(time(jnp.full((4, 4), 0.25), uniform, f) - 1) < 1e-5
+    dead = jnp.asarray([0.5, 0.5, 0.0, 0.0])
+    M = jnp.asarray([[0.5, 0.5, 0, 0], [0.5, 0.5, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0.0]])
+    np.testing.assert_allclose(reversible_part(M, dead), M)
