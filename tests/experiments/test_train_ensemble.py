@@ -10,6 +10,8 @@ import pytest
 from experiments import ensemble_run, measure, run_directory, train_ensemble
 from experiments.errors import UserError
 from experiments.run_directory import load_run
+from experiments.trainers import Cycles
+from nelc_jax import training
 
 SMALL = {
     "--models": 3,
@@ -122,7 +124,7 @@ def test_bad_options_change_nothing(points, tmp_path, options):
 def test_non_finite_numbers_stop_the_run_and_keep_what_was_saved(
     points, tmp_path, monkeypatch, request
 ):
-    real_train = ensemble_run.training.train
+    real_train = training.train
 
     def broken(config, state, x, batch_sizes):
         state, info = real_train(config, state, x, batch_sizes)
@@ -137,13 +139,12 @@ def test_non_finite_numbers_stop_the_run_and_keep_what_was_saved(
         0,
         np.arange(3),
         3,
-        train_ensemble.OneHot(3),
+        Cycles(train_ensemble.OneHot(3), train_ensemble.Config(8)),
         np.load(points)["x"],
-        train_ensemble.Config(8),
         0.1,
     )
     middle_key = members._states.key[1]
-    monkeypatch.setattr(ensemble_run.training, "train", broken)
+    monkeypatch.setattr(training, "train", broken)
     monkeypatch.setattr(ensemble_run, "SAVE_EVERY", 2)
     # Compiled programs outlive the patch, in both directions.
     ensemble_run._epoch.clear_cache()
