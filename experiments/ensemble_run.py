@@ -200,10 +200,12 @@ def train_ensemble(
     members: Ensemble,
     schedule: Schedule,
     save: Callable[[dict[str, np.ndarray], Model, np.ndarray], None],
+    name: str = "training",
 ) -> Trained:
     """Train with a progress bar, saving now and then; measure at the end.
 
-    **Arguments:** `save(history, model, x)` is called every `SAVE_EVERY` epochs.
+    **Arguments:** `save(history, model, x)` is called every `SAVE_EVERY` epochs;
+    `name`, that of the progress bar.
 
     **Raises:** `UserError` naming the model and step where a number went non-finite.
     """
@@ -213,9 +215,7 @@ def train_ensemble(
     rows: list[dict[str, np.ndarray]] = []
     started = time.perf_counter()
     quiet = jax.process_index() != 0
-    with tqdm(
-        total=schedule.epochs, unit="epoch", desc="training", disable=quiet
-    ) as bar:
+    with tqdm(total=schedule.epochs, unit="epoch", desc=name, disable=quiet) as bar:
         for epoch, size in enumerate(sizes):
             info, summary = members.epoch(
                 epoch + 1, np.full(schedule.steps_per_epoch, size)

@@ -1,0 +1,1 @@
+"""Which of the paper's findings hold, against equilibrium models of the same data."""

@@ -1,0 +1,167 @@
+"""Judge the paper's findings: `python -m experiments.verdict --out runs/verdict`."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import run_directory
+from experiments.data import Dataset, held_out_part, load_dataset, load_test
+from experiments.devices import use_all_cores
+from experiments.errors import UserError, reports_user_errors
+from experiments.options import RunOptions, check_positive, parse
+from experiments.verdict import page
+from experiments.verdict.claims import judge_all, members_of
+from experiments.verdict.parts import (
+    Part,
+    machines,
+    readings,
+    sensitivities,
+    train_parts,
+    trainer_of,
+)
+from experiments.verdict.sampling import measure_sampling, train_classifier
+from nelc_jax.baselines import mixture
+
+QUICK = {
+    "models": 8,
+    "epochs": 12,
+    "steps_per_epoch": 10,
+    "chain_length": 24,
+    "batch_last": 32,
+}
+RESTARTS, EM_STEPS = 24, 200
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Judge the findings of arXiv 2512.11415 on several ensembles of every reading.
+
+    Writes one directory an ensemble below --out, and verdict.md with its figures. A
+    run that was interrupted goes on where it was: give the same --out again.
+    """
+
+    run: RunOptions
+    ensembles: int = 5
+    """Ensembles with different seeds, for each reading and each RBM."""
+    quick: bool = False
+    """A small version of everything, in two minutes: to try it, not to judge by it."""
+    sensitivity: bool = True
+    """Also train with other optimiser settings, T and L, one ensemble each."""
+
+
+def main(arguments: list[str] | None = None) -> Path:
+    """Run the command with its command line (or `arguments`); returns `--out`."""
+    options = parse(Verdict, "verdict", arguments)
+    check_positive(ensembles=options.ensembles)
+    train, held_out = load_parts(options.run)
+    out = options.run.out
+    prepare(out)
+    base = Part("base", options.run.seed)
+    count = options.ensembles
+    if options.quick:
+        base, count = replace(base, **QUICK), 1
+    if len(train.x) < base.batch_last:
+        raise UserError(
+            f"--dataset {train.name} leaves {len(train.x)} points to train on, fewer "
+            f"than the largest mini-batch, {base.batch_last}"
+        )
+    seeds = range(options.run.seed, options.run.seed + count)
+    main_parts, rbm_parts = readings(base, seeds), machines(base, seeds)
+    parts = main_parts + rbm_parts
+    if options.sensitivity and not options.quick:
+        parts += sensitivities(base)
+    runs = train_parts(parts, train, held_out, out)
+
+    groups = {name: [p for p in parts if p.group == name] for name in runs}
+    reading_names = list(dict.fromkeys(part.group for part in main_parts))
+    judgements = {
+        name: judge_all([members_of(run) for run in runs[name]])
+        for name in reading_names
+    }
+    sampling, accuracy = {}, float("nan")
+    if train.labels is not None:
+        classifier, accuracy = train_classifier(train, held_out)
+        for name in (reading_names[0], "rbm-onehot", "rbm-binary"):
+            latent = trainer_of(groups[name][0]).latent
+            columns = [
+                measure_sampling(run, latent, classifier, train) for run in runs[name]
+            ]
+            sampling[name] = {
+                k: np.concatenate([c[k] for c in columns]) for k in columns[0]
+            }
+    figures = out / run_directory.FIGURES
+    figures.mkdir(exist_ok=True)
+    for name, figure in (
+        ("clusters", page.clusters_figure({k: runs[k] for k in reading_names})),
+        ("claims", page.claims_figure(judgements)),
+    ):
+        figure.savefig(figures / f"{name}.png", dpi=200)
+        figure.savefig(figures / f"{name}.pdf")
+    every = [run for found in runs.values() for run in found]
+    seconds = sum(run.config["seconds"]["training"] for run in every)
+    text = "\n\n".join(
+        [
+            "# Verdict: tables",
+            f"Data: {train.name}, {len(train.x)} points to train on, "
+            f"{len(held_out.x)} held out. {len(parts)} ensembles of {base.models}, "
+            f"{seconds / 60:.0f} minutes of training. Settings that all share: "
+            f"`{asdict(base)}`.",
+            "## Claims",
+            page.claims_list(),
+            page.claims_table(judgements),
+            "## Likelihoods",
+            page.likelihood_table(runs, ceiling(train, base.units)),
+            "## Estimators of sigma",
+            page.estimators_table(runs),
+        ]
+        + (
+            [
+                "## Does a cycle help?",
+                f"Classifier: {accuracy:.1%} right on held-out data.",
+                page.sampling_table(runs, sampling),
+            ]
+            if sampling
+            else []
+        )
+    )
+    run_directory.write_text(out / "verdict.md", text + "\n")
+    print(f"verdict written to {out / 'verdict.md'}")
+    return out
+
+
+def load_parts(options: RunOptions) -> tuple[Dataset, Dataset]:
+    """The data to train on and those held out: test digits, or a fifth of the data."""
+    dataset = load_dataset(options.dataset, options.data_dir)
+    test = load_test(options.dataset, options.data_dir)
+    return (dataset, test) if test is not None else held_out_part(dataset)
+
+
+def prepare(out: Path) -> None:
+    """Make the directory of a verdict, or take up an older one of the same command."""
+    marker = out / run_directory.CONFIG
+    if out.exists() and any(out.iterdir()) and not marker.is_file():
+        raise UserError(f"--out {out} holds something else: choose another directory")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        run_directory.write_text(marker, '{"command": "verdict"}\n')
+    except OSError as error:
+        raise UserError(
+            f"--out {out} cannot be written ({error.strerror}): choose another one"
+        ) from error
+
+
+def ceiling(train: Dataset, units: int) -> float:
+    """The best log-likelihood of a mixture of as many components, by EM."""
+    x = jnp.asarray(train.x)
+    found = jax.jit(
+        lambda key: mixture.fit_restarts(key, units, x, RESTARTS, EM_STEPS)[1]
+    )(jax.random.key(0))
+    return float(found.max())
+
+
+if __name__ == "__main__":
+    use_all_cores()
+    reports_user_errors(main)()
