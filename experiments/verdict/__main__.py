@@ -1,5 +1,6 @@
 """Judge the paper's findings: `python -m experiments.verdict --out runs/verdict`."""
 
+import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -58,16 +59,12 @@ def main(arguments: list[str] | None = None) -> Path:
     check_positive(ensembles=options.ensembles)
     train, held_out = load_parts(options.run)
     out = options.run.out
-    prepare(out)
     base = Part("base", options.run.seed)
     count = options.ensembles
     if options.quick:
         base, count = replace(base, **QUICK), 1
-    if len(train.x) < base.batch_last:
-        raise UserError(
-            f"--dataset {train.name} leaves {len(train.x)} points to train on, fewer "
-            f"than the largest mini-batch, {base.batch_last}"
-        )
+    check_points(train, base)
+    prepare(out, "verdict")
     seeds = range(options.run.seed, options.run.seed + count)
     main_parts, rbm_parts = readings(base, seeds), machines(base, seeds)
     parts = main_parts + rbm_parts
@@ -84,7 +81,8 @@ def main(arguments: list[str] | None = None) -> Path:
     sampling, accuracy = {}, float("nan")
     if train.labels is not None:
         classifier, accuracy = train_classifier(train, held_out)
-        for name in (reading_names[0], "rbm-onehot", "rbm-binary"):
+        rbm_names = dict.fromkeys(part.group for part in rbm_parts)
+        for name in (reading_names[0], *rbm_names):
             latent = trainer_of(groups[name][0]).latent
             columns = [
                 measure_sampling(run, latent, classifier, train) for run in runs[name]
@@ -139,14 +137,31 @@ def load_parts(options: RunOptions) -> tuple[Dataset, Dataset]:
     return (dataset, test) if test is not None else held_out_part(dataset)
 
 
-def prepare(out: Path) -> None:
-    """Make the directory of a verdict, or take up an older one of the same command."""
+def check_points(train: Dataset, part: Part) -> None:
+    """Check that the data suffice for the largest mini-batch.
+
+    **Raises:** `UserError` where they do not.
+    """
+    if len(train.x) < part.batch_last:
+        raise UserError(
+            f"--dataset {train.name} leaves {len(train.x)} points to train on, fewer "
+            f"than the largest mini-batch, {part.batch_last}"
+        )
+
+
+def prepare(out: Path, command: str) -> None:
+    """Make the directory of a command, or take up an older one of the same command.
+
+    **Raises:** `UserError` where `out` holds anything else or cannot be written.
+    """
     marker = out / run_directory.CONFIG
-    if out.exists() and any(out.iterdir()) and not marker.is_file():
+    text = json.dumps({"command": command}) + "\n"
+    own = marker.is_file() and marker.read_text() == text
+    if out.exists() and not own and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out} holds something else: choose another directory")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        run_directory.write_text(marker, '{"command": "verdict"}\n')
+        run_directory.write_text(marker, text)
     except OSError as error:
         raise UserError(
             f"--out {out} cannot be written ({error.strerror}): choose another one"

@@ -112,7 +112,8 @@ def _rank_correlation(left: str, right: str):
     def statistic(members: Members) -> float:
         # An infinite time is the longest.
         values = np.where(np.isinf(members[left]), 1e30, members[left])
-        return float(stats.spearmanr(values, members[right])[0])
+        ranks = stats.rankdata(values), stats.rankdata(members[right])
+        return float(np.corrcoef(*ranks)[0, 1])
 
     return statistic
 

@@ -142,7 +142,7 @@ def train_part(part: Part, train: Dataset, held_out: Dataset, directory: Path) -
     p_bar = jnp.asarray(arrays["occupancy"])
     points = jnp.asarray(held_out.x)
     held = jax.lax.map(
-        lambda pair: jnp.mean(occupancy_log_prob(*pair, points)),
+        lambda pair: jnp.mean(occupancy_log_prob(pair[0], pair[1], points)),
         (trained.model, p_bar),
     )
     columns["held_out_log_likelihood"] = np.asarray(held)

@@ -1,0 +1,179 @@
+import numpy as np
+import pytest
+
+from experiments import compare, measure
+from experiments.data import Dataset, held_out_part
+from experiments.errors import UserError
+from experiments.verdict import __main__ as verdict
+from experiments.verdict import parts
+from experiments.verdict.claims import (
+    CLAIMS,
+    Claim,
+    judge,
+    three_clusters,
+)
+from experiments.verdict.parts import Part, machines, readings, sensitivities
+from experiments.verdict.sampling import match
+
+SMALL = Part(
+    "base",
+    0,
+    units=3,
+    models=4,
+    epochs=3,
+    steps_per_epoch=4,
+    batch_first=4,
+    batch_last=16,
+    chain_length=8,
+)
+
+
+@pytest.fixture
+def points(tmp_path):
+    """Three noisy patterns of nine pixels, a hundred times each, with their labels."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    patterns = rng.random((3, 9)) < 0.5
+    path = tmp_path / "points.npz"
+    np.savez(path, x=patterns[labels] ^ (rng.random((300, 9)) < 0.1), labels=labels)
+    return path
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Measurements and schedules that take seconds."""
+    monkeypatch.setattr(measure, "FINAL_SAMPLES", 256)
+    monkeypatch.setattr(measure, "COUNTED_STEPS", 200)
+    monkeypatch.setattr(
+        verdict,
+        "QUICK",
+        {
+            name: getattr(SMALL, name)
+            for name in ("units", "models", "epochs", "steps_per_epoch")
+        }
+        | {"batch_first": 4, "batch_last": 16, "chain_length": 8},
+    )
+    # One reading instead of four and one RBM: each is a program of its own.
+    for name in ("readings", "machines"):
+        every = getattr(verdict, name)
+        monkeypatch.setattr(verdict, name, lambda *a, every=every: every(*a)[:1])
+
+
+def test_quick_verdict_goes_on_where_it_was(points, tmp_path, short, monkeypatch):
+    out = tmp_path / "verdict"
+    arguments = ["--out", str(out), "--dataset", str(points), "--quick"]
+    verdict.main(arguments)
+    text = (out / "verdict.md").read_text()
+    for claim in CLAIMS:
+        assert text.count(f"\n| {claim.name} |") == 1
+    for name in ("sigmoid-paper", "rbm-onehot"):
+        assert f"| {name}" in text
+        assert (out / f"{name}-0" / "models.csv").is_file()
+    assert "Does a cycle help?" in text
+    assert (out / "figures" / "claims.png").stat().st_size > 10_000
+
+    # Finished ensembles are read; the one that was lost is trained again, the same.
+    kept = {p: p.stat().st_mtime_ns for p in out.glob("*/models.csv")}
+    lost = out / "sigmoid-paper-0" / "models.csv"
+    before = lost.read_text()
+    lost.unlink()
+    trained = []
+    train_ensemble = parts.train_ensemble
+
+    def counted(members, *rest, **named):
+        trained.append(named["name"])
+        return train_ensemble(members, *rest, **named)
+
+    monkeypatch.setattr(parts, "train_ensemble", counted)
+    verdict.main(arguments)
+    assert trained == ["sigmoid-paper-0"]
+    assert lost.read_text() == before
+    assert {p: p.stat().st_mtime_ns for p in kept if p != lost} == {
+        p: time for p, time in kept.items() if p != lost
+    }
+
+    with pytest.raises(UserError, match="holds something else"):
+        compare.main(["--out", str(out), "--dataset", str(points)])
+
+
+def test_parts_have_names_of_their_own():
+    every = [
+        *readings(SMALL, range(2)),
+        *machines(SMALL, range(2)),
+        *sensitivities(SMALL),
+    ]
+    assert len({part.name for part in every}) == len(every) == 8 + 4 + 12
+
+
+def test_held_out_points_are_a_fifth_of_each_class():
+    labels = np.repeat([0, 1, 2], [10, 15, 25]).astype(np.int32)
+    x = np.arange(50)[:, None] % 2 == 0
+    data = Dataset("d", x, labels, ("a", "b", "c"), None)
+    train, held = held_out_part(data)
+    assert np.bincount(held.labels).tolist() == [2, 3, 5]
+    assert np.bincount(train.labels).tolist() == [8, 12, 20]
+    with pytest.raises(UserError, match="at least 5"):
+        held_out_part(Dataset("d", x[:3], None, (), None))
+
+
+def members(seed=0, size=40, **columns):
+    rng = np.random.default_rng(seed)
+    sigma = rng.uniform(0, 10, size)
+    return {"sigma": sigma, "log_likelihood": -150 + rng.random(size), **columns}
+
+
+def test_intervals_cover_as_stated():
+    """Of 100 data sets with a mean of 1, the intervals of about 95 hold it."""
+    claim = Claim("mean", "", lambda m: float(np.mean(m["value"])), 0.0)
+    covered = 0
+    for seed in range(100):
+        rng = np.random.default_rng(1000 + seed)
+        data = [members(value=1 + rng.standard_normal(40)) for _ in range(20)]
+        found = judge(claim, data, seed, resamples=200)
+        covered += found.low <= 1 <= found.high
+        assert found.low <= found.value <= found.high
+    # Two-level resampling counts the spread of members twice: on the safe side.
+    assert covered >= 92
+
+
+@pytest.mark.parametrize(
+    ("offset", "above", "expected"),
+    [
+        (1.0, True, "holds"),
+        (-1.0, True, "does not hold"),
+        (0.0, True, "undecided"),
+        (-1.0, False, "holds"),
+    ],
+)
+def test_verdicts(offset, above, expected):
+    claim = Claim("mean", "", lambda m: float(np.mean(m["value"])), 0.0, above)
+    noise = np.random.default_rng(0).standard_normal(40)
+    noise -= noise.mean()
+    found = judge(claim, [members(value=offset + noise)] * 3)
+    assert found.verdict == expected
+
+
+def test_three_clusters_are_found():
+    rng = np.random.default_rng(0)
+    centres = np.array([[-147, 8], [-148.5, 5], [-150.5, 1]])
+    cloud = np.concatenate([c + 0.1 * rng.standard_normal((30, 2)) for c in centres])
+    assert three_clusters({"log_likelihood": cloud[:, 0], "sigma": cloud[:, 1]}) > 0
+    one = rng.standard_normal((90, 2))
+    assert three_clusters({"log_likelihood": one[:, 0], "sigma": one[:, 1]}) < 0
+
+
+def test_exceptions_are_counted():
+    by_name = {claim.name: claim for claim in CLAIMS}
+    sigma = np.arange(40.0)
+    ordered = {"sigma": sigma, "log_likelihood": sigma - 100, "kl": -sigma}
+    assert by_name["C3"].statistic(ordered) == 0
+    assert by_name["C4"].statistic(ordered) == 0
+    opposite = {"sigma": sigma, "log_likelihood": -sigma, "kl": sigma}
+    assert by_name["C3"].statistic(opposite) == 1
+    assert by_name["C4"].statistic(opposite) == 1
+    tau = {"sigma": sigma, "tau": np.where(sigma > 38, np.inf, sigma)}
+    assert by_name["C5a"].statistic(tau) == pytest.approx(1)
+
+
+def test_match():
+    assert match(np.array([1.0, 5.0]), np.array([4.0, 0.0, 9.0])).tolist() == [1, 0]
