@@ -18,7 +18,7 @@ kT x: generation starts in the equilibrium of a pure trap too.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from .bath import Bath
 
@@ -131,16 +131,20 @@ def reverse_force(
     return outward + score_weight(generation) * score
 
 
-def noise_point(
+def noise_points(
     noising: Noising,
-    key: Key[Array, ""],
-    x: Float[Array, " n"],
-    time: Float[Array, ""],
-) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """A draw of x_t given the data point x, and grad ln p(x_t | x) = -eps / s there."""
-    eps = jax.random.normal(key, x.shape, x.dtype)
-    deviation = spread(noising, time)
-    return decay(noising, time) * x + deviation * eps, -eps / deviation
+    normals: Float[Array, "*b n"],
+    x: Float[Array, "*b n"],
+    time: Float[Array, "*b"],
+) -> tuple[Float[Array, "*b n"], Float[Array, "*b n"]]:
+    """x_t = alpha x + s eps of data points x, and grad ln p(x_t | x) = -eps / s there.
+
+    **Arguments:** `noising`; `normals`, eps, standard normal numbers; data points `x`;
+    the noising `time` of each.
+    """
+    deviation = spread(noising, time)[..., None]
+    noised = decay(noising, time)[..., None] * x + deviation * normals
+    return noised, -normals / deviation
 
 
 def log_density(

@@ -104,8 +104,7 @@ def measure_force(
     **Arguments:** `network`; the potentials `knots`; typed `key`; data `points`, the
     `share` of their interval at which each is noised, and the noising `time` of that.
     """
-    keys = jax.random.split(key, share.shape)
-    noised = jax.vmap(jax.vmap(diffusion.noise_point, (None, 0, 0, 0)), (None, 0, 0, 0))
-    x, score = noised(network.generation.noising, keys, points, time)
+    normals = jax.random.normal(key, points.shape, points.dtype)
+    x, score = diffusion.noise_points(network.generation.noising, normals, points, time)
     target = diffusion.reverse_force(network.generation, x, score)
     return Measurement(x, forces_between(knots, share, x), target)

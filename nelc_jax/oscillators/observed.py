@@ -34,19 +34,19 @@ def observation_time(
 
 def watch_noising(
     noising: Noising,
-    key: Key[Array, ""],
-    point: Float[Array, " n"],
-    time: Float[Array, ""],
-    delta: Float[Array, ""],
-) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, " n"]]:
+    normals: Float[Array, "3 *b n"],
+    points: Float[Array, "*b n"],
+    time: Float[Array, "*b"],
+    delta: Float[Array, "*b"],
+) -> tuple[Float[Array, "*b n"], Float[Array, "*b n"], Float[Array, "*b n"]]:
     """x_{t - delta}, x_t and x_{t + delta} of one path of the noising, exactly drawn.
 
-    **Arguments:** `noising`; typed `key`; the data `point`; `time`, t; `delta` < t.
+    **Arguments:** `noising`; three standard `normals` a coordinate; the data `points`;
+    `time`, t; `delta` < t.
     """
-    first, second, third = jax.random.split(key, 3)
-    before, _ = diffusion.noise_point(noising, first, point, time - delta)
-    now, _ = diffusion.noise_point(noising, second, before, delta)
-    after, _ = diffusion.noise_point(noising, third, now, delta)
+    before, _ = diffusion.noise_points(noising, normals[0], points, time - delta)
+    now, _ = diffusion.noise_points(noising, normals[1], before, delta)
+    after, _ = diffusion.noise_points(noising, normals[2], now, delta)
     return before, now, after
 
 
@@ -71,9 +71,8 @@ def measure_motion(
     noising, bath = generation.noising, generation.bath
     delta = observation_time(noising, time, fraction)
     noising_key, network_key = jax.random.split(key)
-    keys = jax.random.split(noising_key, share.shape)
-    watch = jax.vmap(jax.vmap(watch_noising, (None, 0, 0, 0, 0)), (None, 0, 0, 0, 0))
-    before, x, after = watch(noising, keys, points, time, delta)
+    normals = jax.random.normal(noising_key, (3, *points.shape), points.dtype)
+    before, x, after = watch_noising(noising, normals, points, time, delta)
 
     paces = diffusion.pace(generation)
     # delta / C of protocol time, in which a force displaces by mu' F delta / C.

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 def test_knots():
     knots = geometric_knots(NOISING, 7)
-    np.testing.assert_allclose(knots[[0, -1]], [NOISING.latest, NOISING.earliest])
+    np.testing.assert_allclose(knots[::6], [NOISING.latest, NOISING.earliest])
     np.testing.assert_allclose(knots[1:] / knots[:-1], knots[1] / knots[0])
 
 

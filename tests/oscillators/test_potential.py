@@ -63,9 +63,9 @@ def test_protocol_is_linear_between_its_times():
 
 def test_topologies():
     assert all_to_all(5).sum() == 10
-    for radius in (1, 1.5, 2.3):
+    for radius in (1.0, 1.5, 2.3):
         pairs = lattice(3, 4, radius)
         for i, j in itertools.product(range(12), repeat=2):
             distance = np.hypot(i // 4 - j // 4, i % 4 - j % 4)
             assert pairs[i, j] == (i < j and distance <= radius)
-    np.testing.assert_array_equal(lattice(3, 4, 9), all_to_all(12))
+    np.testing.assert_array_equal(lattice(3, 4, 9.0), all_to_all(12))

@@ -36,7 +36,7 @@ def dense_solution(pairs, x, target):
 
 @pytest.mark.parametrize("bounded", [False, True])
 def test_against_dense_least_squares(bounded):
-    pairs = lattice(2, 2, 1)
+    pairs = lattice(2, 2, 1.0)
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(60, 4)))
     p = random_potential(4)
