@@ -18,6 +18,7 @@ from experiments.figures.oscillators import (
     field_figure,
     image_figure,
     loss_figure,
+    pace_figure,
 )
 from experiments.options import RunOptions, check_positive, parse
 from experiments.oscillators_data import load_gray
@@ -47,9 +48,9 @@ class Oscillators:
 
     run: OscillatorRun
     task: Literal["gaussians", "digits"] = "gaussians"
-    """gaussians: two normal distributions in the plane. digits: images of 0 and 1."""
+    """gaussians: two normal laws in the plane. digits: images of 0 and 1."""
     models: int | None = None
-    """Networks with different seeds, trained at once. Default: 8 gaussians, 1 digits."""
+    """Networks with other seeds, trained at once. Default: 8 gaussians, 1 digits."""
     steps: int | None = None
     """Training steps. Default: 2000 gaussians, 4000 digits."""
     batch: int | None = None
@@ -190,13 +191,13 @@ def _gaussian_pages(result: Gaussians, out: Path):
             directory,
             "cost",
             "Cost and quality against duration",
-            "(a) Total entropy production of generation by networks trained for each "
+            "(a) Total entropy production of generation by networks at each "
             "duration, and that of generation without error. (b) Work done on the "
             "network and heat given to the bath, mean over samples. (c) Energy "
             "distance of the samples to data. Bars: standard error over members.",
             cost_figure(result.costs, floor),
         ),
-        _loss(result.history, ["force matching", "observed motion"], directory),
+        _loss(result.history, {0: "force matching"}, directory),
     ]
     tables = {
         "Comparison: samples against fresh data (mode weight of the data 0.6)": (
@@ -224,9 +225,28 @@ def _digit_pages(result: Digits, out: Path, dataset: str, side: int):
             "Samples of the first network, and below each the nearest training image.",
             image_figure(result.neighbours, side),
         ),
-        _loss(result.history, result.trained, directory),
+        save_figure(
+            directory,
+            "pace",
+            "Cost and quality against duration",
+            "Force matching, the same learned score at other durations. (a) Work and "
+            "heat, mean over samples. (b) Share of samples that the classifier calls a "
+            "0 or a 1, and zeros among those. (c) Energy distance to held-out images.",
+            pace_figure(result.costs),
+        ),
+        _loss(
+            result.history,
+            {0: result.trained[0], 2: result.trained[2]},
+            directory,
+        ),
     ]
-    tables = {"Comparison: samples against held-out images": result.rows}
+    tables = {
+        "Comparison: samples against held-out images (classifier right on "
+        f"{result.accuracy:.1%} of those, {result.zeros:.3f} zeros in training)": (
+            result.rows
+        ),
+        "Costs: force matching at several paces": result.costs,
+    }
     return f"Zeros and ones of {dataset}, {side} x {side}", figures, tables
 
 
@@ -235,8 +255,8 @@ def _loss(history, names, directory: Path) -> SavedFigure:
         directory,
         "loss",
         "Training",
-        "Loss a degree of freedom, without unit, in training. That of observed motion "
-        "contains the thermal noise of the displacements.",
+        "Loss of force matching a degree of freedom, without unit, in training. (That "
+        "of observed motion is mostly thermal noise of the displacements.)",
         loss_figure(history, names),
     )
 

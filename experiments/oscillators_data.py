@@ -23,7 +23,7 @@ class GrayImages:
 
 
 def load_gray(name: str, data_dir: Path | None, side: int) -> GrayImages:
-    """Load `digits`, `mnist5k` or `mnist` at side x side pixels, in a fixed random order.
+    """Load `digits`, `mnist5k` or `mnist` at side x side pixels, in a fixed order.
 
     MNIST's images are cut to the 20 x 20 pixels in which its digits are.
 

@@ -10,10 +10,16 @@ from sklearn.svm import SVC
 from experiments.oscillators_data import GrayImages
 from experiments.oscillators_metrics import energy_distance, mean_and_error, nearest
 from experiments.oscillators_reference import draw_reference, train_reference
-from experiments.oscillators_run import draw_samples, train_members
+from experiments.oscillators_run import (
+    columns,
+    cost_table,
+    draw_samples,
+    limit_protocol,
+    train_members,
+)
 from nelc_jax.oscillators import diffusion
 from nelc_jax.oscillators.bath import Bath
-from nelc_jax.oscillators.diffusion import Generation, Noising
+from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising
 from nelc_jax.oscillators.network import Network, geometric_knots
 from nelc_jax.oscillators.potential import all_to_all, lattice
 from nelc_jax.oscillators.training import Config
@@ -24,24 +30,34 @@ SUBSTEPS = 6
 HELD_OUT = 0.2
 """Share of the images that no network and no classifier is trained on."""
 SHOWN = 16
+PACES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+LIMIT_POINTS = 4096
+LIMIT_ITERATIONS = 200
+"""Noised points at a knot, and iterations, of the projection of the data's score."""
 
 
 @dataclass(frozen=True)
 class Digits:
     """What the task found.
 
-    `rows`, one a way of generating, with the columns of comparison.csv; `members`, the
+    `rows`, one a way of generating, with the columns of comparison.csv; `costs`, one a
+    pace; `members`, the
     columns of models.csv; `images` and `neighbours`, rows of the figures by name;
+    `accuracy` of the
+    classifier on held-out images with noise, `zeros` among the training images;
     `trained`, the names of the methods that are numbered in `history` and `members`.
     """
 
     rows: dict[str, np.ndarray]
     members: dict[str, np.ndarray]
     history: dict[str, np.ndarray]
+    costs: dict[str, np.ndarray]
     images: dict[str, np.ndarray]
     neighbours: dict[str, np.ndarray]
     arrays: dict[str, np.ndarray]
     seconds: dict[str, float]
+    accuracy: float
+    zeros: float
     trained: tuple[str, ...]
 
 
@@ -88,6 +104,29 @@ def run_digits(
         for field in ("b", "k", "q", "J"):
             values = getattr(members.protocols.potential, field)
             arrays[f"{short}.{field}"] = np.asarray(values)
+        if name == "force matching":
+            costs = cost_table(
+                network.generation,
+                members.protocols,
+                next(keys),
+                PACES,
+                SAMPLES,
+                SUBSTEPS,
+                judge.measure_members,
+            )
+    law = Mixture(
+        jnp.asarray(judge.train),
+        jnp.asarray(0.0),
+        jnp.full(len(judge.train), -np.log(len(judge.train))),
+    )
+    chosen = jax.random.randint(next(keys), (LIMIT_POINTS,), 0, len(judge.train))
+    limit = limit_protocol(
+        everyone, law, law.means[chosen], next(keys), LIMIT_ITERATIONS, 2
+    )
+    limit = jax.tree.map(lambda a: a[None], limit)
+    samples["projection"] = np.asarray(
+        draw_samples(everyone.generation, limit, next(keys), SAMPLES, SUBSTEPS)
+    )
     reference, seconds["score network"] = train_reference(
         everyone, next(keys), judge.train, config["num_steps"], config["batch"]
     )
@@ -100,6 +139,7 @@ def run_digits(
         rows,
         members,
         _history(histories, config["num_steps"]),
+        costs,
         {"held-out data": judge.noised_held_out[:SHOWN]}
         | {name: values[0, :SHOWN] for name, values in samples.items()},
         {
@@ -108,6 +148,8 @@ def run_digits(
         },
         arrays,
         seconds,
+        judge.accuracy,
+        judge.zeros,
         tuple(plans),
     )
 
@@ -148,25 +190,25 @@ class Judge:
             ),
         }
 
+    def measure_members(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """The measures of samples (members, N, n), one value a member each."""
+        found = [self.measure(one) for one in x]
+        return {name: np.array([one[name] for one in found]) for name in found[0]}
+
     def table(self, samples: dict[str, np.ndarray]):
         """Means over members by method, and all members, of `measure`."""
         rows: dict[str, list] = {"method": []}
         members: dict[str, list] = {"model": [], "method": []}
         for number, (name, of_members) in enumerate(samples.items()):
             rows["method"].append(name)
-            found = [self.measure(x) for x in of_members]
-            members["model"].extend(range(len(found)))
-            members["method"].extend([number] * len(found))
-            for column in found[0]:
-                values = np.array([one[column] for one in found])
+            members["model"].extend(range(len(of_members)))
+            members["method"].extend([number] * len(of_members))
+            for column, values in self.measure_members(of_members).items():
                 mean, error = mean_and_error(values)
                 rows.setdefault(column, []).append(mean)
                 rows.setdefault(f"{column}_error", []).append(error)
                 members.setdefault(column, []).extend(values)
-        return (
-            {name: np.asarray(column) for name, column in rows.items()},
-            {name: np.asarray(column) for name, column in members.items()},
-        )
+        return columns(rows), columns(members)
 
 
 def _network(pairs: np.ndarray, knots: int) -> Network:

@@ -6,23 +6,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.oscillators_metrics import (
-    energy_distance,
-    entropy,
-    mean_and_error,
+from experiments.oscillators_metrics import energy_distance, mean_and_error
+from experiments.oscillators_run import (
+    TrainedMembers,
+    columns,
+    cost_table,
+    draw_samples,
+    exact_force,
+    limit_protocol,
+    train_members,
 )
-from experiments.oscillators_run import TrainedMembers, draw_samples, train_members
 from nelc_jax.oscillators import diffusion, thermodynamics
 from nelc_jax.oscillators.bath import Bath, equilibrate, euler_maruyama, refine
 from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising
 from nelc_jax.oscillators.network import Network, geometric_knots
 from nelc_jax.oscillators.potential import Protocol, all_to_all, at_time, force
-from nelc_jax.oscillators.projection import project
 from nelc_jax.oscillators.training import Config
 
-MEANS = np.array([[1.2, 0.0], [-0.8, -0.8]], np.float32)
+MEANS = np.array([[1.3, 0.0], [-1.1, -0.3]], np.float32)
 WEIGHTS = np.array([0.6, 0.4], np.float32)
-DEVIATION = 0.35
+DEVIATION = 0.25
 NOISING = Noising(1.0, Bath(), 0.002, 4.0)
 TRAINING_POINTS = 20_000
 SAMPLES = 4000
@@ -61,7 +64,7 @@ def run_gaussians(
     keys = iter(jax.random.split(jax.random.key(seed), 100))
     x = draw_data(next(keys), TRAINING_POINTS)
     held_out = np.stack([draw_data(next(keys), SAMPLES) for _ in range(models)])
-    network = _network(1.0, knots)
+    network = _network(knots)
     trained, samples, seconds = {}, {"data": held_out}, {}
     for rule, name in (("force", "force matching"), ("observed", "observed motion")):
         members = train_members(
@@ -74,7 +77,7 @@ def run_gaussians(
         trained[name] = members
         seconds[name] = members.seconds
         samples[name] = _samples(network, members.protocols, next(keys))
-    limit = _limit(network, x, next(keys))
+    limit = limit_protocol(network, mixture(), jnp.asarray(x), next(keys), 100, 3)
     repeated = jax.tree.map(lambda a: jnp.stack([a] * models), limit)
     samples["projection"] = _samples(network, repeated, next(keys))
     samples["exact score"] = _exact_samples(network, models, next(keys))
@@ -82,7 +85,25 @@ def run_gaussians(
         [draw_data(next(keys), SAMPLES) for _ in range(models)]
     )
     rows, members = _compare(samples, held_out)
-    costs = _costs(network, paces, models, config, x, held_out, knots, keys)
+
+    def quality(ends):
+        return {
+            "energy_distance": _distances(ends, held_out),
+            "mode_weight": mode_weight(ends),
+        }
+
+    costs = cost_table(
+        network.generation,
+        trained["force matching"].protocols,
+        next(keys),
+        paces,
+        SAMPLES,
+        SUBSTEPS,
+        quality,
+    )
+    ideal = float(_ideal(network, next(keys)))
+    # In the same bath the ideal cost is in proportion to 1 / duration.
+    costs["ideal_entropy_production"] = ideal * costs["pace"]
     first = jax.tree.map(lambda a: a[0], trained["force matching"].protocols)
     return Gaussians(
         rows,
@@ -105,15 +126,15 @@ def mixture() -> Mixture:
 
 def draw_data(key: jax.Array, count: int) -> np.ndarray:
     """Fresh points of the mixture."""
-    which, where, noise = jax.random.split(key, 3)
+    which, where = jax.random.split(key)
     centres = jnp.asarray(MEANS)[
         jax.random.choice(which, 2, (count,), p=jnp.asarray(WEIGHTS))
     ]
     return np.asarray(centres + DEVIATION * jax.random.normal(where, (count, 2)))
 
 
-def _network(pace: float, knots: int) -> Network:
-    duration = (NOISING.latest - NOISING.earliest) / pace
+def _network(knots: int) -> Network:
+    duration = NOISING.latest - NOISING.earliest
     return Network(
         Generation(NOISING, Bath(), duration),
         jnp.asarray(all_to_all(2)),
@@ -121,53 +142,20 @@ def _network(pace: float, knots: int) -> Network:
     )
 
 
-def _substeps(network: Network) -> int:
-    # The forces grow like 1 + 1 / pace per noising time: so must the steps.
-    pace = float(diffusion.pace(network.generation))
-    return int(np.ceil(SUBSTEPS * (1 + 1 / pace) / 2))
-
-
 def _samples(network: Network, protocols: Protocol, key: jax.Array) -> np.ndarray:
     return np.asarray(
-        draw_samples(network.generation, protocols, key, SAMPLES, _substeps(network))
+        draw_samples(network.generation, protocols, key, SAMPLES, SUBSTEPS)
     )
-
-
-def exact_force(network: Network, time: jax.Array, x: jax.Array) -> jax.Array:
-    """The force that undoes the noising of the mixture at positions (N, 2)."""
-    score = jax.vmap(jax.grad(diffusion.log_density, 3), (None, None, None, 0))(
-        NOISING, mixture(), time, x
-    )
-    return diffusion.reverse_force(network.generation, x, score)
-
-
-@jax.jit
-def _limit(network: Network, x: jax.Array, key: jax.Array) -> Protocol:
-    """The exact force at every knot projected onto what the network can exert."""
-
-    def at_knot(inputs):
-        time, knot_key = inputs
-        normals = jax.random.normal(knot_key, x.shape)
-        noised, _ = diffusion.noise_points(
-            NOISING, normals, x, jnp.full(x.shape[0], time)
-        )
-        return project(network.pairs, noised, exact_force(network, time, noised), 100)
-
-    keys = jax.random.split(key, network.knots.shape[0])
-    times = diffusion.protocol_time(network.generation, network.knots)
-    return Protocol(times, jax.lax.map(at_knot, (network.knots, keys)))
 
 
 def _exact_samples(network: Network, models: int, key: jax.Array) -> np.ndarray:
     """Samples by the exact force: what is left is the error of the integration."""
     generation = network.generation
-    times = refine(
-        diffusion.protocol_time(generation, network.knots), _substeps(network)
-    )
+    times = refine(diffusion.protocol_time(generation, network.knots), SUBSTEPS)
 
     def force_at(tau, x):
         time = diffusion.noising_time(generation, tau)
-        return exact_force(network, time, x[None])[0]
+        return exact_force(generation, mixture(), time, x[None])[0]
 
     def one(sample_key):
         start, move = jax.random.split(sample_key)
@@ -185,19 +173,33 @@ def mode_weight(x: np.ndarray) -> np.ndarray:
     return np.mean(np.argmin(squared, axis=-1) == 0, axis=-1)
 
 
+def valley(x: np.ndarray) -> np.ndarray:
+    """The share of samples in the middle fifth of the way between the means."""
+    way = MEANS[0] - MEANS[1]
+    along = (x - MEANS[1]) @ way / (way @ way)
+    return np.mean(np.abs(along - 0.5) < 0.1, axis=-1)
+
+
+def _distances(samples: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    return np.array(
+        [
+            float(energy_distance(jnp.asarray(s), jnp.asarray(d)))
+            for s, d in zip(samples, held_out, strict=True)
+        ]
+    )
+
+
 def _compare(samples: dict[str, np.ndarray], held_out: np.ndarray):
     names = [name for name in samples if name != "data"]
     summary: dict[str, list] = {"method": names}
     members: dict[str, list] = {"model": [], "method": []}
     for number, name in enumerate(names):
-        distances = np.array(
-            [
-                float(energy_distance(jnp.asarray(s), jnp.asarray(d)))
-                for s, d in zip(samples[name], held_out, strict=True)
-            ]
-        )
-        weights = mode_weight(samples[name])
-        measured = {"energy_distance": distances, "mode_weight": weights}
+        distances = _distances(samples[name], held_out)
+        measured = {
+            "energy_distance": distances,
+            "mode_weight": mode_weight(samples[name]),
+            "valley": valley(samples[name]),
+        }
         for column, values in measured.items():
             mean, error = mean_and_error(values)
             summary.setdefault(column, []).append(mean)
@@ -205,61 +207,7 @@ def _compare(samples: dict[str, np.ndarray], held_out: np.ndarray):
             members.setdefault(column, []).extend(values)
         members["model"].extend(range(len(distances)))
         members["method"].extend([number] * len(distances))
-    return _columns(summary), _columns(members)
-
-
-def _costs(network, paces, models, config, x, held_out, knots, keys):
-    """Quality and thermodynamic cost of generation at several paces, trained for each."""
-    table: dict[str, list] = {}
-    for pace in paces:
-        timed = _network(pace, knots)
-        members = train_members(
-            f"pace {pace:g}",
-            Config("force", **config),
-            timed,
-            jax.random.split(next(keys), models),
-            x,
-        )
-        ledger = draw_samples(
-            timed.generation,
-            members.protocols,
-            next(keys),
-            SAMPLES,
-            _substeps(timed),
-            thermodynamics.drive_metered,
-        )
-        ends = np.asarray(ledger.x)
-        start = 1 + np.log(2 * np.pi)  # of the unit normal law in the plane
-        produced = [
-            float(
-                thermodynamics.entropy_production(
-                    heat, timed.generation.bath, start, entropy(end)
-                )
-            )
-            for heat, end in zip(ledger.heat, ends, strict=True)
-        ]
-        distances = [
-            float(energy_distance(jnp.asarray(s), jnp.asarray(d)))
-            for s, d in zip(ends, held_out, strict=True)
-        ]
-        measured = {
-            "work": np.asarray(ledger.work).mean(axis=1),
-            "heat": np.asarray(ledger.heat).mean(axis=1),
-            "entropy_production": np.array(produced),
-            "energy_distance": np.array(distances),
-            "mode_weight": mode_weight(ends),
-        }
-        duration = float(timed.generation.duration)
-        table.setdefault("pace", []).append(pace)
-        table.setdefault("duration", []).append(duration)
-        table.setdefault("ideal_entropy_production", []).append(
-            float(_ideal(timed, next(keys)))
-        )
-        for column, values in measured.items():
-            mean, error = mean_and_error(values)
-            table.setdefault(column, []).append(mean)
-            table.setdefault(f"{column}_error", []).append(error)
-    return _columns(table)
+    return columns(summary), columns(members)
 
 
 @jax.jit
@@ -295,7 +243,9 @@ def _fields(network: Network, protocol: Protocol) -> dict[str, np.ndarray]:
     for time in FIELD_TIMES:
         t = jnp.asarray(time)
         tau = diffusion.protocol_time(network.generation, t)
-        found["exact"].append(exact_force(network, t, jnp.asarray(grid)))
+        found["exact"].append(
+            exact_force(network.generation, mixture(), t, jnp.asarray(grid))
+        )
         found["learned"].append(
             jax.vmap(force, (None, 0))(at_time(protocol, tau), jnp.asarray(grid))
         )
@@ -307,17 +257,17 @@ def _fields(network: Network, protocol: Protocol) -> dict[str, np.ndarray]:
 
 
 def _history(trained: dict[str, TrainedMembers], num_steps: int):
-    columns: dict[str, list] = {"step": [], "model": [], "method": [], "loss": []}
+    table: dict[str, list] = {"step": [], "model": [], "method": [], "loss": []}
     for number, members in enumerate(trained.values()):
         models, chunks = members.losses.shape
         steps = np.cumsum(
             [len(p) for p in np.array_split(np.arange(num_steps), chunks)]
         )
-        columns["step"].extend(np.tile(steps, models))
-        columns["model"].extend(np.repeat(np.arange(models), chunks))
-        columns["method"].extend([number] * members.losses.size)
-        columns["loss"].extend(members.losses.ravel())
-    return _columns(columns)
+        table["step"].extend(np.tile(steps, models))
+        table["model"].extend(np.repeat(np.arange(models), chunks))
+        table["method"].extend([number] * members.losses.size)
+        table["loss"].extend(members.losses.ravel())
+    return columns(table)
 
 
 def _arrays(trained: dict[str, TrainedMembers]) -> dict[str, np.ndarray]:
@@ -328,7 +278,3 @@ def _arrays(trained: dict[str, TrainedMembers]) -> dict[str, np.ndarray]:
         for name in ("b", "k", "q", "J"):
             arrays[f"{rule}.{name}"] = getattr(members.protocols.potential, name)
     return {name: np.asarray(array) for name, array in arrays.items()}
-
-
-def _columns(table: dict[str, list]) -> dict[str, np.ndarray]:
-    return {name: np.asarray(column) for name, column in table.items()}

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from nelc_jax.oscillators import diffusion
 from nelc_jax.oscillators.bath import equilibrate, euler_maruyama, refine
-from nelc_jax.oscillators.diffusion import Generation
+from nelc_jax.oscillators.diffusion import Generation, Noising
 from nelc_jax.oscillators.network import Network
 
 WIDTH = 300
@@ -23,18 +23,34 @@ FEATURES = 6
 
 
 class ScoreNetwork(eqx.Module):
-    """x and the time to eps, the noise in x, by two hidden layers."""
+    """The noise in x: that for independent normal pixels, plus a multilayer perceptron.
+
+    So it starts where the oscillators start, and learns what couples the pixels.
+    """
 
     layers: eqx.nn.MLP
+    mean: Float[Array, " n"]
+    variance: Float[Array, " n"]
 
-    def __init__(self, num: int, key: jax.Array):
-        self.layers = eqx.nn.MLP(num + FEATURES, num, WIDTH, 2, jax.nn.silu, key=key)
+    def __init__(self, x: Float[Array, "N n"], key: jax.Array):
+        num = x.shape[1]
+        layers = eqx.nn.MLP(num + FEATURES, num, WIDTH, 2, jax.nn.silu, key=key)
+        self.layers = layers
+        self.mean, self.variance = jnp.mean(x, axis=0), jnp.var(x, axis=0)
 
-    def __call__(self, x: Float[Array, " n"], time: Float[Array, ""]):
-        """The noise in x at a noising time."""
+    def noise(self, noising: Noising, x: Float[Array, " n"], time: Float[Array, ""]):
+        """The mean of eps given x at a noising time."""
+        alpha, s = diffusion.decay(noising, time), diffusion.spread(noising, time)
+        mean, variance = jax.lax.stop_gradient((self.mean, self.variance))
+        total = jnp.square(alpha) * variance + jnp.square(s)
+        centred = x - alpha * mean
         phase = jnp.log(time) * jnp.asarray([0.25, 0.5, 1.0])
         features = jnp.concatenate([jnp.sin(phase), jnp.cos(phase)])
-        return self.layers(jnp.concatenate([x, features]))
+        inputs = centred * jax.lax.rsqrt(total)
+        learned = self.layers(jnp.concatenate([inputs, features]))
+        # Pixels without variance leave nothing to learn about their noise.
+        share = alpha * jnp.sqrt(variance) * jax.lax.rsqrt(total)
+        return s * centred / total + share * learned
 
 
 def train_reference(
@@ -46,8 +62,8 @@ def train_reference(
     """
     started = time.perf_counter()
     init_key, train_key = jax.random.split(key)
-    model = ScoreNetwork(x.shape[1], init_key)
     points = jnp.asarray(x, jnp.float32)
+    model = ScoreNetwork(points, init_key)
     trained = jax.block_until_ready(
         _train(network, model, train_key, points, num_steps, batch)
     )
@@ -71,7 +87,9 @@ def _train(network, model, key, x, num_steps: int, batch: int):
         noised, _ = diffusion.noise_points(
             network.generation.noising, normals, points, times.ravel()
         )
-        found = jax.vmap(model)(noised, times.ravel())
+        found = jax.vmap(model.noise, (None, 0, 0))(
+            network.generation.noising, noised, times.ravel()
+        )
         return jnp.mean(jnp.square(found - normals))
 
     def step(carry, step_key):
@@ -96,7 +114,7 @@ def draw_reference(
 
     def force_at(tau, x):
         at = diffusion.noising_time(generation, tau)
-        score = -model(x, at) / diffusion.spread(noising, at)
+        score = -model.noise(noising, x, at) / diffusion.spread(noising, at)
         return diffusion.reverse_force(generation, x, score)
 
     def one(sample_key):

@@ -11,10 +11,12 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.errors import UserError
-from nelc_jax.oscillators import bath, diffusion, training
-from nelc_jax.oscillators.diffusion import Generation
-from nelc_jax.oscillators.network import Network, Parameters, protocol
+from experiments.oscillators_metrics import entropy, mean_and_error
+from nelc_jax.oscillators import bath, diffusion, thermodynamics, training
+from nelc_jax.oscillators.diffusion import Generation, Mixture
+from nelc_jax.oscillators.network import Network, Parameters, change_pace, protocol
 from nelc_jax.oscillators.potential import Protocol
+from nelc_jax.oscillators.projection import project
 from nelc_jax.oscillators.training import Config
 
 CHUNKS = 40
@@ -108,3 +110,113 @@ def _draw(drive, count, substeps, generation, protocols, key):
 
     members = protocols.times.shape[0]
     return jax.vmap(member)(protocols, jax.random.split(key, members))
+
+
+@partial(jax.jit, static_argnums=(4, 5))
+def limit_protocol(
+    network: Network,
+    law: Mixture,
+    x: jax.Array,
+    key: jax.Array,
+    iterations: int,
+    rounds: int,
+) -> Protocol:
+    """The exact force of a law at every knot, projected onto what a network can exert.
+
+    **Arguments:** `law` of the data, and draws `x` (N, n) from it; `iterations` and
+    `rounds` of `projection.project`.
+    """
+
+    def at_knot(inputs):
+        time, knot_key = inputs
+        normals = jax.random.normal(knot_key, x.shape)
+        times = jnp.full(x.shape[0], time)
+        noising = network.generation.noising
+        noised, _ = diffusion.noise_points(noising, normals, x, times)
+        target = exact_force(network.generation, law, time, noised)
+        return project(network.pairs, noised, target, iterations, rounds)
+
+    keys = jax.random.split(key, network.knots.shape[0])
+    times = diffusion.protocol_time(network.generation, network.knots)
+    return Protocol(times, jax.lax.map(at_knot, (network.knots, keys)))
+
+
+def exact_force(
+    generation: Generation, law: Mixture, time: jax.Array, x: jax.Array
+) -> jax.Array:
+    """The force at positions x (N, n) that undoes the noising of a law."""
+    score = jax.grad(diffusion.log_density, 3)
+
+    def one(point):
+        return score(generation.noising, law, time, point)
+
+    found = jax.lax.map(one, x, batch_size=256)
+    return diffusion.reverse_force(generation, x, found)
+
+
+def cost_table(
+    generation: Generation,
+    protocols: Protocol,
+    key: jax.Array,
+    paces: tuple[float, ...],
+    count: int,
+    substeps: int,
+    measure: Callable[[np.ndarray], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Work, heat, entropy production and quality of generation at several paces.
+
+    The protocols are those of `generation` at the other paces (`change_pace`); energies
+    are means over samples, in units of kT', the entropy production in nats, for at most
+    three dimensions; errors are over members.
+
+    **Arguments:** `measure` samples (members, count, n): columns with one value each.
+    """
+    noising = generation.noising
+    table: dict[str, list] = {}
+    for pace, pace_key in zip(paces, jax.random.split(key, len(paces)), strict=True):
+        duration = (noising.latest - noising.earliest) / pace
+        paced = Generation(noising, generation.bath, duration)
+        ledger = draw_samples(
+            paced,
+            jax.vmap(change_pace, (0, None, None))(protocols, generation, paced),
+            pace_key,
+            count,
+            # The forces grow like 1 + 1 / pace in noising time, and so must the steps.
+            int(np.ceil(substeps * (1 + 1 / pace) / 2)),
+            thermodynamics.drive_metered,
+        )
+        ends = np.asarray(ledger.x)
+        measured = {
+            "work": np.asarray(ledger.work).mean(axis=1),
+            "heat": np.asarray(ledger.heat).mean(axis=1),
+        }
+        if ends.shape[-1] <= 3:
+            measured["entropy_production"] = _entropy_production(paced, ledger)
+        table.setdefault("pace", []).append(pace)
+        table.setdefault("duration", []).append(duration)
+        for column, values in (measured | measure(ends)).items():
+            mean, error = mean_and_error(values)
+            table.setdefault(column, []).append(mean)
+            table.setdefault(f"{column}_error", []).append(error)
+    return columns(table)
+
+
+def columns(table: dict[str, list]) -> dict[str, np.ndarray]:
+    """A table with each column as an array."""
+    return {name: np.asarray(column) for name, column in table.items()}
+
+
+def _entropy_production(generation: Generation, ledger) -> np.ndarray:
+    ends = np.asarray(ledger.x)
+    variance = generation.bath.temperature / diffusion.trap_stiffness(generation)
+    start = ends.shape[-1] / 2 * np.log(2 * np.pi * np.e * float(variance))
+    return np.array(
+        [
+            float(
+                thermodynamics.entropy_production(
+                    heat, generation.bath, start, entropy(end)
+                )
+            )
+            for heat, end in zip(ledger.heat, ends, strict=True)
+        ]
+    )

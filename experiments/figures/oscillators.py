@@ -86,12 +86,12 @@ def field_figure(fields: Mapping[str, np.ndarray], times: Sequence[float]) -> Fi
 @rc_context(STYLE)
 def cloud_figure(samples: Mapping[str, np.ndarray]) -> Figure:
     """Samples in the plane, one panel a way of generating."""
-    figure = Figure(figsize=(TWO_COLUMNS, 1.9), layout="constrained")
+    figure = Figure(figsize=(TWO_COLUMNS, 1.45), layout="constrained")
     panels = figure.subplots(1, len(samples), sharey=True)
     for axes, (name, points) in zip(panels, samples.items(), strict=True):
         axes.scatter(*points[:1500].T, s=1.2, color=COLOURS[0], linewidths=0, alpha=0.6)
         axes.set_title(name)
-        axes.set(xlim=(-2.2, 2.6), ylim=(-2.4, 1.6), aspect="equal")
+        axes.set(xlim=(-2.3, 2.3), ylim=(-1.6, 1.3), aspect="equal")
         axes.set_xlabel("$x_1$")
     panels[0].set_ylabel("$x_2$")
     return figure
@@ -127,7 +127,7 @@ def cost_figure(costs: Mapping[str, np.ndarray], floor: float) -> Figure:
         color="0.35",
         dashes=(1, 1.5),
         linewidth=1,
-        label="family's limit, pace 1",
+        label="family's limit",
     )
     panels[2].set_ylabel("energy distance to data")
     panels[2].set_ylim(0, 1.25 * max(np.max(costs["energy_distance"]), floor))
@@ -137,11 +137,36 @@ def cost_figure(costs: Mapping[str, np.ndarray], floor: float) -> Figure:
 
 
 @rc_context(STYLE)
-def loss_figure(history: Mapping[str, np.ndarray], names: Sequence[str]) -> Figure:
-    """The loss in training, one line a member."""
+def pace_figure(costs: Mapping[str, np.ndarray]) -> Figure:
+    """Energies, what a classifier says, and the distance to data, against duration."""
+    figure = Figure(figsize=(TWO_COLUMNS, 2.2), layout="constrained")
+    panels = figure.subplots(1, 3)
+    label_panels(panels)
+    duration = costs["duration"]
+    for axes in panels:
+        axes.set_xscale("log")
+        axes.set_xlabel(r"duration (units of $1/\mu\kappa$)")
+    _errors(panels[0], duration, costs, "work", 1, "work")
+    _errors(panels[0], duration, costs, "heat", 2, "heat to the bath")
+    panels[0].set_ylabel("energy (units of $kT$)")
+    _errors(panels[1], duration, costs, "called_0_or_1", 0, "called 0 or 1")
+    _errors(panels[1], duration, costs, "share_of_zeros", 3, "zeros among those")
+    panels[1].set_ylabel("share of samples")
+    panels[1].set_ylim(0, 1)
+    _errors(panels[2], duration, costs, "energy_distance", 0, "network")
+    panels[2].set_ylabel("energy distance to data")
+    panels[2].set_ylim(bottom=0)
+    for axes in panels[:2]:
+        axes.legend(frameon=False, fontsize=7)
+    return figure
+
+
+@rc_context(STYLE)
+def loss_figure(history: Mapping[str, np.ndarray], names: Mapping[int, str]) -> Figure:
+    """The loss in training of the methods with these numbers, one line a member."""
     figure = Figure(figsize=(TWO_COLUMNS / 2, 2.2), layout="constrained")
     axes = figure.subplots()
-    for number, name in enumerate(names):
+    for number, name in names.items():
         of_method = history["method"] == number
         for model in np.unique(history["model"][of_method]):
             chosen = of_method & (history["model"] == model)
@@ -152,7 +177,6 @@ def loss_figure(history: Mapping[str, np.ndarray], names: Sequence[str]) -> Figu
                 linewidth=0.8,
                 label=name if model == 0 else None,
             )
-    axes.set_yscale("log")
     axes.set_xlabel("training step")
     axes.set_ylabel("loss a degree of freedom")
     axes.legend(frameon=False, fontsize=7)

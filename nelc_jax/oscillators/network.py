@@ -95,6 +95,32 @@ def protocol(network: Network, parameters: Parameters) -> Protocol:
     return Protocol(times, knot_potentials(network, parameters))
 
 
+def change_pace(protocol: Protocol, old: Generation, new: Generation) -> Protocol:
+    """A protocol for another bath or duration, as well learned as the old one.
+
+    The score in F = c kappa x + (c kT + kT') score stays what it was: with r the ratio
+    of new to old c kT + kT', b, q and J grow by r, and k' = r (k + c kappa) - c' kappa.
+
+    **Arguments:** `protocol` for `old`; `new`, which undoes the same noising.
+    """
+    ratio = diffusion.score_weight(new) / diffusion.score_weight(old)
+    before, after = (
+        diffusion.pace(generation) * generation.noising.stiffness
+        for generation in (old, new)
+    )
+    times = diffusion.noising_time(old, protocol.times)
+    learned = protocol.potential
+    return Protocol(
+        diffusion.protocol_time(new, times),
+        Potential(
+            b=ratio * learned.b,
+            k=ratio * (learned.k + before) - after,
+            q=ratio * learned.q,
+            J=ratio * learned.J,
+        ),
+    )
+
+
 def pull_back(
     network: Network, parameters: Parameters, gradient: Potential
 ) -> Parameters:

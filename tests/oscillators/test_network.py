@@ -5,16 +5,19 @@ import pytest
 from systems import GENERATION, NOISING, random_network
 
 from nelc_jax.oscillators import diffusion
+from nelc_jax.oscillators.bath import Bath
+from nelc_jax.oscillators.diffusion import Generation
 from nelc_jax.oscillators.network import (
     Network,
     Parameters,
+    change_pace,
     geometric_knots,
     init_parameters,
     knot_potentials,
     protocol,
     pull_back,
 )
-from nelc_jax.oscillators.potential import Potential, all_to_all, force
+from nelc_jax.oscillators.potential import Potential, all_to_all, at_time, force
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -54,6 +57,22 @@ def test_protocol_runs_forward_and_keeps_the_family():
     assert (found.potential.q > 0).all()
     uncoupled = ~np.broadcast_to(network.pairs, found.potential.J.shape)
     assert (np.asarray(found.potential.J)[uncoupled] == 0).all()
+
+
+def test_change_of_pace_keeps_the_score():
+    """The score that both forces imply, at the same noising time, is the same."""
+    network, parameters = random_network(3)
+    new = Generation(NOISING, Bath(0.4, 1.1), 5.0)
+    old = protocol(network, parameters)
+    changed = change_pace(old, GENERATION, new)
+    time, x = jnp.asarray(0.7), jnp.asarray([0.3, -1.2, 0.8])
+    scores = []
+    for generation, found in ((GENERATION, old), (new, changed)):
+        F = force(at_time(found, diffusion.protocol_time(generation, time)), x)
+        outward = diffusion.pace(generation) * NOISING.stiffness * x
+        scores.append((F - outward) / diffusion.score_weight(generation))
+    np.testing.assert_allclose(*scores, rtol=1e-9)
+    np.testing.assert_allclose(changed.times[::3], [0, 5], atol=1e-12)
 
 
 def test_pull_back_is_the_transposed_derivative():
