@@ -81,7 +81,7 @@ def run_digits(
     plans = {
         "force matching": ("force", everyone),
         "observed motion": ("observed", everyone),
-        "force matching, lattice": ("force", near),
+        "force matching (lattice)": ("force", near),
     }
     samples, seconds, histories, arrays = {}, {}, [], {}
     for name, (rule, network) in plans.items():
@@ -99,7 +99,7 @@ def run_digits(
                 network.generation, members.protocols, next(keys), SAMPLES, SUBSTEPS
             )
         )
-        short = name.replace(", ", "_").replace(" ", "_")
+        short = name.translate({ord(" "): "_", ord("("): "", ord(")"): ""})
         arrays[f"{short}.times"] = np.asarray(members.protocols.times)
         for field in ("b", "k", "q", "J"):
             values = getattr(members.protocols.potential, field)

@@ -54,9 +54,7 @@ class Gaussians:
     seconds: dict[str, float]
 
 
-def run_gaussians(
-    seed: int, models: int, config: dict, knots: int, paces: tuple[float, ...] = PACES
-) -> Gaussians:
+def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians:
     """Train by both rules, measure against the family's limit, and vary the duration.
 
     **Arguments:** `config`, the fields of a `Config` but for the rule.
@@ -96,7 +94,7 @@ def run_gaussians(
         network.generation,
         trained["force matching"].protocols,
         next(keys),
-        paces,
+        PACES,
         SAMPLES,
         SUBSTEPS,
         quality,

@@ -127,7 +127,7 @@ def cost_figure(costs: Mapping[str, np.ndarray], floor: float) -> Figure:
         color="0.35",
         dashes=(1, 1.5),
         linewidth=1,
-        label="family's limit",
+        label="projection, pace 1",
     )
     panels[2].set_ylabel("energy distance to data")
     panels[2].set_ylim(0, 1.25 * max(np.max(costs["energy_distance"]), floor))

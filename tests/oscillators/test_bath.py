@@ -152,12 +152,12 @@ def test_agrees_with_diffrax():
 
     # Their scheme evaluates the drift where a step starts, ours in its middle.
     np.testing.assert_allclose(
-        ours(32), theirs(diffrax.Euler(), 32, 0.4 / 32), rtol=1e-9
+        ours(16), theirs(diffrax.Euler(), 16, 0.4 / 16), rtol=1e-9
     )
-    fine = theirs(diffrax.ShARK(), 256)
-    errors = [np.abs(ours(num) - fine).max() for num in (32, 256)]
+    fine = theirs(diffrax.ShARK(), 128)
+    errors = [np.abs(ours(num) - fine).max() for num in (16, 128)]
     assert errors[1] < errors[0] / 4
-    assert errors[1] < 5e-3
+    assert errors[1] < 1e-2
 
 
 def test_drive_draws_the_scheme():

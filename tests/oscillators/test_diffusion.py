@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,6 +84,7 @@ def test_times_are_inverse_and_run_backwards():
     np.testing.assert_allclose(diffusion.noising_time(GENERATION, protocol), times)
 
 
+@partial(jax.jit, static_argnums=0)
 def fokker_planck_residual(generation, energy_factor):
     """d p / d tau + div(mu' F p) - mu' kT' lap p at some points, over p."""
     bath = generation.bath

@@ -103,7 +103,7 @@ def test_gradient_agrees_with_force_matching(unchecked):
 
     @partial(jax.jit, static_argnums=(0, 1))
     def gradients(rule, fraction):
-        config = Config(rule, batch=1000, fraction=fraction, substeps=4)
+        config = Config(rule, batch=400, fraction=fraction, substeps=4)
 
         def one(key):
             gradient, _ = estimate_gradient(config, network, parameters, key, x)

@@ -35,7 +35,7 @@ def test_learns_the_exact_protocol_of_normal_data(correlated, rule, batch, toler
         rule, num_steps=1000, batch=batch, learning_rate=0.03, fraction=0.05
     )
     state = training.init(jax.random.key(0), network, x)
-    train = jax.jit(lambda s: training.train(config, network, s, x, 1000))
+    train = jax.jit(lambda s: training.train(config, network, s, x, 600))
     state, loss = train(state)
     assert np.isfinite(loss).all()
     found = knot_potentials(network, state.parameters)
@@ -63,14 +63,14 @@ def test_members_do_not_depend_on_company_nor_on_breaks(correlated):
     network, x = correlated
     config = Config(num_steps=20, batch=8)
 
-    @jax.jit
-    def half(state):
-        return training.train(config, network, state, x, 10)
+    half = jax.jit(
+        jax.vmap(lambda state: training.train(config, network, state, x, 10))
+    )
 
     keys = jax.random.split(jax.random.key(1), 3)
     start = jax.vmap(lambda key: training.init(key, network, x))(keys)
-    middle, first = jax.jit(jax.vmap(half))(start)
-    end, second = jax.jit(jax.vmap(half))(middle)
+    middle, first = half(start)
+    end, second = half(middle)
     losses = jnp.concatenate([first, second], axis=1)
 
     @jax.jit

@@ -43,7 +43,7 @@ def test_against_dense_least_squares(bounded):
     if bounded:
         p = Potential(p.b, p.k, p.q * jnp.asarray([1, -1, 1, 1]), p.J)
     target = jax.vmap(force, (None, 0))(p, x) + 0.1 * rng.normal(size=(60, 4))
-    found = project(jnp.asarray(pairs), x, target)
+    found = jax.jit(project)(jnp.asarray(pairs), x, target)
     expected = dense_solution(pairs, x, target)
     np.testing.assert_allclose(
         jnp.concatenate([found.b, found.k, found.q, found.J[pairs]]),
@@ -57,6 +57,6 @@ def test_forces_of_the_family_are_found_exactly():
     pairs = all_to_all(5)
     p = random_potential(5)
     x = jnp.asarray(np.random.default_rng(1).normal(size=(200, 5)))
-    found = project(jnp.asarray(pairs), x, jax.vmap(force, (None, 0))(p, x))
+    found = jax.jit(project)(jnp.asarray(pairs), x, jax.vmap(force, (None, 0))(p, x))
     np.testing.assert_allclose(found.q, p.q, atol=1e-5)
     np.testing.assert_allclose(found.J, jnp.triu(p.J, 1), atol=1e-5)
