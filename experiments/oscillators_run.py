@@ -89,8 +89,16 @@ def draw_samples(
 
     **Arguments:** `substeps` between two knots; `drive`, `bath.drive` or the metered
     one, whose ledgers are then the result.
+
+    **Raises:** `UserError` when the steps are too long for the forces.
     """
-    return _draw(drive, count, substeps, generation, protocols, key)
+    drawn = _draw(drive, count, substeps, generation, protocols, key)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(drawn)):
+        raise UserError(
+            "the generated samples are not finite, the steps between knots are too "
+            "long for the forces: give more --knots, or train for more --steps"
+        )
+    return drawn
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
