@@ -8,8 +8,8 @@ from scipy import stats
 from systems import GENERATION, NOISING
 
 from nelc_jax.oscillators import diffusion
-from nelc_jax.oscillators.bath import equilibrate, euler_maruyama, refine
-from nelc_jax.oscillators.diffusion import Mixture, Noising
+from nelc_jax.oscillators.bath import Bath, equilibrate, euler_maruyama, refine
+from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising
 
 MEANS = np.array([[1.0, 0.5], [-1.2, 0.3]])
 WEIGHTS = np.array([0.7, 0.3])
@@ -128,24 +128,33 @@ def test_generation_starts_in_a_pure_trap():
 
 
 def test_exact_forces_generate_the_data():
-    """In the other bath and time: the law of the mixture; a hotter start must fail."""
+    """In the other bath and time: the law of the mixture; a hotter bath must fail."""
+    # Late enough that next to nothing of the data is left where generation starts.
+    noising = Noising(1.3, NOISING.bath, 0.05, 5.0)
+    generation = Generation(noising, GENERATION.bath, 1.7)
+    trap = diffusion.trap_stiffness(generation)
 
-    def p_value(start_stiffness):
+    @jax.jit
+    def generated(temperature):
+        bath = Bath(GENERATION.bath.mobility, temperature)
+
         def one(key):
             start, move = jax.random.split(key)
-            x = equilibrate(start, GENERATION.bath, start_stiffness, 2)
-            knots = jnp.geomspace(NOISING.latest, NOISING.earliest, 60)
-            times = refine(diffusion.protocol_time(GENERATION, knots), 6)
+            x = equilibrate(start, bath, trap, 2)
+            knots = jnp.geomspace(noising.latest, noising.earliest, 60)
+            times = refine(diffusion.protocol_time(generation, knots), 6)
             normals = jax.random.normal(move, (len(times) - 1, 2))
 
             def force_at(tau, x):
-                time = diffusion.noising_time(GENERATION, tau)
-                return diffusion.reverse_force(GENERATION, x, score(time, x))
+                time = diffusion.noising_time(generation, tau)
+                return diffusion.reverse_force(generation, x, score(time, x))
 
-            return euler_maruyama(force_at, GENERATION.bath, normals, x, times)[-1]
+            return euler_maruyama(force_at, bath, normals, x, times)[-1]
 
-        keys = jax.random.split(jax.random.key(2), 2000)
-        x = np.asarray(jax.jit(jax.vmap(one))(keys))
+        return jax.vmap(one)(jax.random.split(jax.random.key(2), 2000))
+
+    def p_value(temperature):
+        x = np.asarray(generated(jnp.asarray(temperature)))
         alpha = diffusion.decay(NOISING, jnp.asarray(NOISING.earliest))
         s = diffusion.spread(NOISING, jnp.asarray(NOISING.earliest))
         deviation = np.sqrt(alpha**2 * 0.09 + s**2)
@@ -156,6 +165,5 @@ def test_exact_forces_generate_the_data():
 
         return stats.kstest(x[:, 0], cdf).pvalue
 
-    trap = diffusion.trap_stiffness(GENERATION)
-    assert p_value(trap) > 0.01
-    assert p_value(trap / 400) < 1e-6
+    assert p_value(GENERATION.bath.temperature) > 0.01
+    assert p_value(2 * GENERATION.bath.temperature) < 1e-6

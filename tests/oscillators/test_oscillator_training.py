@@ -35,7 +35,7 @@ def test_learns_the_exact_protocol_of_normal_data(correlated, rule, batch, toler
         rule, num_steps=1000, batch=batch, learning_rate=0.03, fraction=0.05
     )
     state = training.init(jax.random.key(0), network, x)
-    train = jax.jit(lambda s: training.train(config, network, s, x, 600))
+    train = jax.jit(lambda s: training.train(config, network, s, x, 1000))
     state, loss = train(state)
     assert np.isfinite(loss).all()
     found = knot_potentials(network, state.parameters)
