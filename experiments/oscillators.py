@@ -76,13 +76,12 @@ DEFAULTS = {
 def main(arguments: list[str] | None = None) -> Path:
     """Run the command with its command line (or `arguments`); returns `--out`."""
     options = parse(Oscillators, "oscillators", arguments)
-    missing = {
-        name: value
-        for name, value in DEFAULTS[options.task].items()
-        if getattr(options, name) is None
+    sizes: dict[str, int] = {
+        name: default if getattr(options, name) is None else getattr(options, name)
+        for name, default in DEFAULTS[options.task].items()
     }
-    options = replace(options, **missing)
-    _check(options)
+    options = replace(options, **sizes)
+    _check(options, sizes)
     data = None
     if options.task == "digits":
         data = load_gray(options.run.dataset, options.run.data_dir, options.side)
@@ -90,12 +89,12 @@ def main(arguments: list[str] | None = None) -> Path:
     config = _config(options)
     run_directory.create_run_directory(out, config)
     settings = {
-        "num_steps": options.steps,
-        "batch": options.batch,
+        "num_steps": sizes["steps"],
+        "batch": sizes["batch"],
         "learning_rate": options.learning_rate,
         "fraction": options.fraction,
     }
-    seed, models = options.run.seed, options.models
+    seed, models = options.run.seed, sizes["models"]
     if data is None:
         result = run_gaussians(seed, models, settings, options.knots)
         heading, figures, tables = _gaussian_pages(result, out)
@@ -122,11 +121,9 @@ _LEAD = (
 )
 
 
-def _check(options: Oscillators):
+def _check(options: Oscillators, sizes: Mapping[str, int]):
     check_positive(
-        models=options.models,
-        steps=options.steps,
-        batch=options.batch,
+        **sizes,
         learning_rate=options.learning_rate,
         radius=options.radius,
     )

@@ -58,5 +58,5 @@ def _small_digits() -> tuple[np.ndarray, np.ndarray]:
             "--dataset digits needs the package scikit-learn: pip install "
             "'nelc_jax[experiments]'"
         ) from error
-    bunch = load_digits()
-    return bunch["images"] / 16, bunch["target"]
+    x, digits = load_digits(return_X_y=True)
+    return np.asarray(x).reshape(-1, 8, 8) / 16, np.asarray(digits)

@@ -22,7 +22,7 @@ from nelc_jax.oscillators.bath import Bath
 from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising
 from nelc_jax.oscillators.network import Network, geometric_knots
 from nelc_jax.oscillators.potential import all_to_all, lattice
-from nelc_jax.oscillators.training import Config
+from nelc_jax.oscillators.training import Config, Rule
 
 NOISING = Noising(1.0, Bath(), 0.003, 4.0)
 SAMPLES = 1000
@@ -78,12 +78,12 @@ def run_digits(
     judge = Judge(data, next(keys))
     everyone = _network(all_to_all(data.side**2), knots)
     near = _network(lattice(data.side, data.side, float(radius)), knots)
-    plans = {
+    plans: dict[str, tuple[Rule, Network]] = {
         "force matching": ("force", everyone),
         "observed motion": ("observed", everyone),
         "force matching (lattice)": ("force", near),
     }
-    samples, seconds, histories, arrays = {}, {}, [], {}
+    samples, seconds, histories, arrays, costs = {}, {}, [], {}, {}
     for name, (rule, network) in plans.items():
         members = train_members(
             name,

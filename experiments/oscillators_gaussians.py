@@ -21,7 +21,7 @@ from nelc_jax.oscillators.bath import Bath, equilibrate, euler_maruyama, refine
 from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising
 from nelc_jax.oscillators.network import Network, geometric_knots
 from nelc_jax.oscillators.potential import Protocol, all_to_all, at_time, force
-from nelc_jax.oscillators.training import Config
+from nelc_jax.oscillators.training import Config, Rule
 
 MEANS = np.array([[1.3, 0.0], [-1.1, -0.3]], np.float32)
 WEIGHTS = np.array([0.6, 0.4], np.float32)
@@ -64,7 +64,8 @@ def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians
     held_out = np.stack([draw_data(next(keys), SAMPLES) for _ in range(models)])
     network = _network(knots)
     trained, samples, seconds = {}, {"data": held_out}, {}
-    for rule, name in (("force", "force matching"), ("observed", "observed motion")):
+    rules: dict[Rule, str] = {"force": "force matching", "observed": "observed motion"}
+    for rule, name in rules.items():
         members = train_members(
             name,
             Config(rule, **config),
