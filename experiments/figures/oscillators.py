@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.quiver import Quiver
 
 from experiments.figures.page import Cell, Page
 from experiments.figures.style import STYLE, TWO_COLUMNS, label_panels
@@ -28,6 +29,7 @@ def field_figure(fields: Mapping[str, np.ndarray], times: Sequence[float]) -> Fi
     figure = Figure(figsize=(TWO_COLUMNS, 2.5), layout="constrained")
     panels = figure.subplots(1, len(times), sharey=True)
     label_panels(panels)
+    handles: list[Quiver] = []
     side = int(np.sqrt(len(fields["grid"])))
     grid = fields["grid"].reshape(side, side, 2)
     for row, (axes, time) in enumerate(zip(panels, times, strict=True)):
@@ -44,7 +46,7 @@ def field_figure(fields: Mapping[str, np.ndarray], times: Sequence[float]) -> Fi
         chosen = np.s_[ARROWS // 2 :: ARROWS]
         points = grid[chosen, chosen]
         shown = density[chosen, chosen] > 0.003 * density.max()
-        handles = []
+        handles.clear()
         for name, colour, width in (
             ("exact", COLOURS[1], 0.016),
             ("learned", COLOURS[0], 0.007),
