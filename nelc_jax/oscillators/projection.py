@@ -1,0 +1,79 @@
+"""The family's own limit: a force field projected onto what a network can exert.
+
+    minimise mean 1/2 |F(x; theta) - target|^2 over b, k, J and q >= 0
+
+F is linear in theta, so this is a least-squares problem; it is solved by conjugate
+gradients on the normal equations, which are applied and never written down.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from .learning import local_gradient
+from .potential import Potential, force
+
+
+def project(
+    pairs: Bool[Array, "n n"],
+    x: Float[Array, "N n"],
+    target: Float[Array, "N n"],
+    iterations: int = 500,
+    rounds: int = 3,
+) -> Potential:
+    """The potential whose forces at `x` are nearest to the `target` forces.
+
+    A q that comes out negative is set to zero for the rest of the `rounds` (an active
+    set: what remains is exact whenever no q has to be freed again).
+
+    **Arguments:** `pairs`, the coupled i < j; positions `x`; forces `target` there;
+    `iterations` of conjugate gradients at most, in each of the `rounds`.
+    """
+    right = local_gradient(x, target)
+    free = jnp.ones(x.shape[1], bool)
+    solution = _solve(pairs, free, x, right, iterations)
+    for _ in range(rounds - 1):
+        free = free & (solution.q > 0)
+        solution = _solve(pairs, free, x, right, iterations)
+    return _restrict(pairs, free & (solution.q > 0), solution)
+
+
+def _solve(pairs, free, x, right, iterations) -> Potential:
+    keep = partial(_restrict, pairs, free)
+    scale = _feature_scale(x)
+
+    def scaled(potential):
+        return jax.tree.map(jnp.multiply, scale, keep(potential))
+
+    def normal_matrix(potential):
+        forces = jax.vmap(force, in_axes=(None, 0))(scaled(potential), x)
+        return scaled(local_gradient(x, forces))
+
+    solution, _ = jax.scipy.sparse.linalg.cg(
+        normal_matrix, scaled(right), tol=1e-6, maxiter=iterations
+    )
+    return scaled(solution)
+
+
+def _feature_scale(x: Array) -> Potential:
+    """1 / root mean square of what each element sees, so that all curve alike."""
+    square = jnp.mean(jnp.square(x), axis=0)
+    sixth = jnp.mean(jnp.square(x * jnp.square(x)), axis=0)
+    across = square[:, None] + square[None, :]
+    return Potential(
+        b=jnp.ones_like(square),
+        k=jax.lax.rsqrt(square),
+        q=jax.lax.rsqrt(sixth),
+        J=jax.lax.rsqrt(across),
+    )
+
+
+def _restrict(pairs, free, potential: Potential) -> Potential:
+    return Potential(
+        potential.b,
+        potential.k,
+        jnp.where(free, potential.q, 0),
+        jnp.where(pairs, potential.J, 0),
+    )

@@ -1,0 +1,167 @@
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import (
+    oscillators,
+    oscillators_digits,
+    oscillators_gaussians,
+    oscillators_metrics,
+)
+from experiments.errors import UserError
+from experiments.oscillators_data import load_gray
+from experiments.run_directory import load_run
+
+SMALL = ["--models", "2", "--steps", "40", "--batch", "4", "--knots", "12"]
+
+
+@pytest.fixture(autouse=True)
+def short_measurements(monkeypatch):
+    for module in (oscillators_gaussians, oscillators_digits):
+        monkeypatch.setattr(module, "SAMPLES", 60)
+        monkeypatch.setattr(module, "SUBSTEPS", 6)
+        monkeypatch.setattr(module, "PACES", (0.5,))
+    monkeypatch.setattr(oscillators_gaussians, "TRAINING_POINTS", 500)
+    monkeypatch.setattr(oscillators_digits, "LIMIT_POINTS", 64)
+    monkeypatch.setattr(oscillators_digits, "LIMIT_ITERATIONS", 5)
+
+
+def read(out, name):
+    lines = (out / name).read_text().splitlines()
+    return [line.split(",") for line in lines]
+
+
+def test_gaussians(tmp_path):
+    out = tmp_path / "run"
+    oscillators.main(["--out", str(out), "--task", "gaussians", *SMALL])
+    run = load_run(out)
+    assert run.config["task"] == "gaussians"
+    assert run.arrays["force.J"].shape == (2, 12, 2, 2)
+    assert len(run.history["loss"]) == 2 * 2 * 40
+    header, *rows = read(out, "comparison.csv")
+    found = {
+        row[0]: dict(zip(header[1:], map(float, row[1:]), strict=True)) for row in rows
+    }
+    assert set(found) == {
+        "force matching",
+        "observed motion",
+        "projection",
+        "exact score",
+        "fresh data",
+    }
+    for name in ("exact score", "fresh data"):
+        assert abs(found[name]["energy_distance"]) < 0.1
+        assert abs(found[name]["mode_weight"] - 0.6) < 0.2
+    assert [row[0] for row in read(out, "costs.csv")] == ["pace", "0.5"]
+    names = {path.name for path in (out / "figures").iterdir()}
+    figures = ("field", "samples", "cost", "loss")
+    assert names == {f"{name}.{kind}" for name in figures for kind in ("png", "pdf")}
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == 4
+
+
+def test_digits(tmp_path):
+    out = tmp_path / "run"
+    oscillators.main(["--out", str(out), "--task", "digits", "--side", "5", *SMALL])
+    run = load_run(out)
+    assert run.arrays["force_matching_lattice.J"].shape == (2, 12, 25, 25)
+    header, *rows = read(out, "comparison.csv")
+    found = {
+        row[0]: dict(zip(header[1:], map(float, row[1:]), strict=True)) for row in rows
+    }
+    assert len(found) == 6
+    # The measures of data, which every method is compared with.
+    data = found["training images"]
+    assert data["called_0_or_1"] > 0.9
+    assert abs(data["share_of_zeros"] - 0.5) < 0.1
+    assert abs(data["energy_distance"]) < 0.1
+    assert data["energy_distance"] < found["force matching"]["energy_distance"]
+    assert (out / "figures" / "neighbours.png").is_file()
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == 4
+
+
+BAD_OPTIONS = {
+    "--models 0": "--models 0: expected a positive number",
+    "--steps -1": "--steps -1: expected a positive number",
+    "--learning-rate nan": "--learning-rate nan: expected",
+    "--knots 1": "--knots 1: expected at least 2",
+    "--side 3": "--side 3: expected at least 4",
+    "--side 29": "--side 29: expected at most 28",
+    "--fraction 1": "--fraction 1.0: expected between 0 and 1",
+    "--seed -1": "--seed -1: expected 0 or more",
+    "--task digits --dataset cifar": "choose digits, mnist5k or mnist",
+    "--task digits --dataset mnist --data-dir nowhere": "--data-dir nowhere holds no",
+    "--out /dev/null/run": "--out /dev/null/run cannot be written",
+}
+
+
+@pytest.mark.parametrize("options", BAD_OPTIONS)
+def test_bad_options_change_nothing(tmp_path, options):
+    with pytest.raises(UserError, match=BAD_OPTIONS[options]):
+        oscillators.main(["--out", str(tmp_path / "run"), *options.split()])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_line_refuses_in_one_line(tmp_path):
+    """A real process: exit status 2, and nothing but the error."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.json").write_text(json.dumps({}))
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.oscillators", "--out", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"error: --out {out} already holds a run: choose another directory"
+    ]
+
+
+def test_non_finite_losses_stop_the_run(tmp_path):
+    with pytest.raises(UserError, match="went non-finite: lower --learning-rate"):
+        oscillators.main(
+            ["--out", str(tmp_path / "run"), *SMALL, "--learning-rate", "1e30"]
+        )
+
+
+@pytest.mark.parametrize("side", [6, 10])
+def test_gray_digits(side):
+    data = load_gray("digits", None, side)
+    assert data.x.shape == (1797, side**2)
+    assert data.x.min() >= -1.001
+    assert data.x.max() <= 1.001
+    assert np.bincount(data.digits).tolist()[:2] == [178, 182]
+    # A zero has a hole in the middle, a one has ink there.
+    middle = slice(side // 2 - 1, side // 2 + 1)
+    centre = data.x.reshape(-1, side, side)[:, middle, middle].mean(axis=(1, 2))
+    assert centre[data.digits == 0].mean() < -0.5 < 0 < centre[data.digits == 1].mean()
+
+
+def test_energy_distance():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 3)), rng.normal(size=(40, 3)) + 1
+
+    def mean(a, b):
+        return np.linalg.norm(a[:, None] - b[None], axis=-1).sum()
+
+    expected = 2 * mean(x, y) / 1200 - mean(x, x) / 870 - mean(y, y) / 1560
+    found = oscillators_metrics.energy_distance(jnp.asarray(x), jnp.asarray(y))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_entropy_and_neighbours():
+    x = np.asarray(2 * jax.random.normal(jax.random.key(0), (4000, 2)))
+    expected = np.log(2 * np.pi * np.e * 4)
+    assert abs(oscillators_metrics.entropy(x) - expected) < 0.06
+    distances, numbers = oscillators_metrics.nearest(x[:5] + 1e-6, x)
+    assert numbers.tolist() == [0, 1, 2, 3, 4]
+    assert (distances < 1e-5).all()
+    mean, error = oscillators_metrics.mean_and_error(np.array([1.0, 3.0]))
+    assert (mean, error) == (2, 1)
+    assert np.isnan(oscillators_metrics.mean_and_error(np.array([1.0]))[1])

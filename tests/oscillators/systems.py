@@ -1,0 +1,40 @@
+"""Small networks and data that the tests of the oscillators share."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from nelc_jax.oscillators import Bath, Generation, Noising
+from nelc_jax.oscillators.network import Network, Parameters
+from nelc_jax.oscillators.potential import Potential
+
+NOISING = Noising(1.3, Bath(0.7, 0.6), 0.05, 3.0)
+"""No constant is 1, so that none can be forgotten."""
+
+GENERATION = Generation(NOISING, Bath(1.9, 0.4), 1.7)
+
+
+def random_potential(num, seed=0):
+    rng = np.random.default_rng(seed)
+    return Potential(
+        jnp.asarray(rng.normal(size=num)),
+        jnp.asarray(rng.normal(size=num)),
+        jnp.asarray(rng.uniform(0.2, 1, num)),
+        # Entries that are not above the diagonal must not matter.
+        jnp.asarray(rng.normal(size=(num, num))),
+    )
+
+
+def random_network(num, knots=4, seed=0, generation=GENERATION):
+    rng = np.random.default_rng(seed)
+    pairs = np.triu(rng.random((num, num)) < 0.7, 1)
+    noising = generation.noising
+    network = Network(
+        generation,
+        jnp.asarray(pairs),
+        jnp.linspace(noising.latest, noising.earliest, knots),
+    )
+    parameters = Parameters(
+        *(jnp.asarray(rng.normal(size=(knots, num))) for _ in range(3)),
+        jnp.asarray(rng.normal(size=(knots, num, num))),
+    )
+    return network, parameters
