@@ -1,5 +1,6 @@
 """Time ensemble training: `python -m benchmarks.ensemble --workload paper`."""
 
+import dataclasses
 import json
 import os
 import platform
@@ -47,6 +48,7 @@ class Benchmark:
 
 def time_job(job: Job, config: Config, x: np.ndarray, repeats: int) -> dict:
     """Compile and train one ensemble `repeats` + 1 times from its start."""
+    config = dataclasses.replace(config, chain_length=job.chain_length)
     mesh = ensemble.member_mesh(job.models)
     models = -(-job.models // mesh.size) * mesh.size
     points = jax.device_put(jnp.asarray(x), NamedSharding(mesh, PartitionSpec()))
