@@ -166,6 +166,8 @@ def claims_figure(judgements: dict[str, list[Judgement]]) -> Figure:
                 )
         axes.axvline(claim.threshold, color="0.4", linewidth=0.8, dashes=(4, 2.5))
         axes.set_title(f"{claim.name} ({'>' if claim.above else '<'})", loc="left")
+        if claim.name in ("C5b", "C5c"):
+            axes.set_xscale("log")
         axes.set_yticks([])
         axes.set_ylim(-len(judgements) + 0.5, 0.5)
     for axes in panels[len(names) :]:
