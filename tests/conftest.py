@@ -12,8 +12,6 @@ from nelc_jax import latent
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-KINDS = ("sigmoid", "softmax", "binary")
-
 
 @pytest.fixture
 def x64():
@@ -30,13 +28,13 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=reference.KINDS)
 def system(request):
     """A random system of each latent space, by enumeration over its states."""
     return reference.random_system(request.param)
 
 
-@pytest.fixture(params=(*KINDS, "sampled"))
+@pytest.fixture(params=(*reference.KINDS, "sampled"))
 def space(request, monkeypatch):
     """The systems of `system`, and a binary one declared too large to enumerate."""
     if request.param == "sampled":

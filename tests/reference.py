@@ -16,6 +16,9 @@ import nelc_jax.chain
 import nelc_jax.latent
 import nelc_jax.model
 
+KINDS = ("sigmoid", "softmax", "binary")
+"""The latent spaces that every formula is tested on."""
+
 
 @dataclasses.dataclass(frozen=True)
 class System:

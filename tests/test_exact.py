@@ -1,4 +1,3 @@
-import conftest
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +22,7 @@ def points():
     return np.random.default_rng(5).random((4, 5)) < 0.5
 
 
-@pytest.fixture(scope="module", params=conftest.KINDS)
+@pytest.fixture(scope="module", params=reference.KINDS)
 def case(request, points):
     """A system, and everything that `exact` says about it, compiled together."""
     system = reference.random_system(request.param)

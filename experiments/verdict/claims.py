@@ -113,8 +113,10 @@ def _rank_correlation(left: str, right: str):
     def statistic(members: Members) -> float:
         # An infinite time is the longest.
         values = np.where(np.isinf(members[left]), 1e30, members[left])
-        ranks = stats.rankdata(values), stats.rankdata(members[right])
-        return float(np.corrcoef(*ranks)[0, 1])
+        ranks = np.stack([stats.rankdata(values), stats.rankdata(members[right])])
+        if (ranks.std(axis=1) == 0).any():
+            return float("nan")
+        return float(np.corrcoef(ranks)[0, 1])
 
     return statistic
 

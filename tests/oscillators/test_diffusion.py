@@ -127,6 +127,7 @@ def test_generation_starts_in_a_pure_trap():
     )
 
 
+@pytest.mark.usefixtures("x64")
 def test_exact_forces_generate_the_data():
     """In the other bath and time: the law of the mixture; a hotter bath must fail."""
     # Late enough that next to nothing of the data is left where generation starts.
