@@ -5,8 +5,6 @@ it draws, how slowly their shares average along the latent chain, and how slowly
 the currents taken away (`mixing.reversible_part`: same p_bar, same digits).
 """
 
-from functools import partial
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -74,34 +72,31 @@ def measure_sampling(
     """The `Sampling` of every model of a run, as columns."""
     assert train.labels is not None
     arrays = {name: jnp.asarray(value) for name, value in run.arrays.items()}
-    model = Model(
-        Parameters(*(arrays[name] for name in ("w", "a", "w_bar", "a_bar"))),
-        arrays["x_mean"],
-        latent,
-    )
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     data_share = jnp.asarray(counts / counts.sum(), jnp.float32)
     keys = jax.random.split(
-        jax.random.key(run.config["part"]["seed"]), len(model.x_mean)
+        jax.random.key(run.config["part"]["seed"]), len(arrays["x"])
     )
-    columns = _measure(
-        model,
-        keys,
-        arrays["latent_kernel"],
-        arrays["occupancy"],
-        arrays["x"],
-        classifier,
-        data_share,
-    )
+    columns = _measure(arrays, keys, latent, classifier, data_share)
     return {name: np.asarray(column) for name, column in vars(columns).items()}
 
 
 @jax.jit
-def _measure(model, keys, kernels, occupancies, starts, classifier, data_share):
-    one = partial(_measure_one, classifier=classifier, data_share=data_share)
-    return jax.lax.map(
-        lambda member: one(*member), (model, keys, kernels, occupancies, starts)
-    )
+def _measure(arrays, keys, latent, classifier, data_share):
+    def one(member):
+        array, key = member
+        parameters = Parameters(*(array[k] for k in ("w", "a", "w_bar", "a_bar")))
+        return _measure_one(
+            Model(parameters, array["x_mean"], latent),
+            key,
+            array["latent_kernel"],
+            array["occupancy"],
+            array["x"],
+            classifier,
+            data_share,
+        )
+
+    return jax.lax.map(one, (arrays, keys))
 
 
 def _measure_one(
@@ -118,7 +113,7 @@ def _measure_one(
     num_classes = len(data_share)
 
     def shares(key, mean):
-        x = jax.random.bernoulli(key, mean, (DRAWS, len(mean)))
+        x = jax.random.bernoulli(key, jnp.broadcast_to(mean, (DRAWS, len(mean))))
         found = jnp.argmax(_scores(classifier, x), axis=-1)
         return jnp.mean(jax.nn.one_hot(found, num_classes), axis=0)
 
