@@ -123,7 +123,8 @@ def sampling_table(runs: dict[str, list[Run]], sampling: dict[str, dict]) -> str
 def clusters_figure(runs: dict[str, list[Run]]) -> Figure:
     """(L, sigma) of every model, a panel a reading, a colour an ensemble."""
     figure = Figure(figsize=(TWO_COLUMNS, 2.1), layout="constrained")
-    panels = figure.subplots(1, len(runs), sharex=True, sharey=True, squeeze=False)[0]
+    # Scales of their own: sigma differs tenfold between readings.
+    panels = figure.subplots(1, len(runs), squeeze=False)[0]
     for axes, (group, found) in zip(panels, runs.items(), strict=True):
         for number, run in enumerate(found):
             axes.errorbar(
