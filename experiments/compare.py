@@ -3,13 +3,23 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from experiments import run_directory
 from experiments.devices import use_all_cores
 from experiments.errors import reports_user_errors
 from experiments.options import RunOptions, check_positive, parse
+from experiments.run_directory import Run
 from experiments.verdict import page
 from experiments.verdict.__main__ import ceiling, check_points, load_parts, prepare
-from experiments.verdict.parts import Part, machines, train_parts
+from experiments.verdict.parts import Part, machines, train_parts, trainer_of
+from nelc_jax.baselines import ais, rbm
+from nelc_jax.latent import Latent
+
+TEMPERATURES, CHAINS = 4000, 100
+"""Intermediate laws and chains of annealed importance sampling."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +28,8 @@ class Compare:
 
     One ensemble each, with the same mini-batches, chain length and number of steps.
     Writes a directory an ensemble below --out, and compare.md with their likelihoods on
-    the data and on held-out points. Give the same --out again to go on after an
-    interruption.
+    the data and on held-out points, and the RBMs' partition functions. Give the same
+    --out again to go on after an interruption.
     """
 
     run: RunOptions
@@ -48,11 +58,44 @@ def main(arguments: list[str] | None = None) -> Path:
     out = options.run.out
     prepare(out, "compare")
     seeds = range(options.run.seed, options.run.seed + 1)
-    runs = train_parts([base, *machines(base, seeds)], train, held_out, out)
+    rbms = machines(base, seeds)
+    runs = train_parts([base, *rbms], train, held_out, out)
     table = page.likelihood_table(runs, ceiling(train, options.units))
-    run_directory.write_text(out / "compare.md", table + "\n")
-    print(f"{table}\nsee {out / 'compare.md'}")
+    latents = {part.group: trainer_of(part).latent for part in rbms}
+    partition = partition_table({name: runs[name][0] for name in latents}, latents)
+    run_directory.write_text(out / "compare.md", f"{table}\n\n{partition}\n")
+    print(f"{table}\n\n{partition}\nsee {out / 'compare.md'}")
     return out
+
+
+def partition_table(runs: dict[str, Run], latents: dict[str, Latent]) -> str:
+    """ln Z of the best RBM of each ensemble: exact, and by annealed sampling."""
+    lines = [
+        "| Best RBM of | ln Z, exact | ln Z, annealed | effective chains |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, run in runs.items():
+        best = int(np.argmax(run.models["log_likelihood"]))
+        arrays = {key: jnp.asarray(array[best]) for key, array in run.arrays.items()}
+        machine = rbm.Rbm(
+            rbm.Parameters(arrays["w"], arrays["a"], arrays["a_bar"]),
+            arrays["x_mean"],
+            latents[name],
+        )
+        exact, estimate = _partition(machine, jax.random.key(0))
+        lines.append(
+            f"| {name} | {exact:.2f} | {estimate.log_partition:.2f} ± "
+            f"{estimate.standard_error:.2f} | {estimate.effective_chains:.0f} of "
+            f"{CHAINS} |"
+        )
+    return "\n".join(lines)
+
+
+@jax.jit
+def _partition(machine: rbm.Rbm, key):
+    betas = jnp.linspace(0, 1, TEMPERATURES)
+    exact = rbm.log_partition(machine)
+    return exact, ais.log_partition(machine, key, betas, CHAINS)
 
 
 if __name__ == "__main__":

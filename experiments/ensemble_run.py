@@ -11,14 +11,17 @@ from jax.sharding import NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from experiments.errors import UserError
-from experiments.measure import Measured, measure
+from experiments.measure import BATCHES, Measured, measure
 from experiments.trainers import Trainer
 from nelc_jax import ensemble, training
-from nelc_jax.diagnostics.summary import Summary, summarize
+from nelc_jax.diagnostics.averages import batch_size
+from nelc_jax.diagnostics.summary import Summary, summarize_batches
+from nelc_jax.diagnostics.uncertainty import jackknife_bias, jackknife_error
+from nelc_jax.latent import Latent
 from nelc_jax.model import Model
 
-HISTORY_SAMPLES = 512
-"""Draws of x a latent state for M in the history."""
+HISTORY_DRAWS = 3456
+"""Draws of x for M in the history, of all latent states together: 576 of one in six."""
 
 SAVE_EVERY = 10
 """Epochs between two writes of the history and the parameters."""
@@ -110,8 +113,11 @@ class Ensemble:
         )
 
     def epoch(self, number: int, batch_sizes: np.ndarray):
-        """Train one epoch; returns its step infos and summary for the models."""
-        self._states, info, summary = _epoch(
+        """Train one epoch.
+
+        Returns the step infos and summaries of the models, and sigma's error and bias.
+        """
+        self._states, *measured = _epoch(
             self._mesh,
             self._trainer,
             self._states,
@@ -121,7 +127,7 @@ class Ensemble:
             self._x,
             batch_sizes,
         )
-        return self._own((info, summary))
+        return self._own(tuple(measured))
 
     def measure(self) -> Measured:
         """The final measures of the models."""
@@ -179,10 +185,22 @@ def _epoch(mesh, trainer, states, members, seed, number, x, batch_sizes):
         state, info = trainer.train(state, x, batch_sizes)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
         model, p_bar = trainer.model(state), trainer.occupancy(state)
-        return state, info, summarize(model, key, x, HISTORY_SAMPLES, p_bar)
+        batches = history_batches(model.latent)
+        samples = batches * batch_size(model.latent)
+        summary, replicates = summarize_batches(model, key, x, samples, batches, p_bar)
+        rate = summary.entropy_production_rate
+        replicated = replicates.entropy_production_rate
+        spread = jackknife_error(replicated), jackknife_bias(rate, replicated)
+        return state, info, summary, spread
 
     mapped = ensemble.map_members(one, 2, mesh)
     return mapped(states, members, seed, number, x, batch_sizes)
+
+
+def history_batches(latent: Latent) -> int:
+    """Independent parts of the draws for M after an epoch: at least two, for errors."""
+    draws = latent.num_states * batch_size(latent)
+    return min(max(HISTORY_DRAWS // draws, 2), BATCHES)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -217,13 +235,13 @@ def train_ensemble(
     quiet = jax.process_index() != 0
     with tqdm(total=schedule.epochs, unit="epoch", desc=name, disable=quiet) as bar:
         for epoch, size in enumerate(sizes):
-            info, summary = members.epoch(
+            info, summary, spread = members.epoch(
                 epoch + 1, np.full(schedule.steps_per_epoch, size)
             )
             _check_finite(
                 info.finite, members.numbers, epoch * schedule.steps_per_epoch
             )
-            rows.append(_history_row(epoch + 1, members.numbers, info, summary))
+            rows.append(_history_row(epoch + 1, members.numbers, info, summary, spread))
             bar.set_postfix_str(
                 f"L = {summary.log_likelihood.mean():.2f} nats, "
                 f"sigma = {summary.entropy_production_rate.mean():.2f} nats/step"
@@ -251,7 +269,7 @@ def _check_finite(finite: np.ndarray, numbers: np.ndarray, first_step: int):
 
 
 def _history_row(
-    epoch: int, numbers: np.ndarray, info, summary: Summary
+    epoch: int, numbers: np.ndarray, info, summary: Summary, spread
 ) -> dict[str, np.ndarray]:
     row = {
         "epoch": np.full(len(numbers), epoch),
@@ -259,6 +277,8 @@ def _history_row(
         "log_likelihood": summary.log_likelihood,
         "batch_log_likelihood": info.log_likelihood.mean(axis=1),
         "entropy_production_rate": summary.entropy_production_rate,
+        "entropy_production_rate_error": spread[0],
+        "entropy_production_rate_bias": spread[1],
         "relaxation_time": summary.relaxation_time,
         "mean_self_transition": summary.mean_self_transition,
         "min_occupancy": summary.min_occupancy,

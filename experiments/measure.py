@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from experiments.data import Dataset
 from nelc_jax.diagnostics import classes, thermodynamics, transitions
+from nelc_jax.diagnostics.cycles import fundamental_cycles
 from nelc_jax.diagnostics.summary import Summary, summarize_batches
 from nelc_jax.diagnostics.uncertainty import jackknife_bias, jackknife_error
 from nelc_jax.diagnostics.whole_chain import Estimate, whole_chain_entropy_production
@@ -71,7 +72,8 @@ def model_table(
 
     Columns with `_error` are standard errors of the Monte-Carlo averages, at fixed
     parameters. `entropy_production_rate_bias` is the jackknife's estimate: subtracted,
-    it makes the rate of a model at equilibrium scatter around zero.
+    it makes the rate of a model at equilibrium scatter around zero. The dominant cycle
+    is the fundamental one of the largest contribution to it (`cycles`).
     """
     summary = measured.summary
     error = jax.vmap(jackknife_error)(measured.replicates)
@@ -101,8 +103,16 @@ def model_table(
         "whole_chain_entropy_production": measured.whole_chain.value,
         "whole_chain_entropy_production_error": measured.whole_chain.error,
     }
+    cycles = jax.vmap(fundamental_cycles)(
+        jnp.asarray(summary.log_latent_kernel), jnp.asarray(summary.occupancy)
+    )
+    for name in ("current", "affinity", "contribution"):
+        # A single latent state has no cycle.
+        largest = getattr(cycles, name)[:, :1].sum(axis=1)
+        columns[f"dominant_cycle_{name}"] = largest
     arrays = {
         "latent_kernel": summary.latent_kernel,
+        "log_latent_kernel": summary.log_latent_kernel,
         "occupancy": summary.occupancy,
         "transition_counts": measured.pairs,
     }

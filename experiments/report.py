@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.figures import SavedFigure, by_likelihood
+from experiments.report_cycles import cycles_section
 from experiments.report_style import SCRIPT, STYLE
 from experiments.run_directory import Run, write_text
 
@@ -76,16 +77,18 @@ def _page(run: Run, figures: Sequence[SavedFigure]) -> str:
     count = len(run.models["model"])
     dataset = escape(str(run.config.get("dataset", "unnamed data")))
     models = "1 model" if count == 1 else f"{count} models"
+    sections = {
+        "Results": f"{_headline(run)}\n{_quartiles(run)}",
+        "Figures": "".join(map(figure_block, figures)),
+        "Cycles": cycles_section(run),
+        "Models": _models(run),
+        "Settings": settings_table(run.config),
+    }
     return document(
         "Nonequilibrium latent cycles",
         f"{models.capitalize()} of {dataset}",
         _explanation(run),
-        {
-            "Results": f"{_headline(run)}\n{_quartiles(run)}",
-            "Figures": "".join(map(figure_block, figures)),
-            "Models": _models(run),
-            "Settings": settings_table(run.config),
-        },
+        {name: content for name, content in sections.items() if content},
     )
 
 

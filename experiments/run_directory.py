@@ -30,7 +30,8 @@ class Run:
 
     `history` and `models` map each column to its values; `arrays` holds w (M, D, L),
     a (M, D), w_bar (M, L, D), a_bar (M, L), x_mean (M, D), the ends x (M, D) of the
-    persistent chains, latent_kernel (M, S, S), occupancy (M, S) and classes (M, S).
+    persistent chains, latent_kernel and its logarithm (M, S, S), occupancy (M, S) and
+    classes (M, S).
     """
 
     config: dict

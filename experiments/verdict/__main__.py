@@ -11,6 +11,7 @@ import numpy as np
 from experiments import run_directory
 from experiments.data import Dataset, held_out_part, load_dataset, load_test
 from experiments.devices import use_all_cores
+from experiments.ensemble_run import history_batches
 from experiments.errors import UserError, reports_user_errors
 from experiments.options import RunOptions, check_positive, parse
 from experiments.verdict import page
@@ -68,8 +69,10 @@ def main(arguments: list[str] | None = None) -> Path:
     seeds = range(options.run.seed, options.run.seed + count)
     main_parts, rbm_parts = readings(base, seeds), machines(base, seeds)
     parts = main_parts + rbm_parts
+    other_parts = []
     if options.sensitivity and not options.quick:
-        parts += sensitivities(base)
+        other_parts = sensitivities(base)
+    parts += other_parts
     runs = train_parts(parts, train, held_out, out)
 
     groups = {name: [p for p in parts if p.group == name] for name in runs}
@@ -78,10 +81,10 @@ def main(arguments: list[str] | None = None) -> Path:
         name: judge_all([members_of(run) for run in runs[name]])
         for name in reading_names
     }
+    rbm_names = list(dict.fromkeys(part.group for part in rbm_parts))
     sampling, accuracy = {}, float("nan")
     if train.labels is not None:
         classifier, accuracy = train_classifier(train, held_out)
-        rbm_names = dict.fromkeys(part.group for part in rbm_parts)
         for name in (reading_names[0], *rbm_names):
             latent = trainer_of(groups[name][0]).latent
             columns = [
@@ -99,6 +102,10 @@ def main(arguments: list[str] | None = None) -> Path:
         figure.savefig(figures / f"{name}.png", dpi=200)
         figure.savefig(figures / f"{name}.pdf")
     every = [run for found in runs.values() for run in found]
+    all_units = {base.units, *(part.units for part in parts)}
+    ceilings = {units: ceiling(train, units) for units in sorted(all_units)}
+    main_runs = {name: runs[name] for name in (*reading_names, *rbm_names)}
+    compared = [reading_names[0], *(part.group for part in other_parts)]
     seconds = sum(run.config["seconds"]["training"] for run in every)
     text = "\n\n".join(
         [
@@ -111,10 +118,25 @@ def main(arguments: list[str] | None = None) -> Path:
             page.claims_list(),
             page.claims_table(judgements),
             "## Likelihoods",
-            page.likelihood_table(runs, ceiling(train, base.units)),
+            page.likelihood_table(main_runs, ceilings[base.units]),
             "## Estimators of sigma",
-            page.estimators_table(runs),
+            page.estimators_table(main_runs),
+            page.equilibrium_table(
+                {name: runs[name] for name in rbm_names},
+                {
+                    name: history_batches(trainer_of(groups[name][0]).latent)
+                    for name in rbm_names
+                },
+            ),
         ]
+        + (
+            [
+                "## Sensitivity",
+                page.sensitivity_table({n: runs[n] for n in compared}, ceilings),
+            ]
+            if other_parts
+            else []
+        )
         + (
             [
                 "## Does a cycle help?",

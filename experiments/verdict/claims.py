@@ -109,7 +109,9 @@ def _exceptions(of: str, lowest: bool, above_median: bool):
     return statistic
 
 
-def _rank_correlation(left: str, right: str):
+def rank_correlation(left: str, right: str) -> Callable[[Members], float]:
+    """Spearman's correlation of two columns, nan where one of them is constant."""
+
     def statistic(members: Members) -> float:
         # An infinite time is the longest.
         values = np.where(np.isinf(members[left]), 1e30, members[left])
@@ -183,7 +185,7 @@ CLAIMS = (
     Claim(
         "C5a",
         "tau grows with sigma: Spearman's rank correlation",
-        _rank_correlation("tau", "sigma"),
+        rank_correlation("tau", "sigma"),
         0.5,
     ),
     Claim(

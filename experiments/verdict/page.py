@@ -3,13 +3,16 @@
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from scipy import stats
 
 from experiments.figures.style import LOG_LIKELIHOOD, SIGMA, STYLE, TWO_COLUMNS
 from experiments.run_directory import Run
-from experiments.verdict.claims import CLAIMS, Judgement
+from experiments.verdict.claims import CLAIMS, Judgement, members_of, rank_correlation
 from experiments.verdict.sampling import match
 
 MARKS = {"holds": "yes", "does not hold": "no", "undecided": "?"}
+SIGMA_COLUMN = "entropy_production_rate"
+TINY = float(np.finfo(np.float32).tiny)
 GROUP_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 
 
@@ -90,6 +93,61 @@ def estimators_table(runs: dict[str, list[Run]]) -> str:
             f"| {np.median(counted):.3g} | {spread} "
             f"| {np.mean(models['one_way_pairs'] > 0):.0%} "
             f"| {np.median(models['whole_chain_entropy_production']):.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def equilibrium_table(runs: dict[str, list[Run]], batches: dict[str, int]) -> str:
+    """sigma of models at equilibrium after every epoch, less its bias, in errors.
+
+    An error from B batches has B - 1 degrees of freedom (Student's t).
+    """
+    lines = [
+        "| Ensembles | largest sigma after any epoch | its median | distance from zero "
+        "in errors, median | within 3 errors | expected |",
+        "| --- |" + " --- |" * 5,
+    ]
+    for group, found in runs.items():
+        sigma, bias, error = (
+            np.concatenate([run.history[SIGMA_COLUMN + part] for run in found])
+            for part in ("", "_bias", "_error")
+        )
+        # Where sigma is below what its precision resolves, its error may be zero.
+        distance = np.abs(sigma - bias) / np.maximum(error, TINY)
+        expected = 1 - 2 * stats.t.sf(3, batches[group] - 1)
+        lines.append(
+            f"| {group} | {sigma.max():.2g} | {np.median(sigma):.2g} "
+            f"| {np.median(distance):.2f} | {np.mean(distance < 3):.1%} "
+            f"| {expected:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def sensitivity_table(runs: dict[str, list[Run]], ceilings: dict[int, float]) -> str:
+    """One row a setting: what it does to likelihoods, sigma and their relations."""
+    lines = [
+        "| Ensembles | best L | upper quartile | ceiling | sigma, median | tau, upper "
+        "quartile | models with self-transition below 1/L | rho(L, sigma) | rho(tau, "
+        "sigma) | rho(KL, sigma) |",
+        "| --- |" + " --- |" * 9,
+    ]
+    for group, found in runs.items():
+        tables = [members_of(run) for run in found]
+        members = {k: np.concatenate([t[k] for t in tables]) for k in tables[0]}
+        likelihood, units = members["log_likelihood"], int(members["units"][0])
+        tau = np.quantile(np.minimum(members["tau"], 1e6), 0.75)
+        pairs = (("log_likelihood", "sigma"), ("tau", "sigma"), ("kl", "sigma"))
+        correlations = [
+            f"{rank_correlation(*pair)(members):.2f}" if pair[0] in members else ""
+            for pair in pairs
+        ]
+        lines.append(
+            f"| {group} ({len(found)}) | {likelihood.max():.2f} "
+            f"| {np.quantile(likelihood, 0.75):.2f} | {ceilings[units]:.2f} "
+            f"| {np.median(members['sigma']):.2f} | {tau:.1f} "
+            f"| {np.mean(members['self_transition'] < 1 / units):.0%} | "
+            + " | ".join(correlations)
+            + " |"
         )
     return "\n".join(lines)
 

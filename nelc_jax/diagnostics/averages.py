@@ -14,6 +14,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 
+from ..latent import Latent
 from ..linear import contract, on_last_axis
 from ..model import Model, backward_field, bernoulli_normaliser, state_logits
 from ..noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
@@ -51,7 +52,7 @@ def log_transition_batches(
     """Independent, unnormalised estimates of ln M[z', z], for `combine_batches`.
 
     **Arguments:** as `average_log_transitions`; `num_batches`, B, among which the
-    samples are divided (at least 16 L of them each).
+    samples are divided (at least `batch_size` of them each).
 
     **Raises:** `ValueError` for a `num_samples` or `num_batches` below 1.
     """
@@ -59,7 +60,7 @@ def log_transition_batches(
         raise ValueError(f"num_samples={num_samples}: expected at least 1 sample")
     if num_batches < 1:
         raise ValueError(f"num_batches={num_batches}: expected at least 1 batch")
-    num_draws = 2 * 2 * len(_STRENGTHS) * model.latent.num_units
+    num_draws = batch_size(model.latent)
     rounds = -(-num_samples // (num_draws * num_batches))
     logits = state_logits(model)
     coefficients = _tilts(model, logits)
@@ -80,6 +81,11 @@ def log_transition_batches(
 
     # States in turn: each has a table of D logits for every tilt.
     return jnp.swapaxes(jax.lax.map(of_state, jnp.arange(logits.shape[0])), 0, 1)
+
+
+def batch_size(latent: Latent) -> int:
+    """The fewest draws of a latent state in a batch: 16 L, half of them tilted."""
+    return 2 * 2 * len(_STRENGTHS) * latent.num_units
 
 
 def combine_batches(batches: Float[Array, "B S S"]) -> Float[Array, "S S"]:

@@ -19,7 +19,8 @@ class Summary(eqx.Module):
 
     `log_likelihood` in nats a point (eq. 7), `entropy_production_rate` in nats per
     double step (21), `relaxation_time` in double steps (23), `mean_self_transition`
-    (24), `min_occupancy`, the smallest p_bar(z); the kernel M and p_bar they rest on.
+    (24), `min_occupancy`, the smallest p_bar(z); the kernel M and p_bar they rest on,
+    and ln M, which knows the transitions that underflow in M.
     """
 
     log_likelihood: Float[Array, "*b"]
@@ -28,6 +29,7 @@ class Summary(eqx.Module):
     mean_self_transition: Float[Array, "*b"]
     min_occupancy: Float[Array, "*b"]
     latent_kernel: Float[Array, "*b S S"]
+    log_latent_kernel: Float[Array, "*b S S"]
     occupancy: Float[Array, "*b S"]
 
 
@@ -93,5 +95,6 @@ def _summary(
         mean_self_transition=mean_self_transition(M),
         min_occupancy=jnp.min(p_bar),
         latent_kernel=M,
+        log_latent_kernel=log_M,
         occupancy=p_bar,
     )

@@ -18,6 +18,7 @@ def exact(system, data):
         "mean_self_transition": np.trace(M) / len(M),
         "min_occupancy": p_bar.min(),
         "latent_kernel": M,
+        "log_latent_kernel": np.log(M),
         "occupancy": p_bar,
     }
 

@@ -66,6 +66,7 @@ def synthetic_run(
             "x_mean": rng.random((models, num_visible)).astype(np.float32),
             "x": rng.random((models, num_visible)) < 0.5,
             "latent_kernel": kernel.astype(np.float32),
+            "log_latent_kernel": np.log(kernel).astype(np.float32),
             "occupancy": occupancy.astype(np.float32),
         },
     )

@@ -101,8 +101,9 @@ def test_every_model_has_its_row(read):
     assert rows.shape == (7, len(run.models))
     for column, values in zip(rows.T, run.models.values(), strict=True):
         np.testing.assert_array_equal(column, values)
-    heads = [words for _, words in page.find("th", scope="row")]
-    assert [word for word in heads if word.isdigit()] == list("0123456")
+    heads = [words for _, words in page.find("th", scope="row") if words.isdigit()]
+    # After the table of the cycles, which has its own order.
+    assert heads[-7:] == list("0123456")
 
 
 def test_infinite_and_undefined_numbers_are_typeset(read):

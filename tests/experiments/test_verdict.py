@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from experiments import compare, measure
 from experiments.data import Dataset, held_out_part
 from experiments.errors import UserError
+from experiments.run_directory import Run, load_run
 from experiments.verdict import __main__ as verdict
-from experiments.verdict import parts
+from experiments.verdict import page, parts
 from experiments.verdict.claims import (
     CLAIMS,
     Claim,
@@ -14,6 +16,7 @@ from experiments.verdict.claims import (
 )
 from experiments.verdict.parts import Part, machines, readings, sensitivities
 from experiments.verdict.sampling import match
+from nelc_jax.latent import OneHot
 
 SMALL = Part(
     "base",
@@ -72,6 +75,8 @@ def test_quick_verdict_goes_on_where_it_was(points, tmp_path, short, monkeypatch
     assert "Does a cycle help?" in text
     assert (out / "figures" / "claims.png").stat().st_size > 10_000
 
+    check_tables(out)
+
     # Finished ensembles are read; the one that was lost is trained again, the same.
     kept = {p: p.stat().st_mtime_ns for p in out.glob("*/models.csv")}
     lost = out / "sigmoid-paper-0" / "models.csv"
@@ -94,6 +99,44 @@ def test_quick_verdict_goes_on_where_it_was(points, tmp_path, short, monkeypatch
 
     with pytest.raises(UserError, match="holds something else"):
         compare.main(["--out", str(out), "--dataset", str(points)])
+
+
+def check_tables(out):
+    """What the full verdict and `compare` make of the same ensembles."""
+    runs = {
+        name: load_run(out / f"{name}-0") for name in ("sigmoid-paper", "rbm-onehot")
+    }
+    text = page.sensitivity_table({"units=3": [runs["sigmoid-paper"]]}, {3: -1.25})
+    cells = [cell.strip() for cell in text.splitlines()[-1].split("|")]
+    models = runs["sigmoid-paper"].models
+    assert cells[1] == "units=3 (1)"
+    assert float(cells[2]) == pytest.approx(models["log_likelihood"].max(), abs=0.006)
+    assert cells[4] == "-1.25"
+    rho = stats.spearmanr(models["relaxation_time"], models["entropy_production_rate"])
+    assert float(cells[9]) == pytest.approx(rho.statistic, abs=0.006)
+
+    machine = {"rbm-onehot": runs["rbm-onehot"]}
+    text = compare.partition_table(machine, {"rbm-onehot": OneHot(3, "softmax")})
+    exact, estimate = text.splitlines()[-1].split("|")[2:4]
+    value, error = (float(word) for word in estimate.split("±"))
+    assert value == pytest.approx(float(exact), abs=4 * error + 0.006)
+
+
+def test_equilibrium_table_counts_distances_in_errors():
+    rng = np.random.default_rng(0)
+    bias, error = np.full(4000, 0.5), np.full(4000, 2.0)
+    history = {
+        "entropy_production_rate": bias + 2 * rng.standard_t(5, 4000),
+        "entropy_production_rate_bias": bias,
+        "entropy_production_rate_error": error,
+    }
+    text = page.equilibrium_table({"rbm": [Run({}, history, {}, {})]}, {"rbm": 6})
+    *_, within, expected, _ = text.splitlines()[-1].split("|")
+    assert expected.strip() == "97.0%"
+    assert float(within.strip(" %")) == pytest.approx(97.0, abs=1.0)
+    history["entropy_production_rate"] += 4
+    text = page.equilibrium_table({"rbm": [Run({}, history, {}, {})]}, {"rbm": 6})
+    assert float(text.splitlines()[-1].split("|")[5].strip(" %")) < 90
 
 
 def test_parts_have_names_of_their_own():
