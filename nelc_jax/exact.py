@@ -1,6 +1,6 @@
 """Small systems by enumeration of all 2^D visible and S latent states.
 
-The oracle of the tests, and of users: the exact law, likelihood and two-step gradient.
+The oracle of the tests, and of users: the exact law, likelihood and gradients.
 Everything is differentiable, the stationary vector included. Memory S x 2^D: D <= 16.
 """
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Shaped
 
+from .horizon import Draws, weighted_draws
 from .latent import Score
 from .likelihood import occupancy_log_prob, responsibilities
 from .markov import stationary_distribution
@@ -71,21 +72,33 @@ def log_likelihood(model: Model, x: Shaped[Array, "N D"]) -> Float[Array, ""]:
     return jnp.mean(occupancy_log_prob(model, latent_distribution(model), x))
 
 
-def two_step_log_likelihood(
-    model: Model, visible_law: Float[Array, " X"], x: Shaped[Array, "N D"]
+def horizon_log_likelihood(
+    model: Model, visible_law: Float[Array, " X"], x: Shaped[Array, "N D"], horizon: int
 ) -> Float[Array, ""]:
-    """mean_m ln sum_{x', z} p(x') A_bar[x', z] A[z, x_m] in nats (eq. 12).
+    """mean_m ln sum_{x'} p(x') [A_bar M^(K-1) A](x', x_m) in nats (K = 1: eq. 12).
 
-    With `visible_law` p(x') held fixed, its derivative is the two-step gradient with
-    the `"exact"` score.
+    With `visible_law` p(x') held fixed, its derivative is the gradient over the last K
+    double steps, for K = 1 the two-step gradient with the `"exact"` score.
+
+    **Arguments:** `visible_law`; data `x`; `horizon`, K >= 1.
     """
-    occupancy = logsumexp(
-        backward_log_probs(model, visible_states(model.num_visible)),
-        axis=0,
-        b=visible_law[:, None],
-    )
+    log_A_bar = backward_log_probs(model, visible_states(model.num_visible))
+    occupancy = logsumexp(log_A_bar, axis=0, b=visible_law[:, None])
+    if horizon > 1:
+        power = jnp.linalg.matrix_power(latent_kernel(model), horizon - 1)
+        occupancy = jnp.log(jnp.exp(occupancy) @ power)
     log_A = forward_log_prob(model, model.latent.states(), x)
     return jnp.mean(logsumexp(occupancy[None] + log_A, axis=-1))
+
+
+def draws(model: Model) -> Draws:
+    """All visible states with their weights A[z, x], for `horizon.averaged_gradient`.
+
+    With them its averages are exact.
+    """
+    every_x, A = visible_states(model.num_visible), forward_matrix(model)
+    shape = (len(every_x), len(A), model.num_visible)
+    return weighted_draws(model, jnp.broadcast_to(every_x[:, None], shape), A.T)
 
 
 def two_step_gradient(

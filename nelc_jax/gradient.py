@@ -29,7 +29,7 @@ from .model import (
 )
 
 
-class TwoStep(eqx.Module):
+class Gradient(eqx.Module):
     """The gradient in nats per unit of each parameter, and what came with it.
 
     `log_likelihood` is the estimate of the batch on the fly (App. A3); `finite` is
@@ -121,7 +121,7 @@ def two_step_gradient(
     x: Shaped[Array, "N D"],
     weights: Float[Array, " N"] | None = None,
     score: Score = "paper",
-) -> TwoStep:
+) -> Gradient:
     """The paper's stochastic gradient of the log-likelihood (eq. 16a-d, 17).
 
     A latent state that the trajectory did not visit gets no update. Where eq. 20
@@ -132,7 +132,7 @@ def two_step_gradient(
     z - mu in eq. 16c-d: `"paper"` (eq. 15 to the letter) or `"exact"` (the derivative
     of ln p(z|x)).
 
-    **Returns:** a `TwoStep`; likelihoods in nats.
+    **Returns:** a `Gradient`; likelihoods in nats.
     """
     if weights is None:
         weights = jnp.full(x.shape[0], 1 / x.shape[0], model.x_mean.dtype)
@@ -147,7 +147,7 @@ def gradient_from_sums(
     support: Support,
     sums: DataSums,
     score: Score = "paper",
-) -> TwoStep:
+) -> Gradient:
     """`two_step_gradient` from the sums over a mini-batch, however they were made."""
     dtype = model.x_mean.dtype
     num_steps = trajectory.z.shape[0]
@@ -164,7 +164,7 @@ def gradient_from_sums(
     score_t = model.latent.score(trajectory.h, trajectory.z, score)
     coefficients = g[support.visit][None] * score_t.T / num_steps
     w_bar, a_bar = backward_gradient(coefficients, trajectory.x, model.x_mean)
-    return TwoStep(
+    return Gradient(
         Parameters(
             w=w,
             a=jnp.zeros_like(a) if model.latent.absorbs_visible_bias else a,

@@ -35,15 +35,9 @@ def sample_chain(
 
     **Raises:** `ValueError` for a T below 1 or a latent space that is not enumerable.
     """
-    if num_steps < 1:
-        raise ValueError(f"num_steps={num_steps}: expected at least 1 double step")
-    require_enumerable(model.latent)
+    x_after, h_after = candidates(model, key, num_steps)
     steps = jnp.arange(num_steps)
     noise = latent_noise(model, key, steps)
-    # One table for a block of steps, not one a step.
-    table = _tables(model, key)
-    tables = jax.vmap(table)(jnp.arange(-(-num_steps // BLOCK)))
-    x_after, h_after = _candidates(model, key, steps, lambda t: tables[t // BLOCK])
 
     h_first = backward_field(model, x)
     z_first = model.latent.draw_index(noise[0], h_first)
@@ -53,6 +47,27 @@ def sample_chain(
     xs = jnp.concatenate([x.astype(bool)[None], x_next[:-1]])
     h = jnp.concatenate([h_first[None], h_after[steps, z][:-1]])
     return x_next[-1], Trajectory(xs, model.latent.states()[z], h)
+
+
+def candidates(
+    model: Model, key: Key[Array, ""], num_steps: int
+) -> tuple[Bool[Array, "T S D"], Float[Array, "T S L"]]:
+    """The candidates of x(1) .. x(T) after each latent state, and their fields.
+
+    T independent draws x ~ A_z of every z; the states share the noise of a draw.
+
+    **Arguments:** typed `key`; `num_steps`, T >= 1.
+
+    **Raises:** `ValueError` for a T below 1 or a latent space that is not enumerable.
+    """
+    if num_steps < 1:
+        raise ValueError(f"num_steps={num_steps}: expected at least 1 double step")
+    require_enumerable(model.latent)
+    # One table for a block of steps, not one a step.
+    table = _tables(model, key)
+    tables = jax.vmap(table)(jnp.arange(-(-num_steps // BLOCK)))
+    steps = jnp.arange(num_steps)
+    return _candidates(model, key, steps, lambda t: tables[t // BLOCK])
 
 
 def random_maps(

@@ -36,7 +36,7 @@ def case(request, points):
 
         def two_step_likelihood(parameters):
             changed = Model(parameters, model.x_mean, model.latent)
-            return exact.two_step_log_likelihood(changed, law, x)
+            return exact.horizon_log_likelihood(changed, law, x, 1)
 
         parameters = model.parameters
         return {
