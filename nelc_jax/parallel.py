@@ -8,11 +8,14 @@ maps of {0 .. S - 1}. All heavy work is batched over t, and the candidates share
 noise. S times the arithmetic of the scan, at a depth of log T: for accelerators.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, Key, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from .chain import BLOCK, Trajectory, latent_noise
+from .latent import Latent
 from .linear import contract, on_last_axis
 from .model import Model, backward_field, state_logits
 from .noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
@@ -32,44 +35,88 @@ def sample_chain(
 
     **Raises:** `ValueError` for a T below 1 or a latent space that is not enumerable.
     """
-    latent, num_visible = model.latent, model.num_visible
     if num_steps < 1:
         raise ValueError(f"num_steps={num_steps}: expected at least 1 double step")
+    require_enumerable(model.latent)
+    steps = jnp.arange(num_steps)
+    noise = latent_noise(model, key, steps)
+    # One table for a block of steps, not one a step.
+    table = _tables(model, key)
+    tables = jax.vmap(table)(jnp.arange(-(-num_steps // BLOCK)))
+    x_after, h_after = _candidates(model, key, steps, lambda t: tables[t // BLOCK])
+
+    h_first = backward_field(model, x)
+    z_first = model.latent.draw_index(noise[0], h_first)
+    z = _follow(_next_states(model.latent, noise[1:], h_after[:-1]), z_first)
+
+    x_next = x_after[steps, z]
+    xs = jnp.concatenate([x.astype(bool)[None], x_next[:-1]])
+    h = jnp.concatenate([h_first[None], h_after[steps, z][:-1]])
+    return x_next[-1], Trajectory(xs, model.latent.states()[z], h)
+
+
+def random_maps(
+    model: Model, key: Key[Array, ""], steps: Int[Array, " n"]
+) -> Int[Array, "n S"]:
+    """The maps f_t that the chain composes: z(t + 1) = f_t(z(t)), for given steps t.
+
+    Row t holds the index of the state that follows each state, with the pixel noise of
+    step t and the latent noise of step t + 1. Steps of one block share the rounding of
+    their probabilities (`noise.thresholds`); maps of different blocks are independent.
+
+    **Arguments:** typed `key`; `steps`, 0 <= t < 2^31 - 1.
+
+    **Raises:** `ValueError` for a latent space that is not enumerable.
+    """
+    require_enumerable(model.latent)
+    table = _tables(model, key)
+    _, h = _candidates(model, key, steps, lambda t: table(t // BLOCK))
+    return _next_states(model.latent, latent_noise(model, key, steps + 1), h)
+
+
+def require_enumerable(latent: Latent):
+    """Raise the `ValueError` of a latent space that is not enumerable."""
     if not latent.enumerable:
         raise ValueError(
             f"latent={latent}: expected a latent space that can be enumerated; "
             "chain.sample_chain takes any"
         )
-    dtype = model.x_mean.dtype.type
-    steps = jnp.arange(num_steps)
-    pixels = jax.vmap(lambda t: pixel_noise(key, t, num_visible))(steps)
-    noise = latent_noise(model, key, steps)
+
+
+def _tables(model: Model, key: Key[Array, ""]) -> Callable[[Array | int], Array]:
+    """The function from a block to its thresholds q, one row a latent state."""
     logits = state_logits(model)
-    tables = jax.vmap(lambda b: thresholds(logits, rounding(key, b, num_visible)))(
-        jnp.arange(-(-num_steps // BLOCK))
-    )
+    return lambda block: thresholds(logits, rounding(key, block, model.num_visible))
 
-    # Candidates of x(t + 1), one a latent state, and their fields: (T, S, ...).
-    def candidates(pixels, t):
-        return jax.vmap(lambda q: bernoulli_packed(pixels, q))(tables[t // BLOCK])
 
-    x_after = unpack(jax.vmap(candidates)(pixels, steps), num_visible)
+def _candidates(
+    model: Model,
+    key: Key[Array, ""],
+    steps: Int[Array, " n"],
+    table: Callable[[Array], Array],
+) -> tuple[Bool[Array, "n S D"], Float[Array, "n S L"]]:
+    """Candidates of x(t + 1), one a latent state, and their fields.
+
+    `table` gives the thresholds (S, D) of a step.
+    """
+
+    def draw(t):
+        pixels = pixel_noise(key, t, model.num_visible)
+        return jax.vmap(lambda q: bernoulli_packed(pixels, q))(table(t))
+
     p = model.parameters
+    x = unpack(jax.vmap(draw)(steps), model.num_visible)
     bias = p.a_bar - contract(p.w_bar, model.x_mean)
-    h_after = contract(x_after.astype(dtype), p.w_bar.T)
-    h_after = h_after + on_last_axis(bias, h_after)
+    h = contract(x.astype(model.x_mean.dtype.type), p.w_bar.T)
+    return x, h + on_last_axis(bias, h)
 
-    h_first = backward_field(model, x)
-    z_first = latent.draw_index(noise[0], h_first)
-    # maps[t, s] is z(t + 1) if z(t) = s.
-    shape = (num_steps - 1, latent.num_states, latent.num_uniforms)
-    maps = latent.draw_index(jnp.broadcast_to(noise[1:, None], shape), h_after[:-1])
-    z = _follow(maps, z_first)
 
-    x_next = x_after[steps, z]
-    xs = jnp.concatenate([x.astype(bool)[None], x_next[:-1]])
-    h = jnp.concatenate([h_first[None], h_after[steps, z][:-1]])
-    return x_next[-1], Trajectory(xs, latent.states()[z], h)
+def _next_states(
+    latent: Latent, noise: Float[Array, "n U"], h: Float[Array, "n S L"]
+) -> Int[Array, "n S"]:
+    """Row t, column s: the state drawn from the field of candidate s of a step."""
+    shape = (noise.shape[0], latent.num_states, latent.num_uniforms)
+    return latent.draw_index(jnp.broadcast_to(noise[:, None], shape), h)
 
 
 def _follow(maps: Int[Array, "n S"], first: Int[Array, ""]) -> Int[Array, " T"]:
