@@ -52,3 +52,16 @@ def test_a_different_noise_is_a_different_chain(system, monkeypatch):
         lambda *arguments: parallel.sample_chain(*arguments, num_steps=48)
     )(model, key, x)
     assert (np.asarray(flipped.x) != np.asarray(scanned.x)).any()
+
+
+def test_the_chain_follows_the_maps(system, x64):
+    """z(t + 1) = f_t(z(t)), across blocks, for maps asked for in any order."""
+    model = reference.to_model(system)
+    key, x = jax.random.key(0), jnp.zeros(model.num_visible, bool)
+    _, scanned = jitted(chain.sample_chain)(model, key, x, 130)
+    z = reference.latent_codes(system, scanned.z)
+    steps = np.random.default_rng(0).permutation(129)
+    maps = np.asarray(jax.jit(parallel.random_maps)(model, key, jnp.asarray(steps)))
+    np.testing.assert_array_equal(maps[np.arange(129), z[steps]], z[steps + 1])
+    # The maps of other steps would not do.
+    assert (maps[np.arange(129), z[steps - 1]] != z[steps + 1]).any()
