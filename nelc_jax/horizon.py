@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, Shaped
 
 from . import parallel
-from .gradient import DataSums, Gradient, Support, backward_gradient, data_sums
+from .gradient import DataSums, Gradient, Support, data_sums
 from .latent import Score
 from .linear import contract, on_last_axis
 from .markov import stationary_distribution
@@ -134,14 +134,8 @@ def averaged_from_sums(
     v = future(horizon) + (1 if score == "paper" else 0)
     v_forward = future(None if horizon is None else horizon - 1)
 
-    # Eq. 16a-b, and the steps before: of each state the mean of (x - mu) v(z(x)).
-    excess = draws.weights * contract(draws.A_bar, v_forward)
-    drawn = draws.x.astype(dtype)
-    mu = jax.nn.sigmoid(support.logits)
-    past = jnp.einsum("ns,nsd->sd", excess, drawn) - excess.sum(0)[:, None] * mu
-    moments = sums.x - sums.r[:, None] * mu + p_bar[:, None] * past
-
-    # Eq. 17 and 16d, z averaged too: sum_z A_bar[x, z] v(z) score(x, z).
+    # Of eq. 17 and 16d, with z averaged as well, sum_z A_bar[x, z] v(z) score(x, z);
+    # of the forward steps before the last, sum_z A_bar[x, z] v(z).
     states = latent.states()
     shape = (*draws.A_bar.shape, latent.num_units)
     scores = latent.score(
@@ -149,11 +143,21 @@ def averaged_from_sums(
         jnp.broadcast_to(states, shape),
         score,
     )
-    share = draws.weights * on_last_axis(p_bar, draws.weights)
-    factor = share[..., None] * draws.A_bar * on_last_axis(v, draws.A_bar)
-    flat = jnp.einsum("nsk,nskl->lns", factor, scores).reshape(latent.num_units, -1)
-    points = drawn.reshape(-1, model.num_visible)
-    w_bar, a_bar = backward_gradient(flat, points, model.x_mean)
+    factor = draws.A_bar * on_last_axis(v, draws.A_bar)
+    backward = jnp.einsum("nsk,nskl->nsl", factor, scores)
+    past = contract(draws.A_bar, v_forward)
+    coefficients = jnp.concatenate([past[..., None], backward], axis=-1)
+    coefficients = coefficients * (draws.weights * p_bar[None])[..., None]
+    # One product for both: the draws are many, and are read once.
+    totals = jnp.sum(coefficients, axis=0)
+    drawn = draws.x.astype(dtype)
+    products = jnp.einsum("nsc,nsd->scd", coefficients, drawn)
+
+    mu = jax.nn.sigmoid(support.logits)
+    residual = sums.r + totals[:, 0]
+    moments = sums.x + products[:, 0] - residual[:, None] * mu
+    a_bar = jnp.sum(totals[:, 1:], axis=0)
+    w_bar = jnp.sum(products[:, 1:], axis=0) - a_bar[:, None] * model.x_mean[None]
     a = jnp.sum(moments, axis=0)
     return Gradient(
         Parameters(

@@ -13,16 +13,26 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from . import chain, parallel
-from .gradient import DataSums, Support, data_sums, gradient_from_sums, support_of
+from . import chain, horizon, parallel, traces
+from .gradient import (
+    DataSums,
+    Gradient,
+    Support,
+    data_sums,
+    gradient_from_sums,
+    support_of,
+)
 from .latent import Latent, Score
-from .model import Model, init_model
+from .model import Model, Parameters, init_model
 from .noise import draw_indices
 
 CHUNK = 16
 """Data points of a mini-batch that are gathered and summed at a time."""
 
 Sampler = Literal["auto", "scan", "parallel"]
+
+Estimator = Literal["trajectory", "averaged"]
+"""Averages over the states that a chain visits, or over draws from every state."""
 
 PARALLEL_STATES = 16
 """Latent states up to which `"auto"` draws the chain in parallel on accelerators."""
@@ -35,6 +45,11 @@ class Config(eqx.Module):
     `decay` and `eps` (inside the root) of RMSprop; `sampler`, which of the two
     functions draws the (same) chain: `"scan"`, `"parallel"`, or `"auto"`, the latter on
     accelerators for at most `PARALLEL_STATES` latent states and the former elsewhere.
+
+    `horizon`, K, the double steps that the gradient goes back, None for all of them;
+    `estimator`, of its averages: `"trajectory"`, over the chain (`traces` for K > 1 and
+    their `trace`), or `"averaged"`, over `chain_length` draws of every latent state in
+    its place (module `horizon`).
     """
 
     chain_length: int = eqx.field(static=True, default=48)
@@ -42,6 +57,9 @@ class Config(eqx.Module):
     decay: float = eqx.field(static=True, default=0.9)
     eps: float = eqx.field(static=True, default=1e-8)
     sampler: Sampler = eqx.field(static=True, default="auto")
+    estimator: Estimator = eqx.field(static=True, default="trajectory")
+    horizon: int | None = eqx.field(static=True, default=1)
+    trace: float = eqx.field(static=True, default=1.0)
 
     def __check_init__(self):
         if self.chain_length < 1:
@@ -56,6 +74,20 @@ class Config(eqx.Module):
             raise ValueError(
                 f"sampler={self.sampler!r}: expected 'auto', 'scan' or 'parallel'"
             )
+        if self.estimator == "trajectory":
+            if self.horizon != 1:
+                traces.check_trace(self.horizon, self.trace, self.chain_length)
+        elif self.estimator == "averaged":
+            horizon.check_horizon(self.horizon)
+            if self.trace != 1:
+                raise ValueError(
+                    f"trace={self.trace}: expected 1 with estimator='averaged'; only "
+                    "'trajectory' has a trace"
+                )
+        else:
+            raise ValueError(
+                f"estimator={self.estimator!r}: expected 'trajectory' or 'averaged'"
+            )
 
 
 class State(eqx.Module):
@@ -63,7 +95,7 @@ class State(eqx.Module):
 
     `x` is the end of the persistent chain, `key` the member's own and never changed
     (step k uses `fold_in(key, k)`), `learning_rate` an ordinary array, so that a sweep
-    over it compiles nothing.
+    over it compiles nothing, or a `Parameters` of four, one for each.
     """
 
     model: Model
@@ -71,7 +103,7 @@ class State(eqx.Module):
     x: Bool[Array, " D"]
     key: Key[Array, ""]
     step: Int[Array, ""]
-    learning_rate: Float[Array, ""]
+    learning_rate: Float[Array, ""] | Parameters
 
 
 class StepInfo(eqx.Module):
@@ -121,22 +153,23 @@ def train_step(
 ) -> tuple[State, StepInfo]:
     """One gradient step: T double steps, eq. 16a-d and 17 on a mini-batch, RMSprop.
 
-    The mini-batch is drawn with replacement from the data.
+    The mini-batch is drawn with replacement from the data. The averaged estimator has
+    no chain: x stays.
 
     **Arguments:** `state`; data `x`; `batch_size`, at least 1, any traced integer.
 
     **Returns:** the next state and a `StepInfo`.
     """
     key = jax.random.fold_in(state.key, state.step)
-    x_end, trajectory = _sample_chain(config, state.model, key, state.x)
-    support = support_of(state.model, trajectory)
-    sums = sum_batch(support, key, x, batch_size)
-    two_step = gradient_from_sums(state.model, trajectory, support, sums, config.score)
-    direction, optimizer = _optimizer(config).update(two_step.gradient, state.optimizer)
+    x_end, found = _gradient(config, state.model, key, state.x, x, batch_size)
+    direction, optimizer = _optimizer(config).update(found.gradient, state.optimizer)
+    rates = state.learning_rate
+    if not isinstance(rates, Parameters):
+        rates = Parameters(rates, rates, rates, rates)
     parameters = jax.tree.map(
-        lambda p, d: p + state.learning_rate * d, state.model.parameters, direction
+        lambda p, d, rate: p + rate * d, state.model.parameters, direction, rates
     )
-    info = StepInfo(two_step.log_likelihood, two_step.finite)
+    info = StepInfo(found.log_likelihood, found.finite)
     return State(
         model=Model(parameters, state.model.x_mean, state.model.latent),
         optimizer=optimizer,
@@ -191,6 +224,40 @@ def sum_batch(
         DataSums(support.logits, support.weights, support.weights[0]),
     )
     return jax.lax.fori_loop(0, -(-batch_size // CHUNK), add_chunk, zeros)
+
+
+def _gradient(
+    config: Config,
+    model: Model,
+    key: Key[Array, ""],
+    start: Array,
+    x: Array,
+    batch_size: Int[Array, ""],
+) -> tuple[Array, Gradient]:
+    """The end of the chain from `start`, and the gradient on a mini-batch."""
+    if config.estimator == "averaged":
+        draws = horizon.draw(model, key, config.chain_length)
+        support = horizon.support_of_draws(model, draws)
+        sums = sum_batch(support, key, x, batch_size)
+        return start, horizon.averaged_from_sums(
+            model, draws, support, sums, config.horizon, config.score
+        )
+    x_end, trajectory = _sample_chain(config, model, key, start)
+    support = support_of(model, trajectory)
+    sums = sum_batch(support, key, x, batch_size)
+    if config.horizon == 1:
+        found = gradient_from_sums(model, trajectory, support, sums, config.score)
+    else:
+        found = traces.trajectory_from_sums(
+            model,
+            trajectory,
+            support,
+            sums,
+            config.horizon,
+            config.trace,
+            config.score,
+        )
+    return x_end, found
 
 
 def _sample_chain(config: Config, model: Model, key: Key[Array, ""], x: Array):

@@ -14,6 +14,7 @@ from experiments.devices import use_all_cores
 from experiments.ensemble_run import history_batches
 from experiments.errors import UserError, reports_user_errors
 from experiments.options import RunOptions, check_positive, parse
+from experiments.trainers import EM_STEPS, RESTARTS
 from experiments.verdict import page
 from experiments.verdict.claims import judge_all, members_of
 from experiments.verdict.parts import (
@@ -34,7 +35,6 @@ QUICK = {
     "chain_length": 24,
     "batch_last": 32,
 }
-RESTARTS, EM_STEPS = 24, 200
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from experiments.data import Dataset
 from experiments.ensemble_run import Ensemble, Schedule, train_ensemble
 from experiments.measure import model_table
 from experiments.run_directory import Run, load_run
-from experiments.trainers import Cycles, Equilibrium, Trainer
+from experiments.trainers import Controlled, Cycles, Equilibrium, Trainer
 from nelc_jax.baselines import pcd
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.likelihood import occupancy_log_prob
@@ -26,7 +26,10 @@ RBM_RATE_STEPS = 1 / 6
 
 @dataclass(frozen=True)
 class Part:
-    """One ensemble: `kind` is "cycles" or "rbm"; the rest as in `train_ensemble`."""
+    """One ensemble: `kind` is "cycles" or "rbm"; the rest as in `train_ensemble`.
+
+    `control` is "none" or one of `trainers.Controlled`.
+    """
 
     group: str
     seed: int
@@ -44,6 +47,9 @@ class Part:
     learning_rate: float = 0.1
     decay: float = 0.9
     eps: float = 1e-8
+    estimator: str = "trajectory"
+    horizon: int | None = 1
+    control: str = "none"
 
     @property
     def name(self) -> str:
@@ -111,10 +117,18 @@ def trainer_of(part: Part) -> Trainer:
             rate_steps=RBM_RATE_STEPS * steps,
         )
         return Equilibrium(latent, config)
-    return Cycles(
+    cycles = Cycles(
         latent,
-        Config(part.chain_length, part.score, part.decay, part.eps),  # pyright: ignore
+        Config(
+            part.chain_length,
+            part.score,  # pyright: ignore
+            part.decay,
+            part.eps,
+            estimator=part.estimator,  # pyright: ignore
+            horizon=part.horizon,
+        ),
     )
+    return cycles if part.control == "none" else Controlled(cycles, part.control)
 
 
 def train_part(part: Part, train: Dataset, held_out: Dataset, directory: Path) -> Run:

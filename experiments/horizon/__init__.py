@@ -1,0 +1,1 @@
+"""What every step of the past adds to the gradient, and where cycles come from."""

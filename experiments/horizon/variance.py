@@ -1,0 +1,80 @@
+"""The error of each estimator of the gradient, at one model and one mini-batch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.run_directory import Run
+from nelc_jax import horizon, traces
+from nelc_jax.chain import sample_chain
+from nelc_jax.latent import Latent
+from nelc_jax.model import Model, Parameters, state_logits
+
+REPEATS = 256
+"""Independent estimates of a gradient."""
+REFERENCE_DRAWS = 4096
+"""Draws of every latent state for the gradient they are compared with, 8 times."""
+CHAIN_LENGTH, DRAWS = 48, 8
+"""Double steps of a chain, and draws of every one of six states: as many in all."""
+
+
+def relative_errors(
+    run: Run, latent: Latent, index: int, x: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """Root mean square errors of w's and w_bar's gradients, over the gradients' norms.
+
+    With the exact score, for the model `index` of a run. The chains start from draws of
+    the model.
+    """
+    arrays = {name: jnp.asarray(array[index]) for name, array in run.arrays.items()}
+    model = Model(
+        Parameters(*(arrays[name] for name in ("w", "a", "w_bar", "a_bar"))),
+        arrays["x_mean"],
+        latent,
+    )
+    points = jnp.asarray(x)
+    found = {}
+    for name, long in (("K=1", 1), ("K=4", 4), ("K=all", None)):
+        expected = _reference(model, points, long)
+        found[f"averaged, {name}"] = _error(
+            expected, _averaged(model, points, long, jax.random.key(0))
+        )
+        if long is not None:
+            p_bar = arrays["occupancy"]
+            estimates = _along_chains(model, points, long, p_bar, jax.random.key(1))
+            found[f"along the chain, {name}"] = _error(expected, estimates)
+    return found
+
+
+def _averaged(model: Model, x, long, key, draws=DRAWS, repeats=REPEATS) -> Parameters:
+    def one(key):
+        drawn = horizon.draw(model, key, draws)
+        return horizon.averaged_gradient(model, drawn, x, None, long).gradient
+
+    return jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, repeats))
+
+
+def _reference(model: Model, x, long) -> Parameters:
+    found = _averaged(model, x, long, jax.random.key(2), REFERENCE_DRAWS, 8)
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), found)
+
+
+def _along_chains(model: Model, x, long, p_bar, key) -> Parameters:
+    def one(key):
+        state_key, pixel_key, chain_key = jax.random.split(key, 3)
+        state = jax.random.categorical(state_key, jnp.log(p_bar))
+        mean = jax.nn.sigmoid(state_logits(model)[state])
+        start = jax.random.bernoulli(pixel_key, mean)
+        _, trajectory = sample_chain(model, chain_key, start, CHAIN_LENGTH)
+        return traces.trajectory_gradient(model, trajectory, x, None, long).gradient
+
+    return jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, REPEATS))
+
+
+def _error(expected: Parameters, estimates: Parameters) -> tuple[float, float]:
+    def of(name: str) -> float:
+        value, estimate = getattr(expected, name), getattr(estimates, name)
+        square = jnp.sum((estimate - value[None]) ** 2, axis=(1, 2))
+        return float(jnp.sqrt(jnp.mean(square) / jnp.sum(value**2)))
+
+    return of("w"), of("w_bar")
