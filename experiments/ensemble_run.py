@@ -11,17 +11,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from experiments.errors import UserError
-from experiments.measure import BATCHES, Measured, measure
+from experiments.measure import Measured, measure, measure_epoch
 from experiments.trainers import Trainer
 from nelc_jax import ensemble, training
-from nelc_jax.diagnostics.averages import batch_size
-from nelc_jax.diagnostics.summary import Summary, summarize_batches
-from nelc_jax.diagnostics.uncertainty import jackknife_bias, jackknife_error
-from nelc_jax.latent import Latent
+from nelc_jax.diagnostics.summary import Summary
 from nelc_jax.model import Model
-
-HISTORY_DRAWS = 3456
-"""Draws of x for M in the history, of all latent states together: 576 of one in six."""
 
 SAVE_EVERY = 10
 """Epochs between two writes of the history and the parameters."""
@@ -117,7 +111,7 @@ class Ensemble:
 
         Returns the step infos and summaries of the models, and sigma's error and bias.
         """
-        self._states, *measured = _epoch(
+        self._states, info, summary, *spread = _epoch(
             self._mesh,
             self._trainer,
             self._states,
@@ -127,7 +121,7 @@ class Ensemble:
             self._x,
             batch_sizes,
         )
-        return self._own(tuple(measured))
+        return self._own((info, summary, tuple(spread)))
 
     def measure(self) -> Measured:
         """The final measures of the models."""
@@ -185,22 +179,10 @@ def _epoch(mesh, trainer, states, members, seed, number, x, batch_sizes):
         state, info = trainer.train(state, x, batch_sizes)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
         model, p_bar = trainer.model(state), trainer.occupancy(state)
-        batches = history_batches(model.latent)
-        samples = batches * batch_size(model.latent)
-        summary, replicates = summarize_batches(model, key, x, samples, batches, p_bar)
-        rate = summary.entropy_production_rate
-        replicated = replicates.entropy_production_rate
-        spread = jackknife_error(replicated), jackknife_bias(rate, replicated)
-        return state, info, summary, spread
+        return state, info, *measure_epoch(model, key, x, p_bar, number)
 
     mapped = ensemble.map_members(one, 2, mesh)
     return mapped(states, members, seed, number, x, batch_sizes)
-
-
-def history_batches(latent: Latent) -> int:
-    """Independent parts of the draws for M after an epoch: at least two, for errors."""
-    draws = latent.num_states * batch_size(latent)
-    return min(max(HISTORY_DRAWS // draws, 2), BATCHES)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from nelc_jax import training
 from nelc_jax.baselines import mixture, pcd, rbm
 from nelc_jax.latent import Latent
-from nelc_jax.model import Model, Parameters
+from nelc_jax.model import Model
 
 SLOW = 0.01
 """The share of the learning rate for w_bar and a_bar in the control "slow"."""
@@ -93,9 +93,9 @@ class Controlled:
         state = self.cycles.init(key, x, learning_rate)
         rate = jnp.asarray(learning_rate, state.model.x_mean.dtype)
         if self.control == "slow":
-            rates = Parameters(rate, rate, SLOW * rate, SLOW * rate)
+            rates = training.Rates(rate, rate, SLOW * rate, SLOW * rate)
         else:
-            rates = Parameters(0 * rate, 0 * rate, rate, rate)
+            rates = training.Rates(0 * rate, 0 * rate, rate, rate)
             # The same for every member: neither key nor member enters.
             found, _ = mixture.best(
                 *mixture.fit_restarts(

@@ -90,12 +90,21 @@ class Config(eqx.Module):
             )
 
 
+class Rates(eqx.Module):
+    """A learning rate for each parameter; one of zero keeps it as it is."""
+
+    w: Float[Array, ""]
+    a: Float[Array, ""]
+    w_bar: Float[Array, ""]
+    a_bar: Float[Array, ""]
+
+
 class State(eqx.Module):
     """All that training carries from one gradient step to the next.
 
     `x` is the end of the persistent chain, `key` the member's own and never changed
     (step k uses `fold_in(key, k)`), `learning_rate` an ordinary array, so that a sweep
-    over it compiles nothing, or a `Parameters` of four, one for each.
+    over it compiles nothing, or `Rates`.
     """
 
     model: Model
@@ -103,7 +112,7 @@ class State(eqx.Module):
     x: Bool[Array, " D"]
     key: Key[Array, ""]
     step: Int[Array, ""]
-    learning_rate: Float[Array, ""] | Parameters
+    learning_rate: Float[Array, ""] | Rates
 
 
 class StepInfo(eqx.Module):
@@ -163,15 +172,16 @@ def train_step(
     key = jax.random.fold_in(state.key, state.step)
     x_end, found = _gradient(config, state.model, key, state.x, x, batch_size)
     direction, optimizer = _optimizer(config).update(found.gradient, state.optimizer)
-    rates = state.learning_rate
-    if not isinstance(rates, Parameters):
-        rates = Parameters(rates, rates, rates, rates)
-    parameters = jax.tree.map(
-        lambda p, d, rate: p + rate * d, state.model.parameters, direction, rates
-    )
+    rate = state.learning_rate
+    rates = rate if isinstance(rate, Rates) else Rates(rate, rate, rate, rate)
+    moved = {
+        name: getattr(state.model.parameters, name)
+        + getattr(rates, name) * getattr(direction, name)
+        for name in ("w", "a", "w_bar", "a_bar")
+    }
     info = StepInfo(found.log_likelihood, found.finite)
     return State(
-        model=Model(parameters, state.model.x_mean, state.model.latent),
+        model=Model(Parameters(**moved), state.model.x_mean, state.model.latent),
         optimizer=optimizer,
         x=x_end,
         key=state.key,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import reference
 
-from nelc_jax import exact, training
+from nelc_jax import exact, horizon, training
 from nelc_jax.gradient import two_step_gradient
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.noise import draw_indices
@@ -170,16 +170,17 @@ def test_learning_rate_and_batch_size_compile_nothing(x, start):
 
 
 @pytest.mark.parametrize(
-    ("latent", "score"),
+    ("latent", "config"),
     [
-        (OneHot(3), "paper"),
-        (Binary(2), "exact"),
+        (OneHot(3), Config()),
+        (Binary(2), Config(score="exact")),
+        (OneHot(3, "softmax"), Config(8, "exact", estimator="averaged", horizon=None)),
+        (Binary(2), Config(score="exact", horizon=4)),
     ],
-    ids=str,
+    ids=("onehot", "binary", "averaged", "trace"),
 )
-def test_likelihood_rises(x, latent, score):
+def test_likelihood_rises(x, latent, config):
     """From the product of pixel means towards the best mixture of the data."""
-    config = Config(score=score)
     key = jax.random.key(7)
     ascend = jax.jit(partial(training.train, config))
     measure = jax.jit(exact.log_likelihood)
@@ -212,11 +213,57 @@ def test_batch_schedule():
     assert training.batch_schedule(7, 9, 1).tolist() == [7]
 
 
+def test_rates_of_each_parameter(x, start):
+    """A rate of zero keeps a parameter; the others move as with one rate for all."""
+    zero, rate = jnp.float32(0), jnp.float32(0.1)
+    rates = training.Rates(w=zero, a=zero, w_bar=rate, a_bar=rate)
+    rated = eqx.tree_at(lambda s: s.learning_rate, start, rates)
+    found, _ = jax.jit(partial(training.train_step, CONFIG))(rated, x, jnp.int32(4))
+    plain, _ = step(start, x, jnp.int32(4))
+    found, plain = found.model.parameters, plain.model.parameters
+    np.testing.assert_array_equal(found.w, start.model.parameters.w)
+    np.testing.assert_allclose(found.w_bar, plain.w_bar, rtol=1e-5)
+    assert np.abs(plain.w - found.w).max() > 0.01
+
+
+def test_averaged_estimator_leaves_the_chain(x):
+    config = Config(4, "exact", estimator="averaged", horizon=2)
+    start = training.init(jax.random.key(1), OneHot(3), x, config)
+    run = jax.jit(partial(training.train_step, config))
+    state, info = run(start, x, jnp.int32(20))
+    np.testing.assert_array_equal(state.x, start.x)
+    key = jax.random.fold_in(start.key, 0)
+    draws = horizon.draw(start.model, key, 4)
+    batch = x[draw_indices(key, 20, len(x))]
+    expected = horizon.averaged_gradient(start.model, draws, batch, None, 2)
+    np.testing.assert_allclose(info.log_likelihood, expected.log_likelihood, rtol=1e-5)
+    # The first step of RMSprop is the sign of the gradient.
+    moved = state.model.parameters.w - start.model.parameters.w
+    clear = np.abs(expected.gradient.w) > 1e-3
+    agree = np.sign(moved) == np.sign(expected.gradient.w)
+    assert clear.sum() > 5
+    assert agree[clear].all()
+
+
 @pytest.mark.parametrize(
-    "bad", [{"chain_length": 0}, {"decay": 1.0}, {"decay": -0.1}, {"eps": 0.0}], ids=str
+    "bad",
+    [
+        {"chain_length": 0},
+        {"decay": 1.0},
+        {"decay": -0.1},
+        {"eps": 0.0},
+        {"sampler": "other"},
+        {"estimator": "other"},
+        {"horizon": 0},
+        {"horizon": 48},
+        {"horizon": None},
+        {"horizon": 0, "estimator": "averaged"},
+        {"trace": 0.5, "estimator": "averaged"},
+    ],
+    ids=str,
 )
-def test_bad_configuration(bad):
-    (name,) = bad
+def test_bad_configuration(unchecked, bad):
+    name = next(iter(bad))
     with pytest.raises(ValueError, match=f"{name}="):
         Config(**bad)
 

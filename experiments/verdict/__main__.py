@@ -11,8 +11,8 @@ import numpy as np
 from experiments import run_directory
 from experiments.data import Dataset, held_out_part, load_dataset, load_test
 from experiments.devices import use_all_cores
-from experiments.ensemble_run import history_batches
 from experiments.errors import UserError, reports_user_errors
+from experiments.measure import history_batches
 from experiments.options import RunOptions, check_positive, parse
 from experiments.trainers import EM_STEPS, RESTARTS
 from experiments.verdict import page

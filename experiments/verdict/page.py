@@ -112,6 +112,8 @@ def equilibrium_table(runs: dict[str, list[Run]], batches: dict[str, int]) -> st
             np.concatenate([run.history[SIGMA_COLUMN + part] for run in found])
             for part in ("", "_bias", "_error")
         )
+        measured = np.isfinite(sigma)
+        sigma, bias, error = sigma[measured], bias[measured], error[measured]
         # Where sigma is below what its precision resolves, its error may be zero.
         distance = np.abs(sigma - bias) / np.maximum(error, TINY)
         expected = 1 - 2 * stats.t.sf(3, batches[group] - 1)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import ensemble_run, measure
+from experiments import measure
 from experiments.ensemble_run import Ensemble, Schedule, train_ensemble
 from experiments.trainers import Cycles
 from nelc_jax.latent import OneHot
@@ -37,7 +37,7 @@ def compiled(caplog):
 
 def test_programs_are_compiled_once(monkeypatch, compiled):
     """One program for all batch sizes; no rate, seed or data compiles another."""
-    monkeypatch.setattr(ensemble_run, "HISTORY_DRAWS", 1)
+    monkeypatch.setattr(measure, "HISTORY_DRAWS", 1)
     monkeypatch.setattr(measure, "COUNTED_STEPS", 10)
     monkeypatch.setattr(measure, "FINAL_SAMPLES", 32)
     schedule = Schedule(epochs=120, steps_per_epoch=2, batch_first=16, batch_last=160)

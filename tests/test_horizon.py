@@ -1,0 +1,184 @@
+import dataclasses
+import itertools
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+
+from nelc_jax import exact, horizon
+from nelc_jax.latent import Binary
+
+HORIZONS = (1, 2, 4, None)
+
+
+def flat(gradient):
+    return jax.flatten_util.ravel_pytree(gradient)[0]
+
+
+@jax.jit
+def by_autodiff(model, x):
+    """The gradients of likelihoods whose law K double steps before is held fixed."""
+    law = exact.visible_distribution(model)
+
+    def gradient(K):
+        def likelihood(parameters):
+            changed = dataclasses.replace(model, parameters=parameters)
+            if K is None:
+                return exact.log_likelihood(changed, x)
+            return exact.horizon_log_likelihood(changed, law, x, K)
+
+        found = jax.grad(likelihood)(model.parameters)
+        if model.latent.absorbs_visible_bias:
+            found = dataclasses.replace(found, a=jnp.zeros_like(found.a))
+        return flat(found)
+
+    return [gradient(K) for K in HORIZONS]
+
+
+@jax.jit
+def enumerated(model, x, weights=None):
+    """The averaged estimator with all visible states for draws: both scores, all K."""
+    draws = exact.draws(model)
+    return {
+        score: [
+            flat(horizon.averaged_gradient(model, draws, x, weights, K, score).gradient)
+            for K in HORIZONS
+        ]
+        for score in ("exact", "paper")
+    }
+
+
+def test_equals_autodiff(x64, system, data):
+    """Through the stationary vector for the whole past; K = 1 is the two-step rule."""
+    model, x = reference.to_model(system), jnp.asarray(data)
+    expected, found = by_autodiff(model, x), enumerated(model, x)
+    np.testing.assert_allclose(found["exact"], expected, atol=1e-12)
+    for score, one in found.items():
+        two_step = reference.flat(reference.two_step_gradient(system, data, score))
+        np.testing.assert_allclose(one[0], two_step, atol=1e-12)
+    # Control: a step more or less is seen.
+    for shorter, longer in itertools.pairwise(expected):
+        assert np.abs(shorter - longer).max() > 1e-5
+
+
+def test_converges_at_the_rate_of_the_chain(x64, system, data):
+    """K -> infinity: the distance shrinks by |lambda_2| a step."""
+    model, x = reference.to_model(system), jnp.asarray(data)
+
+    @jax.jit
+    def series(model, x):
+        draws = exact.draws(model)
+        last = flat(horizon.averaged_gradient(model, draws, x, None, None).gradient)
+
+        def distance(K):
+            found = horizon.averaged_gradient(model, draws, x, None, K).gradient
+            return jnp.linalg.norm(flat(found) - last)
+
+        return jnp.stack([distance(K) for K in (2, 12)])
+
+    early, late = series(model, x)
+    moduli = np.sort(np.abs(np.linalg.eigvals(reference.latent_kernel(system))))
+    assert (late / early) ** (1 / 10) == pytest.approx(moduli[-2], rel=0.1)
+
+
+def test_every_horizon_has_the_maxima_of_the_likelihood(x64, system):
+    """Data with the law of the model: g = 1, and nothing is left for any past.
+
+    Whatever the currents of the chain. The literal score, whose mean is not zero, still
+    pulls.
+    """
+    model = reference.to_model(system)
+    every_x = exact.visible_states(model.num_visible)
+    law = exact.visible_distribution(model)
+    found = enumerated(model, every_x, law)
+    np.testing.assert_allclose(
+        found["exact"], np.zeros_like(found["exact"]), atol=1e-12
+    )
+    if system.kind != "binary":
+        assert np.abs(found["paper"][0]).max() > 1e-2
+    # Control: data of another law.
+    other = jnp.roll(law, 1)
+    assert np.abs(enumerated(model, every_x, other)["exact"][0]).max() > 1e-2
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "binary"])
+def test_sampled_version_is_unbiased(x64, kind, data):
+    """Means of many estimates tend to the exact gradient, errors as 1 / sqrt(n)."""
+    system = reference.random_system(kind)
+    model, x = reference.to_model(system), jnp.asarray(data)
+    sizes, repeats = (64, 1024), 64
+
+    def estimates(n):
+        def one(key):
+            draws = horizon.draw(model, key, n)
+            return jnp.stack(
+                [
+                    flat(horizon.averaged_gradient(model, draws, x, None, K).gradient)
+                    for K in (2, None)
+                ]
+            )
+
+        return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(n), repeats))
+
+    found = [np.asarray(estimates(n)) for n in sizes]
+    one, two, _, every = map(np.asarray, enumerated(model, x)["exact"])
+    for i, expected in enumerate((two, every)):
+        errors = [np.sqrt(np.mean((f[:, i] - expected) ** 2)) for f in found]
+        assert abs(reference.log_log_slope(sizes, errors) + 0.5) < 0.1
+        spread = found[1][:, i].std(0, ddof=1) / np.sqrt(repeats)
+        free = spread > 0
+        score = np.abs(found[1][:, i].mean(0) - expected)[free] / spread[free]
+        # The bias of the ratios, of order 1 / n, is a tenth of the standard error.
+        assert score.max() < 4.5
+        other = np.abs(found[1][:, i].mean(0) - one)[free] / spread[free]
+        assert other.max() > 4.5
+
+
+def test_draws_are_the_candidates_of_the_chain(system):
+    model = reference.to_model(system)
+    draws = jax.jit(lambda key: horizon.draw(model, key, 4096))(jax.random.key(0))
+    mean = np.mean(draws.x, axis=0)
+    exact_mean = reference.forward_matrix(system) @ reference.bit_rows(5)
+    assert np.abs(mean - exact_mean).max() < 4.5 * 0.5 / np.sqrt(4096)
+    np.testing.assert_allclose(draws.kernel.sum(1), 1, rtol=1e-5)
+    M = reference.latent_kernel(system)
+    assert np.abs(draws.kernel - M).max() < 4.5 * 0.5 / np.sqrt(4096)
+
+
+def test_extreme_parameters_stay_finite(data):
+    """A deterministic kernel, and a state that is never left."""
+    system = reference.random_system("sigmoid")
+    large = system.replace(w=1e3 * system.w, w_bar=1e3 * system.w_bar)
+    stuck = system.replace(a_bar=np.array([80.0, -80.0, -80.0]))
+
+    @jax.jit
+    def run(model, x):
+        draws = horizon.draw(model, jax.random.key(0), 8)
+        return horizon.averaged_gradient(model, draws, x, None, None)
+
+    for case in (large, stuck):
+        found = run(reference.to_model(case), jnp.asarray(data))
+        assert found.finite
+        assert np.isfinite(flat(found.gradient)).all()
+    broken = reference.to_model(system.replace(w_bar=np.nan * system.w_bar))
+    assert not run(broken, jnp.asarray(data)).finite
+
+
+def test_bad_arguments(unchecked, data):
+    model = reference.to_model(reference.random_system("softmax"))
+    draws = jax.eval_shape(exact.draws, model)
+    with pytest.raises(ValueError, match="horizon=0: expected at least 1"):
+        jax.eval_shape(
+            lambda *a: horizon.averaged_gradient(*a, None, 0),
+            *(model, draws, jnp.asarray(data)),
+        )
+    large = dataclasses.replace(model, latent=Binary(20))
+    for case, n, message in (
+        (large, 4, "can be enumerated"),
+        (model, 0, "num_steps=0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            horizon.draw(case, jax.random.key(0), n)
