@@ -126,13 +126,13 @@ def averaged_from_sums(
     dtype = model.x_mean.dtype
     g = sums.r / jnp.maximum(p_bar, jnp.finfo(dtype).tiny)
 
-    def future(num_terms: Horizon) -> Float[Array, " S"]:
-        if num_terms is None:
-            return deviation(draws.kernel, p_bar, g)
-        return truncated_deviation(draws.kernel, p_bar, g, num_terms)
-
-    v = future(horizon) + (1 if score == "paper" else 0)
-    v_forward = future(None if horizon is None else horizon - 1)
+    if horizon is None:
+        v = v_forward = deviation(draws.kernel, p_bar, g)
+    else:
+        v = truncated_deviation(draws.kernel, p_bar, g, horizon)
+        v_forward = truncated_deviation(draws.kernel, p_bar, g, horizon - 1)
+    if score == "paper":
+        v = v + 1
 
     # Of eq. 17 and 16d, with z averaged as well, sum_z A_bar[x, z] v(z) score(x, z);
     # of the forward steps before the last, sum_z A_bar[x, z] v(z).

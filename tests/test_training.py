@@ -114,6 +114,13 @@ def recorded(monkeypatch):
     return step
 
 
+@jax.jit
+def by_hand(model, trajectory, points, weights):
+    """The gradient on all points at once."""
+    weights = weights.astype(jnp.float32)
+    return two_step_gradient(model, trajectory, points, weights, "exact")
+
+
 def test_steps_by_hand(x, recorded):
     """RMSprop with eps inside the root, on gradients along one persistent chain.
 
@@ -135,13 +142,14 @@ def test_steps_by_hand(x, recorded):
         ends.append((trajectory.x[-1], state.x))
         key = jax.random.fold_in(before.key, before.step)
         batches.append(np.asarray(draw_indices(key, size, len(x))))
-        expected = two_step_gradient(
-            before.model, trajectory, x[batches[-1]], score="exact"
+        # Padded, so that one program takes all sizes; of weight zero (test_gradient).
+        points = x[draw_indices(key, 2 * training.CHUNK, len(x))]
+        expected, other = (
+            by_hand(before.model, trajectory, points, (np.arange(len(points)) < n) / n)
+            for n in (size, size + 1)
         )
         assert_close(result, expected)
         # Control: one point more is another gradient.
-        longer = x[draw_indices(key, size + 1, len(x))]
-        other = two_step_gradient(before.model, trajectory, longer, score="exact")
         assert abs(result.gradient.w - other.gradient.w).max() > 1e-4
         np.testing.assert_allclose(sums.r.sum(), 1, rtol=1e-6)
         assert info.log_likelihood == result.log_likelihood
@@ -232,10 +240,14 @@ def test_averaged_estimator_leaves_the_chain(x):
     run = jax.jit(partial(training.train_step, config))
     state, info = run(start, x, jnp.int32(20))
     np.testing.assert_array_equal(state.x, start.x)
-    key = jax.random.fold_in(start.key, 0)
-    draws = horizon.draw(start.model, key, 4)
-    batch = x[draw_indices(key, 20, len(x))]
-    expected = horizon.averaged_gradient(start.model, draws, batch, None, 2)
+
+    @jax.jit
+    def by_hand(model, key):
+        draws = horizon.draw(model, key, 4)
+        batch = x[draw_indices(key, 20, len(x))]
+        return horizon.averaged_gradient(model, draws, batch, None, 2)
+
+    expected = by_hand(start.model, jax.random.fold_in(start.key, 0))
     np.testing.assert_allclose(info.log_likelihood, expected.log_likelihood, rtol=1e-5)
     # The first step of RMSprop is the sign of the gradient.
     moved = state.model.parameters.w - start.model.parameters.w
