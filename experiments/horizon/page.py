@@ -56,10 +56,10 @@ def cycles_table(runs: dict[str, Run]) -> str:
     size = next(iter(runs.values())).arrays["latent_kernel"].shape[-1]
     found = {name: cycle_types(r.arrays["latent_kernel"]) for name, r in runs.items()}
     for name, types in (found | {"random maps": random_permutations(size)}).items():
-        lines.append(
-            f"| {name} | {types.permutations:.0%} | {types.single:.0%} "
-            f"| {types.fixed:.0%} |"
+        of_these = (
+            f"{types.single:.0%} | {types.fixed:.0%}" if types.permutations else " | "
         )
+        lines.append(f"| {name} | {types.permutations:.0%} | {of_these} |")
     return "\n".join(lines)
 
 
