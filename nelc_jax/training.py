@@ -23,6 +23,7 @@ CHUNK = 16
 """Data points of a mini-batch that are gathered and summed at a time."""
 
 Sampler = Literal["auto", "scan", "parallel"]
+"""Which function draws the chain (see `Config`)."""
 
 PARALLEL_STATES = 16
 """Latent states up to which `"auto"` draws the chain in parallel on accelerators."""
@@ -35,6 +36,8 @@ class Config(eqx.Module):
     `decay` and `eps` (inside the root) of RMSprop; `sampler`, which of the two
     functions draws the (same) chain: `"scan"`, `"parallel"`, or `"auto"`, the latter on
     accelerators for at most `PARALLEL_STATES` latent states and the former elsewhere.
+
+    **Raises:** `ValueError` for an unknown sampler or numbers out of range.
     """
 
     chain_length: int = eqx.field(static=True, default=48)
