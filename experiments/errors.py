@@ -1,8 +1,10 @@
 """Errors that a user can mend: one line on standard error, exit status 2."""
 
+import contextlib
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -21,3 +23,14 @@ def reports_user_errors(main: Callable[..., object]) -> Callable[..., None]:
             sys.exit(2)
 
     return wrapped
+
+
+@contextlib.contextmanager
+def reports_unwritable(path: Path) -> Iterator[None]:
+    """Make an `OSError` of writing below `path` a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}): choose another directory"
+        ) from error

@@ -17,6 +17,7 @@ from .latent import Latent
 from .training import Config, State, StepInfo
 
 AXIS = "member"
+"""The axis of `member_mesh`."""
 
 CPU_GROUP = 24
 """Members that a CPU core trains side by side: what its cache holds of them."""

@@ -23,6 +23,7 @@ from .model import (
 )
 
 MAX_VISIBLE = 16
+"""Visible bits up to which all 2^D states are enumerated."""
 
 
 def visible_states(num_visible: int) -> Bool[Array, "X D"]:

@@ -30,6 +30,7 @@ CHUNK = 16
 """Data points of a mini-batch that are gathered and summed at a time."""
 
 Sampler = Literal["auto", "scan", "parallel"]
+"""Which function draws the chain (see `Config`)."""
 
 Estimator = Literal["trajectory", "averaged"]
 """Averages over the states that a chain visits, or over draws from every state."""
@@ -50,6 +51,8 @@ class Config(eqx.Module):
     `estimator`, of its averages: `"trajectory"`, over the chain (`traces` for K > 1 and
     their `trace`), or `"averaged"`, over `chain_length` draws of every latent state in
     its place (module `horizon`).
+
+    **Raises:** `ValueError` for an unknown name or numbers out of range.
     """
 
     chain_length: int = eqx.field(static=True, default=48)

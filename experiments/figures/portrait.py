@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from experiments.figures.page import FRAME, Cell, Page, fit_cell
 from experiments.figures.style import STYLE, TWO_COLUMNS
+from experiments.finished import model_of
 from experiments.run_directory import Run
 from nelc_jax.chain import sample_chain
-from nelc_jax.latent import Binary, OneHot
-from nelc_jax.model import Model, Parameters, forward_logits
+from nelc_jax.latent import OneHot
+from nelc_jax.model import Model, forward_logits
 
 NUM_STEPS = 12
 """Double steps of the chain that are shown."""
@@ -41,7 +42,7 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     **Arguments:** `run`; `index`, the row of the model in `models.csv`; `rank`, words
     for the title such as "best of 36".
     """
-    model = _model(run, index)
+    model = model_of(run, index)
     kernel = run.arrays["latent_kernel"][index]
     activation = _activations(run.arrays["occupancy"][index], model)
     units = np.sort(np.argsort(-activation, kind="stable")[:MAX_UNITS])
@@ -203,20 +204,6 @@ def _chain(model: Model, key: PRNGKeyArray, x: Array) -> tuple[Array, Array, Arr
     expected = jax.nn.sigmoid(forward_logits(model, trajectory.z))
     drawn = jnp.concatenate([trajectory.x[1:], last[None]])
     return trajectory.z, expected, drawn
-
-
-def _model(run: Run, index: int) -> Model:
-    arrays = {name: jnp.asarray(run.arrays[name][index]) for name in _PARAMETERS}
-    units = arrays["a_bar"].shape[-1]
-    if run.config["latent"] == "binary":
-        latent = Binary(units)
-    else:
-        latent = OneHot(units, run.config.get("normalization", "sigmoid"))
-    x_mean = jnp.asarray(run.arrays["x_mean"][index])
-    return Model(Parameters(**arrays), x_mean, latent)
-
-
-_PARAMETERS = ("w", "a", "w_bar", "a_bar")
 
 
 def _activations(occupancy: np.ndarray, model: Model) -> np.ndarray:

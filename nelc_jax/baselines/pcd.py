@@ -35,6 +35,8 @@ class Config(eqx.Module):
     for the log weights of one-hot states (`coordinates`). Between well separated states
     a reversible chain hardly moves, its occupancy is far from p_bar for thousands of
     steps, and a faster rate follows it (docs/baselines.md).
+
+    **Raises:** `ValueError` for an unknown `negative` or numbers out of range.
     """
 
     chain_length: int = eqx.field(static=True, default=48)

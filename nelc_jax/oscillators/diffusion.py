@@ -28,6 +28,9 @@ class Noising(eqx.Module):
 
     Data are those at the noising time `earliest` > 0, where the score is still finite;
     at `latest` little but the trap's equilibrium must be left.
+
+    **Raises:** `ValueError` for plain numbers out of order, `stiffness` > 0 and
+    0 < `earliest` < `latest`.
     """
 
     stiffness: Float[Array, ""] | float = 1.0

@@ -23,6 +23,7 @@ from .network import (
 from .observed import measure_motion
 
 Rule = Literal["force", "observed"]
+"""What the protocol is learned from: measured forces, or motion watched."""
 
 
 class Config(eqx.Module):

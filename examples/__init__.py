@@ -1,0 +1,1 @@
+"""Worked examples that use the library alone: `python -m examples.NAME`."""

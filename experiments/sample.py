@@ -1,0 +1,178 @@
+"""What a trained model generates: `python -m experiments.sample RUN`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from experiments import run_directory
+from experiments.errors import UserError, reports_unwritable, reports_user_errors
+from experiments.figures import by_likelihood, save_figure
+from experiments.figures.samples import (
+    grid_figure,
+    trajectory_figure,
+    write_animation,
+)
+from experiments.finished import model_of, open_run
+from experiments.options import check_positive, parse
+from experiments.run_directory import Run
+from nelc_jax.chain import sample_chain
+from nelc_jax.diagnostics import cycle_states, fundamental_cycles
+from nelc_jax.model import Model, state_logits
+
+CHAINS = 12
+"""Chains that are followed."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Let one model of a finished run generate.
+
+    Writes images.png (independent samples of p(x)), chains.gif (a frame a double step),
+    trajectories.png and trajectories.csv (the latent states of the chains), the PNGs
+    also as PDF, and samples.npz, which holds the samples x and their latent states z
+    and can be given as --dataset.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Directory that train_ensemble wrote."""
+    out: Path | None = None
+    """Directory for the results, by default samples/ in that of the run. Those of an
+    earlier call are replaced; anything else must not be there."""
+    model: int | None = None
+    """Number of the model; by default the one of the highest log-likelihood."""
+    samples: int = 96
+    """Independent samples."""
+    steps: int = 100
+    """Double steps of the chains."""
+    seed: int = 0
+    """Seed of all random numbers; the same seed gives the same results."""
+
+
+class Drawn(eqx.Module):
+    """Independent samples with their latent states, and stationary chains."""
+
+    x: Bool[Array, "N D"]
+    z: Int[Array, " N"]
+    chain_x: Bool[Array, "C T D"]
+    chain_z: Int[Array, "C T"]
+
+
+def main(arguments: list[str] | None = None) -> Path:
+    """Run the command with its command line (or `arguments`); returns `--out`."""
+    options = parse(Sample, "sample", arguments)
+    check_positive(samples=options.samples, steps=options.steps)
+    if options.seed < 0:
+        raise UserError(f"--seed {options.seed}: expected 0 or more")
+    run = open_run(options.run)
+    index = _row(run, options.model)
+    out = options.out or options.run / "samples"
+    number = int(run.models["model"][index])
+    config = {
+        "command": "sample",
+        "run": str(options.run),
+        "model": number,
+        "samples": options.samples,
+        "steps": options.steps,
+        "seed": options.seed,
+    }
+    _prepare(out)
+    model = model_of(run, index)
+    occupancy = jnp.asarray(run.arrays["occupancy"][index])
+    key = jax.random.fold_in(jax.random.key(options.seed), number)
+    drawn = draw(model, occupancy, key, options.samples, options.steps)
+    with reports_unwritable(out):
+        run_directory.write_text(
+            out / run_directory.CONFIG, json.dumps(config, indent=2) + "\n"
+        )
+        _write(out, run, index, model, drawn)
+    print(f"model {number}: {options.samples} samples, {CHAINS} chains; see {out}")
+    return out
+
+
+@eqx.filter_jit
+def draw(
+    model: Model,
+    occupancy: Float[Array, " S"],
+    key: Key[Array, ""],
+    num_samples: int,
+    num_steps: int,
+) -> Drawn:
+    """Draws from p(x), independent ones and chains that start there.
+
+    z ~ p_bar and x ~ A_z need no burn-in: `occupancy` was measured with the run.
+    """
+    sample_key, start_key, chain_key = jax.random.split(key, 3)
+    means = jax.nn.sigmoid(state_logits(model))
+
+    def stationary(key, count):
+        z_key, x_key = jax.random.split(key)
+        z = jax.random.categorical(z_key, jnp.log(occupancy), shape=(count,))
+        return z, jax.random.bernoulli(x_key, means[z])
+
+    z, x = stationary(sample_key, num_samples)
+    _, starts = stationary(start_key, CHAINS)
+    _, chains = jax.vmap(lambda key, x: sample_chain(model, key, x, num_steps))(
+        jax.random.split(chain_key, CHAINS), starts
+    )
+    return Drawn(x, z, chains.x, model.latent.index(chains.z))
+
+
+def _row(run: Run, number: int | None) -> int:
+    if number is None:
+        return int(by_likelihood(run)[0])
+    found = np.flatnonzero(run.models["model"] == number)
+    if not found.size:
+        known = run.models["model"]
+        raise UserError(
+            f"--model {number}: the run has models {known.min()} to {known.max()}"
+        )
+    return int(found[0])
+
+
+def _prepare(out: Path) -> None:
+    """Make the directory, or take up that of an earlier call."""
+    config = out / run_directory.CONFIG
+    own = config.is_file() and '"command": "sample"' in config.read_text()
+    if out.exists() and not own and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out {out} holds something else: choose another directory")
+    with reports_unwritable(out):
+        out.mkdir(parents=True, exist_ok=True)
+
+
+def _write(out: Path, run: Run, index: int, model: Model, drawn: Drawn) -> None:
+    image_shape = run.config.get("image_shape")
+    number = run.models["model"][index]
+    x, z = np.asarray(drawn.x), np.asarray(drawn.z)
+    chain_x, chain_z = np.asarray(drawn.chain_x), np.asarray(drawn.chain_z)
+    np.savez(out / "samples.npz", x=x.astype(np.uint8), z=z)
+    chain, step = np.indices(chain_z.shape)
+    table = {"chain": chain, "t": step, "z": chain_z}
+    columns = {name: column.ravel() for name, column in table.items()}
+    run_directory.write_table(out / "trajectories.csv", columns)
+    figure = grid_figure(x, image_shape)
+    save_figure(out, "images", f"Model {number}: samples", "", figure)
+    expected = np.asarray(jax.nn.sigmoid(state_logits(model)))
+    figure = trajectory_figure(chain_z, _order(run, index), expected, image_shape)
+    save_figure(out, "trajectories", f"Model {number}: trajectories", "", figure)
+    write_animation(out / "chains.gif", chain_x, chain_z, image_shape)
+
+
+def _order(run: Run, index: int) -> list[int]:
+    """The latent states, those of the dominant cycle first and in its order."""
+    log_M = jnp.asarray(run.arrays["log_latent_kernel"][index])
+    first: list[int] = []
+    if len(log_M) > 1:
+        occupancy = jnp.asarray(run.arrays["occupancy"][index])
+        first = cycle_states(jax.jit(fundamental_cycles)(log_M, occupancy), 0)
+    return [*first, *(state for state in range(len(log_M)) if state not in first)]
+
+
+if __name__ == "__main__":
+    reports_user_errors(main)()

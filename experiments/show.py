@@ -1,0 +1,40 @@
+"""The figures and the report of a run again: `python -m experiments.show RUN`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from experiments import run_directory
+from experiments.errors import reports_unwritable, reports_user_errors
+from experiments.figures import save_figures
+from experiments.finished import open_run
+from experiments.options import parse
+from experiments.report import write_report
+
+
+@dataclass(frozen=True)
+class Show:
+    """Make figures/ and report.html of a finished run again, from its other files.
+
+    Nothing is trained or measured anew; the new files replace the old ones.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Directory that train_ensemble wrote."""
+
+
+def main(arguments: list[str] | None = None) -> Path:
+    """Run the command with its command line (or `arguments`); returns the report."""
+    options = parse(Show, "show", arguments)
+    run = open_run(options.run)
+    with reports_unwritable(options.run):
+        figures = save_figures(run, options.run / run_directory.FIGURES)
+        report = options.run / run_directory.REPORT
+        write_report(run, figures, report)
+    print(report)
+    return report
+
+
+if __name__ == "__main__":
+    reports_user_errors(main)()

@@ -1,0 +1,154 @@
+"""`show` and `sample`: what a finished run directory still gives."""
+
+import csv
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from PIL import Image
+from synthetic import synthetic_run
+
+from experiments import figures, sample, show
+from experiments.data import load_dataset
+from experiments.errors import UserError, reports_user_errors
+from experiments.figures.samples import grid_figure, trajectory_figure, write_animation
+from experiments.finished import model_of, open_run
+from experiments.run_directory import create_run_directory, write_run
+
+
+@pytest.fixture
+def directory(tmp_path):
+    path = tmp_path / "run"
+    run = synthetic_run()
+    create_run_directory(path, run.config)
+    write_run(path, run)
+    return path
+
+
+def test_show_makes_figures_and_report_again(directory, monkeypatch, capsys):
+    monkeypatch.setattr(figures, "DOTS_PER_INCH", 40)
+    old = directory / "figures" / "fig2.png"
+    old.parent.mkdir()
+    old.write_bytes(b"old")
+    report = show.main([str(directory)])
+    assert capsys.readouterr().out == f"{report}\n"
+    names = {path.name for path in old.parent.iterdir()}
+    assert {"fig2.png", "fig2.pdf", "fig3_best.png", "fig3_worst.png"} <= names
+    assert imread(old).size
+    assert report.read_text().count("data:image/png;base64,") == 4
+
+
+def test_sample_of_the_best_model(directory):
+    out = sample.main([str(directory), "--samples", "30", "--steps", "4"])
+    assert out == directory / "samples"
+    run = open_run(directory)
+    assert open_run(directory).config == run.config
+    best = int(np.argmax(run.models["log_likelihood"]))
+    config = (out / "config.json").read_text()
+    assert f'"model": {best}' in config
+    # The samples are a dataset: zeros and ones, as many as asked for.
+    assert load_dataset(str(out / "samples.npz"), None).x.shape == (30, 16)
+    with (out / "trajectories.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sample.CHAINS * 4
+    assert {int(row["z"]) for row in rows} <= {0, 1, 2}
+    with Image.open(out / "chains.gif") as animation:
+        assert animation.n_frames == 4
+    for name in ("images", "trajectories"):
+        assert imread(out / f"{name}.png").size
+        assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    # The same call again replaces the results by the same ones.
+    before = (out / "trajectories.csv").read_bytes()
+    sample.main([str(directory), "--samples", "30", "--steps", "4"])
+    assert (out / "trajectories.csv").read_bytes() == before
+
+
+def test_samples_have_the_stationary_law():
+    run = synthetic_run(num_visible=4, image_shape=None)
+    model, p_bar = model_of(run, 1), jnp.asarray(run.arrays["occupancy"][1])
+    drawn = sample.draw(model, p_bar, jax.random.key(0), 4000, 1)
+    share = np.bincount(drawn.z, minlength=3) / 4000
+    np.testing.assert_allclose(share, p_bar, atol=4 * 0.5 / np.sqrt(4000))
+    w = run.arrays["w"][1]
+    for state in range(3):
+        mean = np.asarray(drawn.x)[np.asarray(drawn.z) == state].mean(axis=0)
+        error = 0.5 / np.sqrt(4000 * share[state])
+        np.testing.assert_allclose(mean, 1 / (1 + np.exp(-w[:, state])), atol=4 * error)
+
+
+def test_a_grid_shows_every_sample():
+    x = np.random.default_rng(0).random((23, 6)) < 0.5
+    shown = np.asarray(grid_figure(x, (2, 3)).axes[0].get_images()[0].get_array())
+    rows, columns = shown.shape[0] // 3, shown.shape[1] // 4
+    assert rows * columns >= 23
+    for number, point in enumerate(x):
+        top, left = 1 + 3 * (number // columns), 1 + 4 * (number % columns)
+        image = shown[top : top + 2, left : left + 3]
+        np.testing.assert_array_equal(image, point.reshape(2, 3))
+    stripes = grid_figure(x, None).axes[0].get_images()[0].get_array()
+    np.testing.assert_array_equal(stripes, x.T)
+
+
+@pytest.mark.parametrize("states", [1, 3, 16])
+def test_trajectories_stand_in_the_order_of_the_cycle(states):
+    order = [*range(1, states), 0]
+    z = np.random.default_rng(0).integers(0, states, (4, 9))
+    figure = trajectory_figure(z, order, np.full((states, 5), 0.5), None)
+    assert isinstance(figure, Figure)
+    line, rows = figure.axes[-2:]
+    places = np.asarray(rows.get_images()[0].get_array())
+    np.testing.assert_array_equal(np.array(order)[places], z)
+    np.testing.assert_array_equal(line.get_lines()[0].get_ydata(), places[0])
+    # Many states have no portraits.
+    assert len(figure.axes) == (2 if states > 12 else 2 + states)
+
+
+def test_animation_without_images(tmp_path):
+    x = np.arange(2 * 3 * 5).reshape(2, 3, 5) % 2 == 0
+    write_animation(tmp_path / "a.gif", x, np.zeros((2, 3), int), None)
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert animation.n_frames == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "words"),
+    [
+        (show, ["{}/nothing"], "not a directory"),
+        (show, ["{}/figures"], "config.json is missing"),
+        (sample, ["{}", "--model", "9"], "--model 9: the run has models 0 to 4"),
+        (sample, ["{}", "--samples", "0"], "--samples 0: expected a positive number"),
+        (sample, ["{}", "--seed", "-1"], "--seed -1: expected 0 or more"),
+        (sample, ["{}", "--out", "{}"], "holds something else"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    directory, monkeypatch, capsys, command, options, words
+):
+    (directory / "figures").mkdir()
+    arguments = [option.format(directory) for option in options]
+    monkeypatch.setattr(sys, "argv", ["command", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        reports_user_errors(command.main)()
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("config.json", "{}", "not that of train_ensemble"),
+        ("config.json", "{", "cannot be read"),
+        ("checkpoint.safetensors", "torn", "cannot be read"),
+        ("models.csv", "a,b\n1\n", "cannot be read"),
+    ],
+)
+def test_a_spoilt_run_is_named(directory, name, content, words):
+    (directory / name).write_text(content)
+    with pytest.raises(UserError, match=words):
+        open_run(directory)
