@@ -1,6 +1,7 @@
-"""Small RBMs of both hidden layers, by the kind that `reference` gives them."""
+"""Small RBMs of both hidden layers, by the kind that `reference` gives them; data."""
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from machines import random_rbm
 
@@ -20,6 +21,15 @@ def space(request, monkeypatch):
         monkeypatch.setattr(latent, "MAX_ENUMERATED", 1)
         return random_rbm("binary")
     return random_rbm(request.param)
+
+
+@pytest.fixture(scope="session")
+def x():
+    """300 points of a mixture of three noisy patterns of six bits."""
+    rng = np.random.default_rng(0)
+    patterns = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0]])
+    noisy = patterns[rng.integers(0, 3, 300)] ^ (rng.random((300, 6)) < 0.1)
+    return jnp.asarray(noisy, bool)
 
 
 @pytest.fixture

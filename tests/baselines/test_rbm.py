@@ -15,6 +15,15 @@ from nelc_jax.latent import Binary, OneHot
 pytestmark = pytest.mark.usefixtures("x64")
 
 
+X = jnp.asarray(reference.bit_rows(5), bool)
+"""All visible states."""
+
+forward_matrix = jax.jit(exact.forward_matrix)
+backward_matrix = jax.jit(exact.backward_matrix)
+data_moments = jax.jit(rbm.data_moments)
+latent_moments = jax.jit(rbm.latent_moments)
+
+
 def joint_weight(system):
     """exp((x - x_mean)^T w z + a^T x + a_bar^T z) of every pair, by loops."""
     visible, states = reference.bit_rows(len(system.a)), reference.latent_states(system)
@@ -28,33 +37,44 @@ def joint_weight(system):
 def test_law_by_brute_force(space):
     system, machine = space
     weight = joint_weight(system)
-    x = exact.visible_states(5)
-    np.testing.assert_allclose(
-        rbm.log_partition(machine), np.log(weight.sum()), rtol=1e-13
-    )
-    np.testing.assert_allclose(
-        rbm.log_weight(machine, x), np.log(weight.sum(1)), rtol=1e-12, atol=1e-13
-    )
     states = jnp.asarray(reference.latent_states(system), bool)
-    np.testing.assert_allclose(
-        rbm.latent_log_weight(machine, states), np.log(weight.sum(0)), rtol=1e-12
-    )
+
+    # A function of its own for each space: a program that is kept would hide how the
+    # sampled one sums.
+    @jax.jit
+    def law(machine):
+        return (
+            rbm.log_partition(machine),
+            rbm.log_weight(machine, X),
+            rbm.latent_log_weight(machine, states),
+            rbm.log_prob(machine, X),
+            rbm.log_likelihood(machine, X),
+        )
+
+    log_partition, of_x, of_z, log_prob, log_likelihood = law(machine)
+    np.testing.assert_allclose(log_partition, np.log(weight.sum()), rtol=1e-13)
+    np.testing.assert_allclose(of_x, np.log(weight.sum(1)), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(of_z, np.log(weight.sum(0)), rtol=1e-12)
     p = weight.sum(1) / weight.sum()
-    np.testing.assert_allclose(np.exp(rbm.log_prob(machine, x)), p, rtol=1e-12)
-    np.testing.assert_allclose(rbm.log_likelihood(machine, x), np.mean(np.log(p)))
+    np.testing.assert_allclose(np.exp(log_prob), p, rtol=1e-12)
+    np.testing.assert_allclose(log_likelihood, np.mean(np.log(p)))
 
 
 def test_partition_function_in_chunks(monkeypatch):
     """A sum over several chunks of states, and over all of ten units."""
     _, machine = random_rbm("binary", num_visible=4, num_units=7)
-    whole = rbm.log_partition(machine)
+
+    def log_partition(machine):
+        return jax.jit(lambda machine: rbm.log_partition(machine))(machine)
+
+    whole = log_partition(machine)
     monkeypatch.setattr(latent, "MAX_ENUMERATED", 1)
     for size in (16, 1024):
         monkeypatch.setattr(rbm, "CHUNK", size)
-        np.testing.assert_allclose(rbm.log_partition(machine), whole, rtol=1e-13)
+        np.testing.assert_allclose(log_partition(machine), whole, rtol=1e-13)
     system, machine = random_rbm("binary", num_visible=4, num_units=10)
     expected = np.log(joint_weight(system).sum())
-    np.testing.assert_allclose(rbm.log_partition(machine), expected, rtol=1e-13)
+    np.testing.assert_allclose(log_partition(machine), expected, rtol=1e-13)
 
 
 def test_too_many_units_to_sum():
@@ -68,35 +88,38 @@ def test_conditionals_are_those_of_the_joint_law(pair):
     weight = joint_weight(system)
     model = rbm.to_model(machine)
     np.testing.assert_allclose(
-        exact.forward_matrix(model), (weight / weight.sum(0)).T, rtol=1e-11
+        forward_matrix(model), (weight / weight.sum(0)).T, rtol=1e-11
     )
     np.testing.assert_allclose(
-        exact.backward_matrix(model), weight / weight.sum(1)[:, None], rtol=1e-11
+        backward_matrix(model), weight / weight.sum(1)[:, None], rtol=1e-11
     )
 
 
 def test_stationary_law_is_the_boltzmann_law(pair):
     """p(x), p_bar and L of the chain, by its eigenvector, are those of the RBM."""
     _, machine = pair
-    model, x = rbm.to_model(machine), exact.visible_states(5)
-    np.testing.assert_allclose(
-        exact.visible_distribution(model), np.exp(rbm.log_prob(machine, x)), rtol=1e-9
-    )
-    np.testing.assert_allclose(
-        exact.latent_distribution(model), rbm.occupancy(machine), rtol=1e-9
-    )
+
+    @jax.jit
+    def both(machine):
+        model = rbm.to_model(machine)
+        of_chain = exact.visible_distribution(model), exact.latent_distribution(model)
+        return of_chain, (jnp.exp(rbm.log_prob(machine, X)), rbm.occupancy(machine))
+
+    for found, expected in zip(*both(machine), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_detailed_balance(pair):
     """sigma is zero to rounding; that of the same model with w_bar moved is not."""
     system, machine = pair
 
+    @jax.jit
     def rate(model):
         M = exact.latent_kernel(model)
         flux = exact.latent_distribution(model)[:, None] * M
         return entropy_production_rate(M, exact.latent_distribution(model)), flux
 
-    sigma, flux = rate(rbm.to_model(machine))
+    sigma, flux = map(np.asarray, rate(rbm.to_model(machine)))
     np.testing.assert_allclose(flux, flux.T, rtol=1e-10)
     assert abs(sigma) < 1e-13
     moved = system.replace(w_bar=system.w_bar[::-1])
@@ -116,24 +139,27 @@ def test_gradient_is_the_derivative(pair, points):
     np.testing.assert_allclose(found.w, expected.w, atol=1e-14)
     np.testing.assert_allclose(found.a_bar, expected.a_bar, atol=1e-14)
     if machine.latent.absorbs_visible_bias:
-        assert not found.a.any()
+        assert not np.asarray(found.a).any()
     else:
         np.testing.assert_allclose(found.a, expected.a, atol=1e-14)
     # Control: the slope is far from zero, so that its agreement says something.
-    assert min(abs(leaf).max() for leaf in (found.w, found.a_bar)) > 0.01
+    assert min(np.abs(leaf).max() for leaf in (found.w, found.a_bar)) > 0.01
 
 
 def test_moments_are_additive(pair, points):
     """Weighted points: those of weight zero add nothing, halves add up."""
     _, machine = pair
-    equal = rbm.data_moments(machine, points, jnp.full(4, 0.25))
-    first = rbm.data_moments(machine, points, jnp.asarray([0.5, 0.5, 0, 0]))
-    second = rbm.data_moments(machine, points[2:], jnp.full(2, 0.5))
-    mean = jax.tree.map(lambda f, s: 0.5 * (f + s), first, second)
-    for found, expected in zip(
-        jax.tree.leaves(mean), jax.tree.leaves(equal), strict=True
-    ):
-        np.testing.assert_allclose(found, expected, atol=1e-14)
+    rest = jnp.asarray(np.asarray(points)[2:])
+    equal, first, second = (
+        data_moments(machine, x, jnp.asarray(weights))
+        for x, weights in (
+            (points, 4 * [0.25]),
+            (points, [0.5, 0.5, 0, 0]),
+            (rest, [0.5, 0.5]),
+        )
+    )
+    for e, f, s in zip(*map(jax.tree.leaves, (equal, first, second)), strict=True):
+        np.testing.assert_allclose((np.asarray(f) + np.asarray(s)) / 2, e, atol=1e-14)
 
 
 def test_sampled_moments_are_unbiased(space):
@@ -142,7 +168,7 @@ def test_sampled_moments_are_unbiased(space):
     weight = joint_weight(system)
     law = weight / weight.sum()
     states = jnp.asarray(reference.latent_states(system), bool)
-    expected = rbm.latent_moments(machine, states, jnp.asarray(law.sum(0)))
+    expected = latent_moments(machine, states, jnp.asarray(law.sum(0)))
     num_chains = 4000
     start = np.random.default_rng(1).choice(len(law), num_chains, p=law.sum(1))
     x = jnp.asarray(reference.bit_rows(5)[start], bool)
@@ -154,6 +180,7 @@ def test_sampled_moments_are_unbiased(space):
         return rbm.latent_moments(machine, trajectory.z, jnp.full(8, 1 / 8))
 
     found = sample(jax.random.split(jax.random.key(2), num_chains), x)
+    found, expected = jax.tree.map(np.asarray, (found, expected))
     for f, e in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         error = np.std(f, axis=0) / np.sqrt(num_chains)
         assert (abs(np.mean(f, axis=0) - e) < 4.5 * error + 1e-12).all()
@@ -163,28 +190,32 @@ def test_mixture_and_back():
     """Any mixture is an RBM with one-hot hidden layer, and ln Z = 0."""
     rng = np.random.default_rng(8)
     law = mixture.Mixture(
-        jnp.log(jnp.asarray(rng.dirichlet(np.ones(4)))),
+        jnp.asarray(np.log(rng.dirichlet(np.ones(4)))),
         jnp.asarray(2 * rng.standard_normal((4, 5))),
     )
-    machine = rbm.from_mixture(law, jnp.asarray(rng.random(5)))
-    x = exact.visible_states(5)
-    np.testing.assert_allclose(rbm.log_partition(machine), 0, atol=1e-13)
-    np.testing.assert_allclose(
-        rbm.log_prob(machine, x), mixture.log_prob(law, x), rtol=1e-12
-    )
-    back = rbm.to_mixture(machine)
+
+    @jax.jit
+    def there_and_back(law, x_mean):
+        machine = rbm.from_mixture(law, x_mean)
+        log_probs = rbm.log_prob(machine, X), mixture.log_prob(law, X)
+        return rbm.log_partition(machine), log_probs, rbm.to_mixture(machine)
+
+    log_partition, log_probs, back = there_and_back(law, jnp.asarray(rng.random(5)))
+    np.testing.assert_allclose(log_partition, 0, atol=1e-13)
+    np.testing.assert_allclose(*log_probs, rtol=1e-12)
     np.testing.assert_allclose(back.log_weights, law.log_weights, rtol=1e-12)
     np.testing.assert_allclose(back.logits, law.logits, rtol=1e-12)
 
 
 def test_to_mixture(pair):
     _, machine = pair
-    x = exact.visible_states(5)
-    np.testing.assert_allclose(
-        mixture.log_prob(rbm.to_mixture(machine), x),
-        rbm.log_prob(machine, x),
-        rtol=1e-12,
-    )
+
+    @jax.jit
+    def both(machine):
+        found = mixture.log_prob(rbm.to_mixture(machine), X)
+        return found, rbm.log_prob(machine, X)
+
+    np.testing.assert_allclose(*both(machine), rtol=1e-12)
 
 
 def test_only_boltzmann_conditionals():

@@ -1,5 +1,6 @@
 """Small networks and data that the tests of the oscillators share."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,6 +25,11 @@ def random_potential(num, seed=0):
     )
 
 
+def stack(potentials):
+    """Potentials one after the other, as the knots of a protocol."""
+    return jax.tree.map(lambda *arrays: jnp.asarray(np.stack(arrays)), *potentials)
+
+
 def random_network(num, knots=4, seed=0, generation=GENERATION):
     rng = np.random.default_rng(seed)
     pairs = np.triu(rng.random((num, num)) < 0.7, 1)
@@ -31,7 +37,7 @@ def random_network(num, knots=4, seed=0, generation=GENERATION):
     network = Network(
         generation,
         jnp.asarray(pairs),
-        jnp.linspace(noising.latest, noising.earliest, knots),
+        jnp.asarray(np.linspace(noising.latest, noising.earliest, knots)),
     )
     parameters = Parameters(
         *(jnp.asarray(rng.normal(size=(knots, num))) for _ in range(3)),

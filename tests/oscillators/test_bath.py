@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from systems import random_potential
+from systems import random_potential, stack
 
 from nelc_jax.oscillators.bath import (
     Bath,
@@ -30,17 +30,22 @@ RATE = 0.7 * 1.3
 def moving_protocol():
     """From one random potential to another within a time of 0.8."""
     pair = [random_potential(3, seed) for seed in (1, 2)]
-    stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *pair)
-    return Protocol(jnp.asarray([0.0, 0.8]), stacked)
+    return Protocol(jnp.asarray([0.0, 0.8]), stack(pair))
 
 
 def resting_protocol(num):
-    stacked = jax.tree.map(lambda a: jnp.stack([a, a]), harmonic_trap(num, STIFFNESS))
-    return Protocol(jnp.asarray([0.0, 9.0]), stacked)
+    return Protocol(jnp.asarray([0.0, 9.0]), stack(2 * [harmonic_trap(num, STIFFNESS)]))
 
 
 def force_in(protocol):
     return lambda time, x: force(at_time(protocol, time), x)
+
+
+@jax.jit
+@partial(jax.vmap, in_axes=(None, 0, None, None))
+def schemes(protocol, normals, x, times):
+    """Paths for given normal numbers."""
+    return euler_maruyama(force_in(protocol), BATH, normals, x, times)
 
 
 def test_bath_is_checked():
@@ -51,9 +56,8 @@ def test_bath_is_checked():
 
 
 def test_refine():
-    np.testing.assert_allclose(
-        refine(jnp.asarray([0.0, 1.0, 4.0]), 2), [0, 0.5, 1, 2.5, 4]
-    )
+    found = jax.jit(refine, static_argnums=1)(jnp.asarray([0.0, 1.0, 4.0]), 2)
+    np.testing.assert_allclose(found, [0, 0.5, 1, 2.5, 4])
 
 
 @pytest.mark.usefixtures("x64")
@@ -65,8 +69,10 @@ def test_weak_order_of_the_harmonic_case():
     """
     end = 1.2
 
-    def last(normals, x, num):
-        times = jnp.linspace(0, end, num + 1)
+    @jax.jit
+    @partial(jax.grad, argnums=(0, 1))
+    def slopes(normals, x):
+        times = jnp.linspace(0, end, len(normals) + 1)
         path = euler_maruyama(
             lambda _, x: -STIFFNESS * x, BATH, normals[:, None], x[None], times
         )
@@ -74,14 +80,14 @@ def test_weak_order_of_the_harmonic_case():
 
     errors = []
     for num in (20, 40, 80):
-        to_normals, to_start = jax.grad(last, (0, 1))(
-            jnp.zeros(num), jnp.asarray(1.0), num
+        to_normals, to_start = map(
+            np.asarray, slopes(jnp.asarray(np.zeros(num)), jnp.asarray(1.0))
         )
         variance = BATH.temperature / STIFFNESS * (1 - np.exp(-2 * RATE * end))
         errors.append(
             [
                 abs(to_start - np.exp(-RATE * end)),
-                abs(jnp.sum(to_normals**2) - variance),
+                abs(np.sum(to_normals**2) - variance),
             ]
         )
     orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
@@ -97,27 +103,25 @@ def test_strong_order_of_the_harmonic_case():
     """
     fine, paths, end = 2**12, 200, 1.0
     dt = end / fine
-    kicks = jax.random.normal(jax.random.key(0), (paths, fine)) * np.sqrt(dt)
-    w = jnp.concatenate([jnp.zeros((paths, 1)), jnp.cumsum(kicks, 1)], 1)
-    kernel = jnp.exp(-RATE * (end - jnp.linspace(0, end, fine + 1)))
-    integral = jnp.trapezoid(w * kernel[None], dx=dt, axis=1)
+    kicks = np.random.default_rng(0).normal(size=(paths, fine)) * np.sqrt(dt)
+    w = np.concatenate([np.zeros((paths, 1)), np.cumsum(kicks, 1)], 1)
+    kernel = np.exp(-RATE * (end - np.linspace(0, end, fine + 1)))
+    integral = np.trapezoid(w * kernel, dx=dt, axis=1)
     scale = np.sqrt(2 * BATH.mobility * BATH.temperature)
     exact = scale * (w[:, -1] - RATE * integral)
 
+    @jax.jit
+    @jax.vmap
+    def ends(normals):
+        times = jnp.linspace(0, end, len(normals) + 1)
+        path = euler_maruyama(
+            lambda _, x: -STIFFNESS * x, BATH, normals[:, None], jnp.zeros(1), times
+        )
+        return path[-1, 0]
+
     def error(num):
         normals = kicks.reshape(paths, num, -1).sum(2) / np.sqrt(end / num)
-        times = jnp.linspace(0, end, num + 1)
-
-        def one(normals):
-            return euler_maruyama(
-                lambda _, x: -STIFFNESS * x,
-                BATH,
-                normals[:, None],
-                jnp.zeros(1),
-                times,
-            )[-1, 0]
-
-        return jnp.sqrt(jnp.mean((jax.vmap(one)(normals) - exact) ** 2))
+        return np.sqrt(np.mean((np.asarray(ends(jnp.asarray(normals))) - exact) ** 2))
 
     errors = [error(num) for num in (16, 32, 64)]
     np.testing.assert_allclose(
@@ -125,37 +129,59 @@ def test_strong_order_of_the_harmonic_case():
     )
 
 
+class Kicks(diffrax.AbstractBrownianPath):
+    """Increments W over equal steps, and their space-time Levy areas H."""
+
+    W: jax.Array
+    H: jax.Array
+    step: float
+    t0 = 0.0
+    t1 = 0.8
+    levy_area = diffrax.SpaceTimeLevyArea
+
+    def evaluate(self, t0, t1=None, left=True, use_levy=False):
+        k = jnp.rint(t0 / self.step).astype(int)
+        dt = jnp.asarray(self.step)
+        area = diffrax.SpaceTimeLevyArea(dt=dt, W=self.W[k], H=self.H[k])
+        return area if use_levy else area.W
+
+
 @pytest.mark.usefixtures("x64")
 def test_agrees_with_diffrax():
     """Equal to diffrax's Euler scheme, and near its solver of strong order 1.5."""
     protocol, x0 = moving_protocol(), jnp.asarray([0.5, -0.3, 0.1])
-    force_at = force_in(protocol)
-    brownian = diffrax.VirtualBrownianTree(
-        0.0, 0.8, 1e-4, (3,), jax.random.key(3), levy_area=diffrax.SpaceTimeLevyArea
-    )
+    paths, fine = 20, 128
+    rng, scale = np.random.default_rng(3), np.sqrt(0.8 / fine)
+    W = scale * rng.normal(size=(paths, fine, 3))
+    H = scale / np.sqrt(12) * rng.normal(size=(paths, fine, 3))
     spread = np.sqrt(2 * BATH.mobility * BATH.temperature)
 
-    @partial(jax.jit, static_argnums=(0, 1, 2))
-    def theirs(solver, num, shift=0.0):
+    def kicks(num):
+        """The same motion in `num` steps."""
+        return W.reshape(paths, num, -1, 3).sum(2)
+
+    @partial(jax.jit, static_argnums=(0, 3))
+    @partial(jax.vmap, in_axes=(None, 0, 0, None))
+    def theirs(solver, W, H, shift):
+        force_at = force_in(protocol)
+        step = 0.8 / len(W)
         terms = diffrax.MultiTerm(
             diffrax.ODETerm(lambda t, x, _: BATH.mobility * force_at(t + shift, x)),
-            diffrax.ControlTerm(lambda t, x, _: spread * jnp.eye(3), brownian),
+            diffrax.ControlTerm(lambda t, x, _: spread * jnp.eye(3), Kicks(W, H, step)),
         )
-        return diffrax.diffeqsolve(terms, solver, 0.0, 0.8, 0.8 / num, x0).ys[-1]
+        return diffrax.diffeqsolve(terms, solver, 0.0, 0.8, step, x0).ys[-1]
 
-    @partial(jax.jit, static_argnums=0)
     def ours(num):
-        times = jnp.linspace(0, 0.8, num + 1)
-        kicks = jax.vmap(brownian.evaluate)(times[:-1], times[1:])
-        normals = kicks / jnp.sqrt(0.8 / num)
-        return euler_maruyama(force_at, BATH, normals, x0, times)[-1]
+        times = jnp.asarray(np.linspace(0, 0.8, num + 1))
+        normals = jnp.asarray(kicks(num) / np.sqrt(0.8 / num))
+        return schemes(protocol, normals, x0, times)[:, -1]
 
     # Their scheme evaluates the drift where a step starts, ours in its middle.
-    np.testing.assert_allclose(
-        ours(16), theirs(diffrax.Euler(), 16, 0.4 / 16), rtol=1e-9
-    )
-    fine = theirs(diffrax.ShARK(), 128)
-    errors = [np.abs(ours(num) - fine).max() for num in (16, 128)]
+    coarse = jnp.asarray(kicks(16))
+    euler = theirs(diffrax.Euler(), coarse, jnp.zeros_like(coarse), 0.4 / 16)
+    np.testing.assert_allclose(ours(16), euler, rtol=1e-9)
+    exact = theirs(diffrax.ShARK(), jnp.asarray(W), jnp.asarray(H), 0.0)
+    errors = [np.sqrt(np.mean((ours(num) - exact) ** 2)) for num in (16, fine)]
     assert errors[1] < errors[0] / 4
     assert errors[1] < 1e-2
 
@@ -163,29 +189,38 @@ def test_agrees_with_diffrax():
 def test_drive_draws_the_scheme():
     protocol = moving_protocol()
     times = jnp.linspace(0, 0.8, 11)
-    key, x = jax.random.key(5), jnp.asarray([0.5, -0.3, 0.1])
-    normals = jnp.stack(
-        [jax.random.normal(jax.random.fold_in(key, step), (3,)) for step in range(10)]
-    )
-    path = euler_maruyama(force_in(protocol), BATH, normals, x, times)
-    np.testing.assert_allclose(
-        drive(protocol, BATH, key, x, times), path[-1], rtol=1e-5
-    )
+    x = jnp.asarray([0.5, -0.3, 0.1])
+
+    @jax.jit
+    def both(key):
+        normals = jax.vmap(
+            lambda step: jax.random.normal(jax.random.fold_in(key, step), (3,))
+        )(jnp.arange(10))
+        path = euler_maruyama(force_in(protocol), BATH, normals, x, times)
+        return drive(protocol, BATH, key, x, times), path[-1]
+
+    np.testing.assert_allclose(*both(jax.random.key(5)), rtol=1e-5)
 
 
 def test_a_resting_trap_keeps_its_equilibrium():
     """Kolmogorov-Smirnov against the law; a bath a quarter too hot must fail."""
 
-    def p_value(bath):
+    protocol = resting_protocol(2)
+
+    @jax.jit
+    def ends(temperature):
         def one(key):
             start, move = jax.random.split(key)
             x = equilibrate(start, BATH, STIFFNESS, 2)
-            return drive(resting_protocol(2), bath, move, x, jnp.linspace(0, 3, 151))
+            bath, times = Bath(0.7, temperature), jnp.linspace(0, 3, 151)
+            return drive(protocol, bath, move, x, times)
 
-        keys = jax.random.split(jax.random.key(1), 4000)
-        x = np.asarray(jax.jit(jax.vmap(one))(keys))
+        return jax.vmap(one)(jax.random.split(jax.random.key(1), 4000))
+
+    def p_value(temperature):
+        x = np.asarray(ends(jnp.asarray(temperature)))
         law = stats.norm(scale=np.sqrt(BATH.temperature / STIFFNESS))
         return stats.kstest(x.ravel(), law.cdf).pvalue
 
-    assert p_value(BATH) > 0.01
-    assert p_value(Bath(0.7, 0.75)) < 1e-6
+    assert p_value(0.6) > 0.01
+    assert p_value(0.75) < 1e-6

@@ -15,6 +15,9 @@ MEANS = np.array([[1.0, 0.5], [-1.2, 0.3]])
 WEIGHTS = np.array([0.7, 0.3])
 
 
+decay, spread = map(jax.jit, (diffusion.decay, diffusion.spread))
+
+
 def mixture():
     return Mixture(jnp.asarray(MEANS), jnp.asarray(0.09), jnp.log(jnp.asarray(WEIGHTS)))
 
@@ -34,16 +37,18 @@ def test_noising_times_are_checked():
 def test_moments_obey_the_equation_of_motion():
     """d alpha / dt = -mu kappa alpha and d s^2 / dt = -2 mu kappa s^2 + 2 mu kT."""
     time = jnp.asarray(0.4)
+
+    def with_slope(moment):
+        return lambda t: map(float, jax.jit(jax.value_and_grad(moment))(t))
+
     mu, kT = NOISING.bath.mobility, NOISING.bath.temperature
-    alpha, change = jax.value_and_grad(lambda t: diffusion.decay(NOISING, t))(time)
+    alpha, change = with_slope(lambda t: diffusion.decay(NOISING, t))(time)
     np.testing.assert_allclose(change, -mu * NOISING.stiffness * alpha, rtol=1e-12)
-    variance, change = jax.value_and_grad(lambda t: diffusion.spread(NOISING, t) ** 2)(
-        time
-    )
+    variance, change = with_slope(lambda t: diffusion.spread(NOISING, t) ** 2)(time)
     np.testing.assert_allclose(
         change, -2 * mu * NOISING.stiffness * variance + 2 * mu * kT, rtol=1e-12
     )
-    np.testing.assert_allclose(diffusion.spread(NOISING, jnp.asarray(0.0)), 0)
+    np.testing.assert_allclose(spread(NOISING, jnp.asarray(0.0)), 0)
 
 
 @pytest.mark.usefixtures("x64")
@@ -52,10 +57,12 @@ def test_noise_points():
     rng = np.random.default_rng(0)
     points, normals = (jnp.asarray(rng.normal(size=(3, 2))) for _ in range(2))
     times = jnp.asarray([0.1, 0.3, 2.0])
-    found, conditional = diffusion.noise_points(NOISING, normals, points, times)
-    for row, time in enumerate(times):
-        alpha = float(diffusion.decay(NOISING, time))
-        s = float(diffusion.spread(NOISING, time))
+    found, conditional = map(
+        np.asarray, jax.jit(diffusion.noise_points)(NOISING, normals, points, times)
+    )
+    points, normals = map(np.asarray, (points, normals))
+    for row, time in enumerate(map(jnp.asarray, (0.1, 0.3, 2.0))):
+        alpha, s = float(decay(NOISING, time)), float(spread(NOISING, time))
         np.testing.assert_allclose(
             found[row], alpha * points[row] + s * normals[row], rtol=1e-12
         )
@@ -67,21 +74,23 @@ def test_noise_points():
 @pytest.mark.usefixtures("x64")
 def test_density_of_a_noised_mixture():
     time, x = jnp.asarray(0.3), np.array([0.4, 0.1])
-    alpha, s = diffusion.decay(NOISING, time), diffusion.spread(NOISING, time)
+    alpha, s = float(decay(NOISING, time)), float(spread(NOISING, time))
     expected = sum(
         weight * stats.multivariate_normal(alpha * mean, alpha**2 * 0.09 + s**2).pdf(x)
         for weight, mean in zip(WEIGHTS, MEANS, strict=True)
     )
-    found = diffusion.log_density(NOISING, mixture(), time, jnp.asarray(x))
+    log_density = jax.jit(diffusion.log_density)
+    found = log_density(NOISING, mixture(), time, jnp.asarray(x))
     np.testing.assert_allclose(found, np.log(expected), rtol=1e-10)
 
 
 @pytest.mark.usefixtures("x64")
 def test_times_are_inverse_and_run_backwards():
     times = jnp.asarray([3.0, 1.0, 0.05])
-    protocol = diffusion.protocol_time(GENERATION, times)
-    np.testing.assert_allclose(protocol[::2], [0, 1.7], atol=1e-12)
-    np.testing.assert_allclose(diffusion.noising_time(GENERATION, protocol), times)
+    protocol = jax.jit(diffusion.protocol_time)(GENERATION, times)
+    back = jax.jit(diffusion.noising_time)(GENERATION, protocol)
+    np.testing.assert_allclose(np.asarray(protocol)[::2], [0, 1.7], atol=1e-12)
+    np.testing.assert_allclose(back, times)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -121,7 +130,7 @@ def test_generation_starts_in_a_pure_trap():
     x = jnp.asarray([0.4, -1.0])
     equilibrium = -NOISING.stiffness / NOISING.bath.temperature * x
     np.testing.assert_allclose(
-        diffusion.reverse_force(GENERATION, x, equilibrium),
+        jax.jit(diffusion.reverse_force)(GENERATION, x, equilibrium),
         -diffusion.trap_stiffness(GENERATION) * x,
         rtol=1e-12,
     )
@@ -156,8 +165,8 @@ def test_exact_forces_generate_the_data():
 
     def p_value(temperature):
         x = np.asarray(generated(jnp.asarray(temperature)))
-        alpha = diffusion.decay(NOISING, jnp.asarray(NOISING.earliest))
-        s = diffusion.spread(NOISING, jnp.asarray(NOISING.earliest))
+        alpha = float(decay(NOISING, jnp.asarray(NOISING.earliest)))
+        s = float(spread(NOISING, jnp.asarray(NOISING.earliest)))
         deviation = np.sqrt(alpha**2 * 0.09 + s**2)
 
         def cdf(v):
