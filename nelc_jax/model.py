@@ -125,7 +125,7 @@ def init_model(
     if num_points == 0:
         raise ValueError("x: expected at least one data point, got shape (0, D)")
     size = max(1, num_points // 10)
-    data = x.astype(dtype)
+    data = jnp.asarray(x, dtype)
 
     def clipped_logit(mean: Float[Array, " D"]) -> Float[Array, " D"]:
         return logit(jnp.clip(mean, INITIAL_CLIP, 1 - INITIAL_CLIP)).astype(dtype)
