@@ -2,78 +2,30 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from tqdm import tqdm
 
+from experiments.checkpoint import name_arrays, restore_arrays
 from experiments.errors import UserError
 from experiments.measure import Measured, measure, measure_epoch
+from experiments.progress import HISTORY_COLUMNS, Progress, Schedule, Trained
 from experiments.trainers import Trainer
-from nelc_jax import ensemble, training
+from nelc_jax import ensemble
 from nelc_jax.diagnostics.summary import Summary
 from nelc_jax.model import Model
 
-SAVE_EVERY = 10
-"""Epochs between two writes of the history and the parameters."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long an ensemble trains, and on how many points a step."""
-
-    epochs: int
-    steps_per_epoch: int
-    batch_first: int
-    batch_last: int
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Trained members: models, ends of their chains, history, final measures.
-
-    `history` has one entry an epoch and model in every column.
-    """
-
-    numbers: np.ndarray
-    model: Model
-    x: np.ndarray
-    history: dict[str, np.ndarray]
-    measured: Measured
-    seconds: dict[str, float]
-
-
-def join(parts: list[Trained]) -> Trained:
-    """One ensemble from groups of members that were trained in turn."""
-    numbers, models, xs, histories, measured, seconds = zip(
-        *(vars(part).values() for part in parts), strict=True
-    )
-
-    def concatenated(trees):
-        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *trees)
-
-    history = concatenated(histories)
-    order = np.lexsort((history["model"], history["epoch"]))
-    return Trained(
-        np.concatenate(numbers),
-        concatenated(models),
-        np.concatenate(xs),
-        {name: column[order] for name, column in history.items()},
-        concatenated(measured),
-        {name: sum(part[name] for part in seconds) for name in seconds[0]},
-    )
-
 
 class Ensemble:
-    """The compiled programs for some members of an ensemble, on all devices.
+    """The compiled programs for some members of an ensemble, on this process's devices.
 
     The members are padded to `size`, and that to a multiple of the devices, with
-    members that are trained like the others and dropped from every result. With several
-    processes each sees its own members only (`numbers`); nothing is communicated in
-    training.
+    members that are trained like the others and dropped from every result. They start
+    from `states`, named arrays that `states()` gave, or else from the beginning.
     """
 
     def __init__(
@@ -84,27 +36,29 @@ class Ensemble:
         trainer: Trainer,
         x: np.ndarray,
         learning_rate: float,
+        states: dict[str, np.ndarray] | None = None,
     ):
-        self._mesh = ensemble.member_mesh(size, jax.devices())
+        self._mesh = ensemble.member_mesh(size)
         self._trainer = trainer
-        missing = size - len(numbers) + -size % self._mesh.size
-        self._members = self._put(
-            np.append(numbers, np.full(missing, numbers[-1])), ensemble.AXIS
-        )
-        self._real = self._put(
-            np.arange(len(numbers) + missing) < len(numbers), ensemble.AXIS
-        )
+        self._padded = size + -size % self._mesh.size
+        self.numbers = numbers
+        self._members = self._put_rows(numbers)
         self._seed = np.uint32(seed)
         self._x = self._put(x)
-        self.numbers = self._own(self._members)
-        self._states = _init(
-            self._mesh,
-            self._trainer,
-            learning_rate,
-            self._members,
-            self._seed,
-            self._x,
-        )
+        if states is None:
+            self._states = _init(
+                self._mesh,
+                self._trainer,
+                learning_rate,
+                self._members,
+                self._seed,
+                self._x,
+            )
+        else:
+            self._states = restore_arrays(
+                {name: self._put_rows(array) for name, array in states.items()},
+                state_structure(trainer, x),
+            )
 
     def epoch(self, number: int, batch_sizes: np.ndarray):
         """Train one epoch.
@@ -141,22 +95,28 @@ class Ensemble:
         models = jax.vmap(self._trainer.model)(self._states)
         return self._own((models, self._states.x))
 
+    def states(self) -> dict[str, np.ndarray]:
+        """All that training carries from one epoch to the next, by name."""
+        return self._own(name_arrays(self._states))
+
     def _put(self, array: np.ndarray, *axes: str) -> jax.Array:
         sharding = NamedSharding(self._mesh, PartitionSpec(*axes))
         return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
 
+    def _put_rows(self, array: np.ndarray) -> jax.Array:
+        """An array with a leading axis over the members, padded with its last row."""
+        rows = np.minimum(np.arange(self._padded), len(self.numbers) - 1)
+        return self._put(array[rows], ensemble.AXIS)
+
     def _own(self, tree):
-        """The rows of this process's devices, as NumPy arrays, without the padding."""
+        """The rows of the members, as NumPy arrays without the padding."""
+        return jax.tree.map(lambda array: np.asarray(array)[: len(self.numbers)], tree)
 
-        def rows(array):
-            shards = {
-                shard.index[0].start or 0: shard.data
-                for shard in array.addressable_shards
-            }
-            return np.concatenate([np.asarray(shards[k]) for k in sorted(shards)])
 
-        real = rows(self._real)
-        return jax.tree.map(lambda array: rows(array)[real], tree)
+def state_structure(trainer: Trainer, x: np.ndarray) -> Any:
+    """Shapes and types of the state of one member, without computing anything."""
+    data = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    return jax.eval_shape(trainer.init, jax.random.key(0), data, 0.1)
 
 
 def _keys(seed: jax.Array):
@@ -199,45 +159,53 @@ def _measure(mesh, trainer, states, members, seed, x):
 def train_ensemble(
     members: Ensemble,
     schedule: Schedule,
-    save: Callable[[dict[str, np.ndarray], Model, np.ndarray], None],
+    after_epoch: Callable[[Progress], None],
     name: str = "training",
+    begun: Progress | None = None,
 ) -> Trained:
-    """Train with a progress bar, saving now and then; measure at the end.
+    """Train with a progress bar, from the beginning or on; measure at the end.
 
-    **Arguments:** `save(history, model, x)` is called every `SAVE_EVERY` epochs;
-    `name`, that of the progress bar.
+    **Arguments:** `after_epoch` is told of the progress after every epoch; `name`, that
+    of the progress bar; `begun`, the progress of members that were trained before.
 
     **Raises:** `UserError` naming the model and step where a number went non-finite.
     """
-    sizes = training.batch_schedule(
-        schedule.batch_first, schedule.batch_last, schedule.epochs
-    )
-    rows: list[dict[str, np.ndarray]] = []
-    started = time.perf_counter()
-    quiet = jax.process_index() != 0
-    with tqdm(total=schedule.epochs, unit="epoch", desc=name, disable=quiet) as bar:
-        for epoch, size in enumerate(sizes):
+    sizes = schedule.batch_sizes()
+    progress = begun or Progress()
+    started = time.perf_counter() - progress.seconds
+    first = progress.epoch
+    with tqdm(
+        total=schedule.epochs,
+        initial=first,
+        unit="epoch",
+        desc=name,
+        disable=jax.process_index() != 0,
+    ) as bar:
+        for epoch, size in enumerate(sizes[first:], first + 1):
             info, summary, spread = members.epoch(
-                epoch + 1, np.full(schedule.steps_per_epoch, size)
+                epoch, np.full(schedule.steps_per_epoch, size)
             )
             _check_finite(
-                info.finite, members.numbers, epoch * schedule.steps_per_epoch
+                info.finite, members.numbers, (epoch - 1) * schedule.steps_per_epoch
             )
-            rows.append(_history_row(epoch + 1, members.numbers, info, summary, spread))
+            row = _history_row(epoch, members.numbers, info, summary, spread)
+            seconds = time.perf_counter() - started
+            progress = Progress(epoch, [*progress.rows, row], seconds)
             bar.set_postfix_str(
                 f"L = {summary.log_likelihood.mean():.2f} nats, "
                 f"sigma = {summary.entropy_production_rate.mean():.2f} nats/step"
             )
             bar.update()
-            if (epoch + 1) % SAVE_EVERY == 0:
-                save(_stack(rows), *members.models())
+            after_epoch(progress)
     trained = time.perf_counter()
     measured = members.measure()
     seconds = {
-        "training": trained - started,
+        "training": progress.seconds,
         "measuring": time.perf_counter() - trained,
     }
-    return Trained(members.numbers, *members.models(), _stack(rows), measured, seconds)
+    return Trained(
+        members.numbers, *members.models(), progress.history(), measured, seconds
+    )
 
 
 def _check_finite(finite: np.ndarray, numbers: np.ndarray, first_step: int):
@@ -253,20 +221,15 @@ def _check_finite(finite: np.ndarray, numbers: np.ndarray, first_step: int):
 def _history_row(
     epoch: int, numbers: np.ndarray, info, summary: Summary, spread
 ) -> dict[str, np.ndarray]:
-    row = {
-        "epoch": np.full(len(numbers), epoch),
-        "model": numbers,
-        "log_likelihood": summary.log_likelihood,
-        "batch_log_likelihood": info.log_likelihood.mean(axis=1),
-        "entropy_production_rate": summary.entropy_production_rate,
-        "entropy_production_rate_error": spread[0],
-        "entropy_production_rate_bias": spread[1],
-        "relaxation_time": summary.relaxation_time,
-        "mean_self_transition": summary.mean_self_transition,
-        "min_occupancy": summary.min_occupancy,
-    }
-    return {name: np.asarray(column) for name, column in row.items()}
-
-
-def _stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    columns = (
+        np.full(len(numbers), epoch),
+        numbers,
+        summary.log_likelihood,
+        info.log_likelihood.mean(axis=1),
+        summary.entropy_production_rate,
+        *spread,
+        summary.relaxation_time,
+        summary.mean_self_transition,
+        summary.min_occupancy,
+    )
+    return dict(zip(HISTORY_COLUMNS, map(np.asarray, columns), strict=True))

@@ -1,26 +1,42 @@
-"""Errors that a user can mend: one line on standard error, exit status 2."""
+"""Ends of a command that are no failures of it: one line on standard error each."""
 
 import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from signal import SIGINT
 
 
 class UserError(Exception):
     """Says in one line what was wrong, with which value, and what to do instead."""
 
 
+class Interrupted(Exception):
+    """Says in one line how to go on after the signal `number` has ended a command."""
+
+    def __init__(self, message: str, number: int):
+        super().__init__(message)
+        self.number = number
+
+
 def reports_user_errors(main: Callable[..., object]) -> Callable[..., None]:
-    """Make a command print a `UserError` as one line and exit with status 2."""
+    """Make a command print a `UserError` as one line and exit with status 2.
+
+    `Interrupted`: as one line, with the status that a shell gives to the signal, 130
+    for SIGINT and 143 for SIGTERM.
+    """
 
     @functools.wraps(main)
     def wrapped(*arguments, **keywords):
         try:
             main(*arguments, **keywords)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
+            _leave(f"error: {error}", 2)
+        except Interrupted as interrupted:
+            _leave(str(interrupted), 128 + interrupted.number)
+        except KeyboardInterrupt:
+            _leave("interrupted", 128 + SIGINT)
 
     return wrapped
 
@@ -34,3 +50,8 @@ def reports_unwritable(path: Path) -> Iterator[None]:
         raise UserError(
             f"{path} cannot be written ({error.strerror}): choose another directory"
         ) from error
+
+
+def _leave(line: str, status: int):
+    print(line, file=sys.stderr)
+    sys.exit(status)

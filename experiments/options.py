@@ -16,7 +16,7 @@ class RunOptions:
     """Where a run reads its data and writes its results."""
 
     out: Path
-    """Directory for the results; must not hold anything yet."""
+    """Directory for the results; must not hold anything yet, or a run that goes on."""
     seed: int = 0
     """Seed of all random numbers; the same seed gives the same results."""
     dataset: str = "mnist5k"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from experiments import run_directory
-from experiments.errors import UserError, reports_user_errors
+from experiments.errors import Interrupted, UserError, reports_user_errors
 from experiments.run_directory import Run, create_run_directory, load_run, write_run
 
 
@@ -80,3 +80,48 @@ def test_user_errors_are_one_line_and_status_2(capsys):
         command()
     assert exit_info.value.code == 2
     assert capsys.readouterr().err == "error: --seed -1: expected 0 or more\n"
+
+
+def test_a_directory_is_held_by_one_process_at_a_time(tmp_path):
+    out = tmp_path / "run"
+    with run_directory.locked(out):
+        with (
+            pytest.raises(UserError, match="is in use by another process"),
+            run_directory.locked(out),
+        ):
+            pass
+        # Held, but still vacant for the run of this process.
+        create_run_directory(out, {"seed": 1})
+    with run_directory.locked(out):
+        pass
+    with (
+        pytest.raises(UserError, match="cannot be written"),
+        run_directory.locked(out / "config.json"),
+    ):
+        pass
+
+
+def test_what_a_killed_process_leaves_is_no_content(tmp_path):
+    (tmp_path / ".config.json.x1y2.part").write_text("{")
+    run_directory.check_vacant(tmp_path)
+    run_directory.remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine.part").write_text("")
+    with pytest.raises(UserError, match="is not empty"):
+        run_directory.check_vacant(tmp_path)
+
+
+def test_interrupted_commands_exit_as_shells_expect(capsys):
+    for error, status, line in (
+        (Interrupted("stopped", 15), 143, "stopped\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ):
+
+        @reports_user_errors
+        def command(error=error):
+            raise error
+
+        with pytest.raises(SystemExit) as exit_info:
+            command()
+        assert exit_info.value.code == status
+        assert capsys.readouterr().err == line

@@ -12,6 +12,8 @@ from experiments.errors import UserError
 from experiments.run_directory import load_run
 from experiments.trainers import Cycles
 from nelc_jax import training
+from nelc_jax.latent import OneHot
+from nelc_jax.training import Config
 
 SMALL = {
     "--models": 3,
@@ -102,6 +104,8 @@ BAD_OPTIONS = {
     "--models 0": "--models 0: expected a positive number",
     "--units -1": "--units -1: expected a positive number",
     "--epochs 0": "--epochs 0: expected",
+    "--save-every 0": "--save-every 0: expected a positive number",
+    "--resume": "run holds no run to go on with: leave --resume away to begin one",
     "--learning-rate 0": "--learning-rate 0.0: expected",
     "--learning-rate nan": "--learning-rate nan: expected",
     "--decay 1": "--decay 1.0: expected 0 <= decay < 1",
@@ -139,22 +143,21 @@ def test_non_finite_numbers_stop_the_run_and_keep_what_was_saved(
         0,
         np.arange(3),
         3,
-        Cycles(train_ensemble.OneHot(3), train_ensemble.Config(8)),
+        Cycles(OneHot(3), Config(8)),
         np.load(points)["x"],
         0.1,
     )
     middle_key = members._states.key[1]
     monkeypatch.setattr(training, "train", broken)
-    monkeypatch.setattr(ensemble_run, "SAVE_EVERY", 2)
     # Compiled programs outlive the patch, in both directions.
     ensemble_run._epoch.clear_cache()
     request.addfinalizer(ensemble_run._epoch.clear_cache)
     out = tmp_path / "run"
     with pytest.raises(UserError, match="model 1 went non-finite at gradient step 12"):
-        run(points, out)
+        run(points, out, "--save-every", "2")
     saved = run_directory._read_table(out / run_directory.HISTORY)
     assert saved["epoch"].max() == 2
-    assert (out / run_directory.CHECKPOINT).is_file()
+    assert (out / run_directory.TRAINING / "models-0-2.safetensors").is_file()
     assert not (out / run_directory.MODELS).exists()
 
 

@@ -1,0 +1,208 @@
+"""What a file of states holds, and every way in which it can be wrong."""
+
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import resume, run_directory
+from experiments.checkpoint import (
+    Checkpoint,
+    check_arrays,
+    name_arrays,
+    pack,
+    restore_arrays,
+    unpack,
+)
+from experiments.ensemble_run import state_structure
+from experiments.errors import UserError
+from experiments.trainers import Cycles, Equilibrium
+from nelc_jax.baselines import pcd
+from nelc_jax.latent import Binary, OneHot
+from nelc_jax.training import Config
+
+COLUMNS = ("epoch", "model", "sigma")
+STRUCTURE = jax.eval_shape(
+    lambda: {"w": jnp.zeros((2, 3)), "key": jax.random.key(0), "x": jnp.zeros(3, bool)}
+)
+
+
+def checkpoint():
+    rng = np.random.default_rng(0)
+    return Checkpoint(
+        {"seed": 3, "epochs": 4},
+        np.array([5, 6]),
+        2,
+        1.25,
+        {
+            "state['w']": rng.normal(size=(2, 2, 3)).astype(np.float32),
+            "state['key']": rng.integers(0, 2**32, (2, 2), np.uint32),
+            "state['x']": rng.random((2, 3)) < 0.5,
+        },
+        {
+            "epoch": np.array([1, 1, 2, 2]),
+            "model": np.array([5, 6, 5, 6]),
+            "sigma": np.array([np.inf, 1, 2, np.nan], np.float32),
+        },
+    )
+
+
+def assert_same(one, other):
+    for name in ("config", "epoch", "seconds"):
+        assert getattr(one, name) == getattr(other, name)
+    np.testing.assert_array_equal(one.numbers, other.numbers)
+    for name in ("states", "history"):
+        arrays, others = getattr(one, name), getattr(other, name)
+        assert arrays.keys() == others.keys()
+        for key, array in arrays.items():
+            assert array.dtype == others[key].dtype
+            np.testing.assert_array_equal(array, others[key])
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "models-5-6.safetensors"
+    run_directory.write_arrays(path, *pack(checkpoint()))
+    return path
+
+
+def test_round_trip(path):
+    read = resume._read(path)
+    assert_same(read, checkpoint())
+    check_arrays(read, STRUCTURE, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "trainer",
+    [
+        Cycles(OneHot(2), Config(4)),
+        Cycles(Binary(2), Config(4)),
+        Equilibrium(Binary(2), pcd.Config(4)),
+    ],
+)
+def test_the_state_of_any_trainer(trainer):
+    structure = state_structure(trainer, np.zeros((20, 5), bool))
+    rng = np.random.default_rng(0)
+    arrays = {
+        name: jnp.asarray(rng.integers(0, 2, leaf.shape).astype(leaf.dtype))
+        for name, leaf in jax.eval_shape(name_arrays, structure).items()
+    }
+    state = restore_arrays(arrays, structure)
+    assert jax.tree.structure(state) == jax.tree.structure(structure)
+    assert jax.eval_shape(lambda state: state, state) == structure
+    again = name_arrays(state)
+    assert again.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(again[name], array)
+
+
+def outcome(path):
+    try:
+        return resume._read(path)
+    except UserError as error:
+        return str(error)
+
+
+def test_no_cut_and_no_flipped_bit_goes_unnoticed(path):
+    whole = path.read_bytes()
+    unread = 0
+    for end in range(0, len(whole), 7):
+        path.write_bytes(whole[:end])
+        with pytest.raises(UserError, match=r"models-5-6.*delete it to train its"):
+            resume._read(path)
+    for place in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        found = outcome(path)
+        if isinstance(found, str):
+            assert found.startswith(str(path))
+            assert "\n" not in found
+            unread += 1
+        else:
+            # The order of the header and its spaces mean nothing.
+            assert_same(found, checkpoint())
+    assert unread > len(whole) - 16
+
+
+def test_other_files_are_told_apart(path):
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    arrays, words = pack(checkpoint())
+
+    def refused(reason):
+        with pytest.raises(UserError, match=reason) as caught:
+            resume._read(path)
+        assert str(caught.value).startswith(str(path))
+        assert "\n" not in str(caught.value)
+
+    for length in (2**63, 2**64 - 1, 10**9, size + 1):
+        path.write_bytes(length.to_bytes(8, "little") + whole[8:])
+        refused("is damaged")
+    path.write_bytes(b"\x80\x04\x95cos\nsystem\n(S'touch hacked'\ntR.")
+    refused("is damaged")
+    run_directory.write_arrays(path, arrays)
+    refused("holds no training state")
+    run_directory.write_arrays(path, arrays, words | {"schema": "2"})
+    refused("has schema 2, and this version reads 1")
+    run_directory.write_arrays(path, arrays, words | {"epoch": "3"})
+    refused("its checksum differs")
+    path.unlink()
+    path.mkdir()
+    refused("cannot be read")
+
+
+def with_words(**words):
+    """A file of somebody who knows how to make the checksum."""
+    made = replace(checkpoint(), **words)
+    return unpack(*pack(made))
+
+
+HOSTILE = {
+    "its settings are none": {"config": [1]},
+    "settings are none": {"epoch": 0},
+    "are none": {"seconds": float("nan")},
+    "names no models": {"numbers": np.array([], np.int64)},
+    "is damaged: it names no models": {"numbers": np.array([1, 1])},
+    "it names no models": {"numbers": np.array([1.0, 2.0])},
+}
+
+
+@pytest.mark.parametrize("reason", HOSTILE)
+def test_words_that_mean_nothing(reason):
+    with pytest.raises(ValueError, match=reason):
+        with_words(**HOSTILE[reason])
+
+
+W, HISTORY = "state['w']", checkpoint().history
+UNFIT = {
+    "states with other names": {"states": {}},
+    "float64": {"states": {W: np.zeros((2, 2, 3))}},
+    r"\(2, 3, 2\) instead of float32 \(2, 2, 3\)": {
+        "states": {W: np.zeros((2, 3, 2), np.float32)}
+    },
+    "are nan": {"states": {W: np.full((2, 2, 3), np.nan, np.float32)}},
+    "history with other names": {"history": {"epoch": np.zeros(4)}},
+    "another length than 2": {"history": HISTORY | {"sigma": np.zeros(3)}},
+    f"another length than {10**15}": {"epoch": 10**15},
+    "another order of epochs": {"history": HISTORY | {"epoch": np.arange(4)}},
+    "another order of models": {"numbers": np.array([0, 1])},
+}
+
+
+@pytest.mark.parametrize("reason", UNFIT)
+def test_arrays_that_do_not_fit(reason):
+    changes = UNFIT[reason]
+    if changes.get("states"):
+        changes = {"states": checkpoint().states | changes["states"]}
+    read = with_words(**changes)
+    with pytest.raises(ValueError, match=reason):
+        check_arrays(read, STRUCTURE, COLUMNS)
+
+
+def test_settings_are_json_not_code():
+    _, words = pack(checkpoint())
+    assert json.loads(words["config"]) == {"seed": 3, "epochs": 4}

@@ -1,0 +1,458 @@
+"""Runs that were stopped, or failed, and went on: the same results, bit for bit."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import brief
+import jax
+import numpy as np
+import pytest
+
+from experiments import ensemble_run, run_directory, train_ensemble
+from experiments.checkpoint import pack, unpack
+from experiments.ensemble_run import Ensemble
+from experiments.errors import Interrupted, UserError
+from experiments.progress import Schedule
+from experiments.run_directory import load_run
+from nelc_jax.ensemble import member_mesh
+
+RESULTS = ("history.csv", "models.csv", "checkpoint.safetensors")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short():
+    with pytest.MonkeyPatch.context() as patch:
+        brief.shorten(patch.setattr)
+        yield
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "points.npz"
+    x = np.random.default_rng(0).random((20, 6)) < 0.4
+    np.savez(path, x=x, labels=np.arange(20) % 2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def unbroken(points, tmp_path_factory):
+    return begin(points, tmp_path_factory.mktemp("unbroken") / "run")
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Send a signal in the n-th epoch from now; the epochs that were trained."""
+
+    def arrange(count=0, number=signal.SIGINT):
+        trained = []
+        epoch = Ensemble.epoch
+
+        def counted(self, *arguments):
+            trained.append((self.numbers.tolist(), *arguments[:1]))
+            if len(trained) == count:
+                signal.raise_signal(number)
+            return epoch(self, *arguments)
+
+        monkeypatch.setattr(Ensemble, "epoch", counted)
+        return trained
+
+    yield arrange
+    monkeypatch.undo()
+
+
+def begin(points, out, *options):
+    command = [
+        "--dataset",
+        str(points),
+        *brief.OPTIONS.split(),
+        *options,
+        "--out",
+        str(out),
+    ]
+    return train_ensemble.main(command)
+
+
+def resume(out, *options):
+    return train_ensemble.main(["--out", str(out), "--resume", *options])
+
+
+def stopped(points, out, stop_after, *options, count=3):
+    """A run that was stopped in an epoch."""
+    stop_after(count)
+    with pytest.raises(Interrupted):
+        begin(points, out, *options)
+    return out
+
+
+def assert_same(one, other):
+    for name in RESULTS:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def assert_close(one, other):
+    """The same random numbers; sums of another order in the last bits."""
+    one, other = load_run(one), load_run(other)
+    for name, array in one.arrays.items():
+        np.testing.assert_allclose(array, other.arrays[name], 1e-4, 1e-4, err_msg=name)
+    for name in ("epoch", "model", "log_likelihood"):
+        np.testing.assert_allclose(one.history[name], other.history[name], rtol=1e-4)
+
+
+def contents(out):
+    return {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in out.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_goes_on_to_the_same_results(
+    points, tmp_path, unbroken, stop_after, number
+):
+    out = tmp_path / "run"
+    stop_after(3, number)
+    with pytest.raises(Interrupted) as caught:
+        begin(points, out)
+    assert caught.value.number == number
+    assert str(caught.value) == (
+        f"stopped by {number.name} after epoch 3: to go on, python -m "
+        f"experiments.train_ensemble --resume --out {out}"
+    )
+    assert not (out / run_directory.MODELS).exists()
+    trained = stop_after()
+    resume(out)
+    assert trained == [([0, 1, 2], 4)]
+    assert_same(out, unbroken)
+
+
+def test_states_are_saved_at_the_chosen_interval(points, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def killed(*_):
+        raise Killed
+
+    out = tmp_path / "run"
+    monkeypatch.setattr(ensemble_run, "_history_row", killed)
+    with pytest.raises(Killed):
+        begin(points, out)
+    assert not (out / run_directory.TRAINING).exists()
+    monkeypatch.undo()
+    row = ensemble_run._history_row
+    monkeypatch.setattr(
+        ensemble_run, "_history_row", lambda e, *a: killed() if e == 4 else row(e, *a)
+    )
+    with pytest.raises(Killed):
+        resume(out)
+    (file,) = (out / run_directory.TRAINING).iterdir()
+    assert unpack(*run_directory.read_arrays(file)).epoch == 2
+    assert set(run_directory._read_table(out / "history.csv")["epoch"]) == {1, 2}
+
+
+def test_a_finished_run_is_left_alone(unbroken, capsys):
+    before = contents(unbroken)
+    resume(unbroken)
+    resume(unbroken, "--epochs", "4", "--members-at-once", "1")
+    assert capsys.readouterr().out.count("is finished: all 4 epochs are done") == 2
+    assert contents(unbroken) == before
+
+
+def test_lost_results_are_made_again_without_training(unbroken, tmp_path, stop_after):
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    (out / run_directory.REPORT).unlink()
+    (out / run_directory.MODELS).unlink()
+    trained = stop_after()
+    resume(out)
+    assert trained == []
+    assert_same(out, unbroken)
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    def mesh(size):
+        return member_mesh(size, jax.local_devices()[:1])
+
+    monkeypatch.setattr(ensemble_run.ensemble, "member_mesh", mesh)
+
+
+def files(out):
+    return {path.name for path in (out / run_directory.TRAINING).iterdir()}
+
+
+IN_TWO = {"models-0-1.safetensors", "models-2-2.safetensors"}
+
+
+def test_finished_groups_are_not_trained_again(
+    points, tmp_path, unbroken, stop_after, one_device
+):
+    groups = ("--members-at-once", "2")
+    whole = begin(points, tmp_path / "whole", *groups)
+    assert_close(whole, unbroken)
+    out = stopped(points, tmp_path / "run", stop_after, *groups, count=7)
+    assert files(out) == IN_TWO
+    trained = stop_after()
+    resume(out)
+    assert trained == [([2], 4)]
+    assert_same(out, whole)
+
+
+def test_other_groups_and_devices(points, tmp_path, unbroken, stop_after, request):
+    apart, together = tmp_path / "apart", tmp_path / "together"
+    stopped(points, apart, stop_after)
+    assert files(apart) == {"models-0-2.safetensors"}
+    stop_after(2)
+    request.getfixturevalue("one_device")
+    with pytest.raises(Interrupted):
+        resume(apart, "--members-at-once", "2")
+    assert files(apart) == IN_TWO
+    shutil.copytree(apart, together)
+    trained = stop_after()
+    resume(apart)
+    assert trained == []
+    assert_close(apart, unbroken)
+    # Those that are equally far train together again.
+    resume(together, "--members-at-once", "3", "--epochs", "4")
+    assert files(together) == {"models-0-2.safetensors"}
+    assert trained == []
+    assert_same(together, apart)
+
+
+def test_more_epochs(points, tmp_path, unbroken, stop_after):
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    shutil.copytree(unbroken, once)
+    resume(once, "--epochs", "6")
+    before, after = load_run(unbroken).history, load_run(once).history
+    for name, column in before.items():
+        np.testing.assert_array_equal(after[name][: len(column)], column)
+    assert after["epoch"].max() == 6
+    config = json.loads((once / run_directory.CONFIG).read_text())
+    assert (config["epochs"], config["batch_epochs"]) == (6, 4)
+
+    # Until all epochs are done, the results of the old ones stay.
+    shutil.copytree(unbroken, twice)
+    stop_after(1)
+    with pytest.raises(Interrupted):
+        resume(twice, "--epochs", "6")
+    assert_same(twice, unbroken)
+    resume(twice)
+    assert_same(twice, once)
+    with pytest.raises(UserError, match=r"--epochs 5: .* is a run of 6"):
+        resume(twice, "--epochs", "5")
+
+
+def test_added_epochs_keep_the_last_batch_size():
+    sizes = Schedule(6, 1, 4, 12, 3).batch_sizes()
+    assert sizes.tolist() == [4, 8, 12, 12, 12, 12]
+    assert Schedule(3, 1, 4, 12).batch_sizes().tolist() == [4, 8, 12]
+
+
+def test_changed_settings_are_refused(points, tmp_path, unbroken):
+    before = contents(unbroken)
+    for options, words in {
+        "--seed 1": "--seed 1 is 0",
+        "--units 3 --models 4": "--models 4 is 3, --units 3 is 2",
+        "--latent binary": "--latent binary is onehot",
+        "--learning-rate 0.2": "--learning-rate 0.2 is 0.1",
+        "--batch-last 13": "--batch-last 13 is 12",
+    }.items():
+        with pytest.raises(UserError, match=f"^--resume: {words} in the run of --out"):
+            resume(unbroken, *options.split())
+    other = tmp_path / "other.npz"
+    np.savez(other, x=~np.load(points)["x"])
+    with pytest.raises(UserError, match=r"--dataset .* is .*points.npz"):
+        resume(unbroken, "--dataset", str(other))
+    assert contents(unbroken) == before
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    edit(out / run_directory.CONFIG, data_digest="0")
+    with pytest.raises(UserError, match="the digest of --dataset's data"):
+        resume(out)
+    with pytest.raises(UserError, match="holds no run to go on with"):
+        resume(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "{}", '{"epochs": "x"}', "[" * 100_000, "\x00"]
+)
+def test_damaged_settings(unbroken, tmp_path, text):
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    (out / run_directory.CONFIG).write_text(text)
+    with pytest.raises(UserError, match=r"config.json is damaged, or not that of a ru"):
+        resume(out)
+
+
+def test_damaged_states(points, tmp_path, unbroken, stop_after):
+    out = stopped(points, tmp_path / "run", stop_after)
+    (file,) = (out / run_directory.TRAINING).iterdir()
+    whole = file.read_bytes()
+    saved = unpack(*run_directory.read_arrays(file))
+    w = "state.model.parameters.w"
+    foreign = replace(saved, config=saved.config | {"seed": 7})
+    unfit = replace(saved, states=saved.states | {w: saved.states[w][:, :1]})
+    broken = replace(saved, states=saved.states | {w: saved.states[w] * np.nan})
+    beyond = replace(
+        saved,
+        numbers=saved.numbers + 1,
+        history=saved.history | {"model": saved.history["model"] + 1},
+    )
+    for bad, reason in [
+        (whole[:-1], "is damaged"),
+        (foreign, "belongs to another run: --seed 7 is 0 here"),
+        (unfit, rf"holds {w} as float32 \(3, 1, 2\) instead"),
+        (broken, "are nan"),
+        (beyond, r"has models \[1 2 3\] of 3"),
+    ]:
+        if isinstance(bad, bytes):
+            file.write_bytes(bad)
+        else:
+            run_directory.write_arrays(file, *pack(bad))
+        before = contents(out)
+        with pytest.raises(UserError, match=reason) as caught:
+            resume(out)
+        assert str(caught.value).startswith(str(file))
+        assert contents(out) == before
+    # The way out that the message names.
+    file.unlink()
+    trained = stop_after()
+    resume(out)
+    assert len(trained) == 4
+    assert_same(out, unbroken)
+
+
+FAILURES = {
+    "os.fsync": errno.ENOSPC,
+    "os.replace": errno.EIO,
+    "tempfile.mkstemp": errno.EROFS,
+}
+
+
+@pytest.mark.parametrize("call", FAILURES)
+def test_a_failed_write_loses_nothing(points, tmp_path, unbroken, monkeypatch, call):
+    out = tmp_path / "run"
+    begun = []
+    module, name = call.split(".")
+    real = getattr(getattr(run_directory, module), name)
+
+    def fails(*arguments, **named):
+        begun.append(arguments)
+        # The settings; the state and the history of epoch 2; not those of epoch 4.
+        if len(begun) > 3:
+            raise OSError(FAILURES[call], run_directory.os.strerror(FAILURES[call]))
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(getattr(run_directory, module), name, fails)
+    words = run_directory.os.strerror(FAILURES[call])
+    with pytest.raises(UserError, match=rf"--out .* cannot be written \({words}\)"):
+        begin(points, out)
+    monkeypatch.undo()
+    (file,) = (out / run_directory.TRAINING).iterdir()
+    assert unpack(*run_directory.read_arrays(file)).epoch == 2
+    resume(out)
+    assert_same(out, unbroken)
+
+
+def test_one_process_a_run(unbroken, points):
+    before = contents(unbroken)
+    with run_directory.locked(unbroken):
+        with pytest.raises(UserError, match="is in use by another process"):
+            resume(unbroken)
+        with pytest.raises(UserError, match="already holds a run"):
+            begin(points, unbroken)
+    assert contents(unbroken) == before
+    resume(unbroken)
+
+
+def test_one_of_several_processes(points, tmp_path, unbroken, stop_after, monkeypatch):
+    """The first of two, that trains the first three of six models in its own place."""
+    monkeypatch.setattr(train_ensemble, "join_processes", lambda: None)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    out = tmp_path / "run"
+    stop_after(3)
+    with pytest.raises(Interrupted, match=r"--resume --distributed --out .*run$"):
+        begin(points, out, "--models", "6", "--distributed")
+    resume(out, "--distributed")
+    assert_same(out / "process-0", unbroken)
+    monkeypatch.setattr(jax, "process_count", lambda: 3)
+    with pytest.raises(UserError, match="the number of processes 3 is 2"):
+        resume(out, "--distributed", "--epochs", "5")
+    with pytest.raises(UserError, match="--models 2: 3 processes need one each"):
+        begin(points, tmp_path / "few", "--models", "2", "--distributed")
+
+
+def killed_process(out, *command, number, epoch, moment="epoch"):
+    """A process that gets a signal in an epoch, or inside the write after it."""
+    program = f"""
+import os, signal, sys
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+import brief
+from experiments import run_directory, train_ensemble
+from experiments.ensemble_run import Ensemble
+from experiments.errors import reports_user_errors
+brief.shorten(setattr)
+reached, epoch, fsync = [], Ensemble.epoch, os.fsync
+
+def trained(self, number, sizes):
+    if number == {epoch}:
+        reached.append(number)
+        "{moment}" == "epoch" and os.kill(os.getpid(), {int(number)})
+    return epoch(self, number, sizes)
+
+def written(descriptor):
+    reached and os.kill(os.getpid(), {int(number)})
+    fsync(descriptor)
+
+Ensemble.epoch = trained
+if "{moment}" == "write":
+    os.fsync = written
+reports_user_errors(train_ensemble.main)()
+"""
+    tests, root = Path(__file__).parent, Path(__file__).parents[2]
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(out.parent / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    return subprocess.run(
+        [sys.executable, "-c", program, "--out", str(out), *command],
+        env=os.environ | cache | {"PYTHONPATH": f"{tests}{os.pathsep}{root}"},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_processes_that_end_early(points, tmp_path, unbroken):
+    """SIGINT, SIGTERM and a kill inside the write of a state, one after the other."""
+    out = tmp_path / "run"
+    command = ["--dataset", str(points), *brief.OPTIONS.split()]
+    done = killed_process(out, *command, number=signal.SIGINT, epoch=1)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("stopped by SIGINT after epoch 1: ")
+    assert "Traceback" not in done.stderr
+    done = killed_process(out, "--resume", number=signal.SIGTERM, epoch=2)
+    assert done.returncode == 143, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("stopped by SIGTERM after epoch 2: ")
+    assert "Traceback" not in done.stderr
+    done = killed_process(
+        out, "--resume", number=signal.SIGKILL, epoch=4, moment="write"
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(files(out)) == 2, "no half of a file is left: not killed in the write"
+    resume(out)
+    assert files(out) == {"models-0-2.safetensors"}
+    assert_same(out, unbroken)
