@@ -42,13 +42,14 @@ def save(path: str | os.PathLike, model: Model | Parameters) -> None:
         f.name: np.asarray(getattr(parameters, f.name)) for f in fields(Parameters)
     }
     if isinstance(model, Model):
-        name = type(model.latent).__name__
-        if _LATENTS.get(name) is not type(model.latent):
+        latent = model.latent
+        name = type(latent).__name__
+        if not isinstance(latent, OneHot | Binary) or name not in _LATENTS:
             raise ValueError(
                 f"model: the latent space {name} is not OneHot or Binary: save "
                 "model.parameters instead"
             )
-        about["latent"] = {"name": name, **asdict(model.latent)}  # pyright: ignore
+        about["latent"] = {"name": name, **asdict(latent)}
         arrays["x_mean"] = np.asarray(model.x_mean)
     _check_shapes(arrays)
     _write(Path(path), {**arrays, "about": np.array(json.dumps(about))})
@@ -106,9 +107,9 @@ def _latent(about: dict, units: int) -> Latent | None:
 def _build(arrays, latent):
     """The model or the parameters; of an ensemble under `vmap`, as shapes demand."""
 
-    def one(w, a, w_bar, a_bar, *x_mean):
+    def one(w, a, w_bar, a_bar, x_mean=None):
         parameters = Parameters(w, a, w_bar, a_bar)
-        return parameters if latent is None else Model(parameters, x_mean[0], latent)
+        return parameters if x_mean is None else Model(parameters, x_mean, latent)
 
     for _ in range(arrays[1].ndim - 1):
         one = jax.vmap(one)
