@@ -83,29 +83,30 @@ def steps_to(run: Run, mark: float) -> np.ndarray:
 
 @rc_context(STYLE)
 def likelihood_figure(panels: dict[str, dict[str, Run]], ceiling: float) -> Figure:
-    """Quartiles of the likelihood against the gradient step, a colour a horizon."""
-    figure = Figure(figsize=(TWO_COLUMNS, 2.3), layout="constrained")
+    """Median (thick) and quartiles of the likelihood, a colour a horizon."""
+    figure = Figure(figsize=(TWO_COLUMNS, 2.5), layout="constrained")
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, runs) in zip(all_axes, panels.items(), strict=True):
         for colour, (name, run) in zip(COLOURS, runs.items(), strict=False):
             epochs, likelihood = _histories(run)
             steps = epochs * run.config["part"]["steps_per_epoch"]
             low, middle, high = np.quantile(likelihood, (0.25, 0.5, 0.75), axis=0)
-            axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
-            axes.plot(steps, middle, color=colour, linewidth=1.0, label=name)
+            for quartile in (low, high):
+                axes.plot(steps, quartile, color=colour, linewidth=0.5, alpha=0.7)
+            axes.plot(steps, middle, color=colour, linewidth=1.2, label=name)
         axes.axhline(ceiling, color="0.4", linewidth=0.8, dashes=(4, 2.5))
         axes.set_ylim(ceiling - 8, ceiling + 0.5)
         axes.set_title(title)
         axes.set_xlabel("gradient step")
     all_axes[0].set_ylabel(LOG_LIKELIHOOD)
-    all_axes[-1].legend(loc="lower right", frameon=False)
+    _add_legend(figure)
     return figure
 
 
 @rc_context(STYLE)
 def sigma_figure(panels: dict[str, dict[str, Run]], ceiling: float) -> Figure:
     """(sigma, L) of every model, a colour a horizon, a panel a family."""
-    figure = Figure(figsize=(TWO_COLUMNS, 2.3), layout="constrained")
+    figure = Figure(figsize=(TWO_COLUMNS, 2.5), layout="constrained")
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, runs) in zip(all_axes, panels.items(), strict=True):
         for colour, (name, run) in zip(COLOURS, runs.items(), strict=False):
@@ -119,12 +120,19 @@ def sigma_figure(panels: dict[str, dict[str, Run]], ceiling: float) -> Figure:
                 label=name,
             )
         axes.axhline(ceiling, color="0.4", linewidth=0.8, dashes=(4, 2.5))
-        axes.set_xscale("symlog", linthresh=0.1)
+        axes.set_xlim(left=0)
         axes.set_title(title)
         axes.set_xlabel(SIGMA)
     all_axes[0].set_ylabel(LOG_LIKELIHOOD)
-    all_axes[-1].legend(loc="lower left", frameon=False)
+    _add_legend(figure)
     return figure
+
+
+def _add_legend(figure: Figure):
+    handles, labels = figure.axes[-1].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(labels), frameon=False
+    )
 
 
 def _histories(run: Run) -> tuple[np.ndarray, np.ndarray]:
