@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from experiments import run_directory
+from experiments.devices import use_all_cores
 from experiments.errors import UserError, reports_user_errors
 from experiments.figures import SavedFigure, save_figure
 from experiments.figures.oscillators import (
@@ -75,6 +76,11 @@ DEFAULTS = {
 
 def main(arguments: list[str] | None = None) -> Path:
     """Run the command with its command line (or `arguments`); returns `--out`."""
+    return _run(*_read(arguments))
+
+
+def _read(arguments: list[str] | None = None) -> tuple[Oscillators, dict[str, int]]:
+    """The options, with the task's defaults, and of these the sizes."""
     options = parse(Oscillators, "oscillators", arguments)
     sizes: dict[str, int] = {
         name: default if getattr(options, name) is None else getattr(options, name)
@@ -82,6 +88,10 @@ def main(arguments: list[str] | None = None) -> Path:
     }
     options = replace(options, **sizes)
     _check(options, sizes)
+    return options, sizes
+
+
+def _run(options: Oscillators, sizes: dict[str, int]) -> Path:
     data = None
     if options.task == "digits":
         data = load_gray(options.run.dataset, options.run.data_dir, options.side)
@@ -265,5 +275,13 @@ def _print_result(rows: Mapping[str, np.ndarray], out: Path):
     print(f"see {out / run_directory.REPORT}")
 
 
+@reports_user_errors
+def _command():
+    options, sizes = _read()
+    if sizes["models"] > 1:
+        use_all_cores()
+    _run(options, sizes)
+
+
 if __name__ == "__main__":
-    reports_user_errors(main)()
+    _command()

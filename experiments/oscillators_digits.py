@@ -15,6 +15,7 @@ from experiments.oscillators_run import (
     cost_table,
     draw_samples,
     limit_protocol,
+    split_keys,
     train_members,
 )
 from nelc_jax.oscillators import diffusion
@@ -74,7 +75,7 @@ def run_digits(
     **Arguments:** `config`, the fields of a `Config` but for the rule; `data`, with all
     ten digits, which the classifier is trained on; `radius` of the lattice in sites.
     """
-    keys = iter(jax.random.split(jax.random.key(seed), 100))
+    keys = split_keys(seed)
     judge = Judge(data, next(keys))
     everyone = _network(all_to_all(data.side**2), knots)
     near = _network(lattice(data.side, data.side, float(radius)), knots)
@@ -94,16 +95,13 @@ def run_digits(
         )
         seconds[name] = members.seconds
         histories.append(members.losses)
-        samples[name] = np.asarray(
-            draw_samples(
-                network.generation, members.protocols, next(keys), SAMPLES, SUBSTEPS
-            )
+        samples[name] = draw_samples(
+            network.generation, members.protocols, next(keys), SAMPLES, SUBSTEPS
         )
         short = name.translate({ord(" "): "_", ord("("): "", ord(")"): ""})
-        arrays[f"{short}.times"] = np.asarray(members.protocols.times)
+        arrays[f"{short}.times"] = members.protocols.times
         for field in ("b", "k", "q", "J"):
-            values = getattr(members.protocols.potential, field)
-            arrays[f"{short}.{field}"] = np.asarray(values)
+            arrays[f"{short}.{field}"] = getattr(members.protocols.potential, field)
         if name == "force matching":
             # One member: slow generation takes many steps.
             costs = cost_table(
@@ -124,9 +122,9 @@ def run_digits(
     limit = limit_protocol(
         everyone, law, law.means[chosen], next(keys), LIMIT_ITERATIONS, 2
     )
-    limit = jax.tree.map(lambda a: a[None], limit)
-    samples["projection"] = np.asarray(
-        draw_samples(everyone.generation, limit, next(keys), SAMPLES, SUBSTEPS)
+    limit = jax.tree.map(lambda a: np.asarray(a)[None], limit)
+    samples["projection"] = draw_samples(
+        everyone.generation, limit, next(keys), SAMPLES, SUBSTEPS
     )
     reference, seconds["score network"] = train_reference(
         everyone, next(keys), judge.train, config["num_steps"], config["batch"]
@@ -218,10 +216,13 @@ def _network(pairs: np.ndarray, knots: int) -> Network:
 
 
 def _noised(x: np.ndarray, key: jax.Array) -> np.ndarray:
-    times = jnp.full(len(x), NOISING.earliest)
-    normals = jax.random.normal(key, x.shape)
-    noised, _ = diffusion.noise_points(NOISING, normals, jnp.asarray(x), times)
-    return np.asarray(noised)
+    @jax.jit
+    def noised(key, x):
+        times = jnp.full(len(x), NOISING.earliest)
+        normals = jax.random.normal(key, x.shape)
+        return diffusion.noise_points(NOISING, normals, x, times)[0]
+
+    return np.asarray(noised(key, x))
 
 
 def _history(losses: list[np.ndarray], num_steps: int) -> dict[str, np.ndarray]:

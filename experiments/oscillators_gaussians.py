@@ -1,6 +1,7 @@
 """Task gaussians: two normal distributions in the plane, where everything is known."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from experiments.oscillators_run import (
     draw_samples,
     exact_force,
     limit_protocol,
+    split_keys,
     train_members,
 )
 from nelc_jax.oscillators import diffusion, thermodynamics
@@ -59,7 +61,7 @@ def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians
 
     **Arguments:** `config`, the fields of a `Config` but for the rule.
     """
-    keys = iter(jax.random.split(jax.random.key(seed), 100))
+    keys = split_keys(seed)
     x = draw_data(next(keys), TRAINING_POINTS)
     held_out = np.stack([draw_data(next(keys), SAMPLES) for _ in range(models)])
     network = _network(knots)
@@ -77,7 +79,7 @@ def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians
         seconds[name] = members.seconds
         samples[name] = _samples(network, members.protocols, next(keys))
     limit = limit_protocol(network, mixture(), jnp.asarray(x), next(keys), 100, 3)
-    repeated = jax.tree.map(lambda a: jnp.stack([a] * models), limit)
+    repeated = jax.tree.map(lambda a: np.stack([a] * models), limit)
     samples["projection"] = _samples(network, repeated, next(keys))
     samples["exact score"] = _exact_samples(network, models, next(keys))
     samples["fresh data"] = np.stack(
@@ -125,11 +127,14 @@ def mixture() -> Mixture:
 
 def draw_data(key: jax.Array, count: int) -> np.ndarray:
     """Fresh points of the mixture."""
-    which, where = jax.random.split(key)
-    centres = jnp.asarray(MEANS)[
-        jax.random.choice(which, 2, (count,), p=jnp.asarray(WEIGHTS))
-    ]
-    return np.asarray(centres + DEVIATION * jax.random.normal(where, (count, 2)))
+    return np.asarray(_draw_data(*jax.random.split(key), count))
+
+
+@partial(jax.jit, static_argnums=2)
+def _draw_data(which: jax.Array, where: jax.Array, count: int) -> jax.Array:
+    modes = jax.random.choice(which, 2, (count,), p=jnp.asarray(WEIGHTS))
+    noise = jax.random.normal(where, (count, 2))
+    return jnp.asarray(MEANS)[modes] + DEVIATION * noise
 
 
 def _network(knots: int) -> Network:
@@ -142,9 +147,7 @@ def _network(knots: int) -> Network:
 
 
 def _samples(network: Network, protocols: Protocol, key: jax.Array) -> np.ndarray:
-    return np.asarray(
-        draw_samples(network.generation, protocols, key, SAMPLES, SUBSTEPS)
-    )
+    return draw_samples(network.generation, protocols, key, SAMPLES, SUBSTEPS)
 
 
 def _exact_samples(network: Network, models: int, key: jax.Array) -> np.ndarray:
@@ -218,10 +221,7 @@ def _ideal(network: Network, key: jax.Array) -> jax.Array:
     def rate(inputs):
         time, time_key = inputs
         which, where, noise = jax.random.split(time_key, 3)
-        centres = jnp.asarray(MEANS)[
-            jax.random.choice(which, 2, (4000,), p=jnp.asarray(WEIGHTS))
-        ]
-        points = centres + DEVIATION * jax.random.normal(where, (4000, 2))
+        points = _draw_data(which, where, 4000)
         x, _ = diffusion.noise_points(
             NOISING, jax.random.normal(noise, (4000, 2)), points, jnp.full(4000, time)
         )
@@ -237,22 +237,21 @@ def _ideal(network: Network, key: jax.Array) -> jax.Array:
 def _fields(network: Network, protocol: Protocol) -> dict[str, np.ndarray]:
     """Exact and learned forces, and the density, on a grid at FIELD_TIMES."""
     line = np.linspace(-2.4, 2.4, 97, dtype=np.float32)
-    grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
-    found: dict[str, list] = {"exact": [], "learned": [], "density": []}
-    for time in FIELD_TIMES:
-        t = jnp.asarray(time)
-        tau = diffusion.protocol_time(network.generation, t)
-        found["exact"].append(
-            exact_force(network.generation, mixture(), t, jnp.asarray(grid))
-        )
-        found["learned"].append(
-            jax.vmap(force, (None, 0))(at_time(protocol, tau), jnp.asarray(grid))
-        )
+    grid = jnp.asarray(np.stack(np.meshgrid(line, line), -1).reshape(-1, 2))
+
+    @jax.jit
+    def at(protocol, time):
+        tau = diffusion.protocol_time(network.generation, time)
         log_p = jax.vmap(diffusion.log_density, (None, None, None, 0))
-        found["density"].append(
-            jnp.exp(log_p(NOISING, mixture(), t, jnp.asarray(grid)))
-        )
-    return {name: np.stack(values) for name, values in found.items()} | {"grid": grid}
+        return {
+            "exact": exact_force(network.generation, mixture(), time, grid),
+            "learned": jax.vmap(force, (None, 0))(at_time(protocol, tau), grid),
+            "density": jnp.exp(log_p(NOISING, mixture(), time, grid)),
+        }
+
+    found = [at(protocol, jnp.asarray(time)) for time in FIELD_TIMES]
+    stacked = jax.tree.map(lambda *values: np.stack(values), *found)
+    return stacked | {"grid": np.asarray(grid)}
 
 
 def _history(trained: dict[str, TrainedMembers], num_steps: int):

@@ -1,17 +1,19 @@
 """What the tasks of the oscillators share: training with a progress bar, sampling."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from experiments.errors import UserError
 from experiments.oscillators_metrics import entropy, mean_and_error
+from nelc_jax import ensemble
 from nelc_jax.oscillators import bath, diffusion, thermodynamics, training
 from nelc_jax.oscillators.diffusion import Generation, Mixture
 from nelc_jax.oscillators.network import Network, Parameters, change_pace, protocol
@@ -21,6 +23,13 @@ from nelc_jax.oscillators.training import Config
 
 CHUNKS = 40
 """Parts of a training between which the progress bar moves and losses are averaged."""
+
+
+def split_keys(seed: int) -> Iterator[jax.Array]:
+    """The keys of a task, one after the other."""
+    keys = jax.random.split(jax.random.key(seed), 100)
+    # By number: to iterate over an array is compiled as one operation of 100 results.
+    return (keys[number] for number in range(100))
 
 
 @dataclass(frozen=True)
@@ -44,19 +53,21 @@ def train_members(
     keys: jax.Array,
     x: np.ndarray,
 ) -> TrainedMembers:
-    """Train a member for each of `keys`, all at once.
+    """Train a member for each of `keys`, all at once, spread over the devices.
 
     **Raises:** `UserError` when a loss goes non-finite.
     """
     points = jnp.asarray(x, jnp.float32)
     started = time.perf_counter()
-    states = jax.vmap(training.init, (0, None, None))(keys, network, points)
+    count = len(keys)
+    mesh = ensemble.member_mesh(count)
+    states = _init(mesh, network, _padded(mesh, keys), points)
     sizes = [len(part) for part in np.array_split(np.arange(config.num_steps), CHUNKS)]
     losses = []
     with tqdm(total=config.num_steps, unit="step", desc=label) as progress:
         for size in filter(None, sizes):
-            states, loss = _train(config, size, network, states, points)
-            losses.append(np.asarray(loss).mean(axis=1))
+            states, loss = _train(mesh, config, size, states, network, points)
+            losses.append(np.asarray(loss)[:count].mean(axis=1))
             if not np.isfinite(losses[-1]).all():
                 raise UserError(
                     f"{label}: member {int(np.argmin(np.isfinite(losses[-1])))} went "
@@ -64,17 +75,42 @@ def train_members(
                 )
             progress.set_postfix_str(f"loss = {losses[-1].mean():.4f}")
             progress.update(size)
-    protocols = jax.vmap(protocol, (None, 0))(network, states.parameters)
+    parameters, protocols = _own(count, _protocols(mesh, states.parameters, network))
     seconds = time.perf_counter() - started
-    return TrainedMembers(
-        states.parameters, protocols, np.stack(losses, axis=1), seconds
-    )
+    return TrainedMembers(parameters, protocols, np.stack(losses, axis=1), seconds)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _train(config, size, network, states, x):
-    one = partial(training.train, config, num_steps=size)
-    return jax.vmap(one, (None, 0, None))(network, states, x)
+@partial(jax.jit, static_argnums=0)
+def _init(mesh, network, keys, x):
+    return ensemble.map_members(training.init, 1, mesh)(keys, network, x)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def _train(mesh, config, size, states, network, x):
+    def one(state, network, x):
+        return training.train(config, network, state, x, size)
+
+    return ensemble.map_members(one, 1, mesh)(states, network, x)
+
+
+@partial(jax.jit, static_argnums=0)
+def _protocols(mesh, parameters, network):
+    def one(parameters, network):
+        return parameters, protocol(network, parameters)
+
+    return ensemble.map_members(one, 1, mesh)(parameters, network)
+
+
+def _padded(mesh: Mesh, members):
+    """Members to a multiple of the devices: the last one again."""
+    count = len(jax.tree.leaves(members)[0])
+    rows = np.minimum(np.arange(count + -count % mesh.size), count - 1)
+    return jax.tree.map(lambda leaf: leaf[rows], members)
+
+
+def _own(count: int, tree):
+    """The first `count` members, without the padding, from all devices."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], tree)
 
 
 def draw_samples(
@@ -92,7 +128,10 @@ def draw_samples(
 
     **Raises:** `UserError` when the steps are too long for the forces.
     """
-    drawn = _draw(drive, count, substeps, generation, protocols, key)
+    members = len(protocols.times)
+    mesh = ensemble.member_mesh(members)
+    mapped = _padded(mesh, (protocols, jax.random.split(key, members)))
+    drawn = _own(members, _draw(mesh, drive, count, substeps, *mapped, generation))
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(drawn)):
         raise UserError(
             "the generated samples are not finite, the steps between knots are too "
@@ -101,23 +140,21 @@ def draw_samples(
     return drawn
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _draw(drive, count, substeps, generation, protocols, key):
-    stiffness = diffusion.trap_stiffness(generation)
-    num = protocols.potential.b.shape[-1]
-
-    def member(protocol, member_key):
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _draw(mesh, drive, count, substeps, protocols, keys, generation):
+    def member(protocol, key, generation):
         times = bath.refine(protocol.times, substeps)
+        stiffness = diffusion.trap_stiffness(generation)
+        num = protocol.potential.b.shape[-1]
 
         def one(sample_key):
             start, move = jax.random.split(sample_key)
             x = bath.equilibrate(start, generation.bath, stiffness, num)
             return drive(protocol, generation.bath, move, x, times)
 
-        return jax.vmap(one)(jax.random.split(member_key, count))
+        return jax.vmap(one)(jax.random.split(key, count))
 
-    members = protocols.times.shape[0]
-    return jax.vmap(member)(protocols, jax.random.split(key, members))
+    return ensemble.map_members(member, 2, mesh)(protocols, keys, generation)
 
 
 @partial(jax.jit, static_argnums=(4, 5))
@@ -186,17 +223,17 @@ def cost_table(
         paced = Generation(noising, generation.bath, duration)
         ledger = draw_samples(
             paced,
-            jax.vmap(change_pace, (0, None, None))(protocols, generation, paced),
+            _change_paces(protocols, generation, paced),
             pace_key,
             count,
             # The forces grow like 1 + 1 / pace in noising time, and so must the steps.
             int(np.ceil(substeps * (1 + 1 / pace) / 2)),
             thermodynamics.drive_metered,
         )
-        ends = np.asarray(ledger.x)
+        ends = ledger.x
         measured = {
-            "work": np.asarray(ledger.work).mean(axis=1),
-            "heat": np.asarray(ledger.heat).mean(axis=1),
+            "work": ledger.work.mean(axis=1),
+            "heat": ledger.heat.mean(axis=1),
         }
         if ends.shape[-1] <= 3:
             measured["entropy_production"] = _entropy_production(paced, ledger)
@@ -209,20 +246,25 @@ def cost_table(
     return columns(table)
 
 
+@jax.jit
+def _change_paces(protocols, old, new):
+    return jax.vmap(change_pace, (0, None, None))(protocols, old, new)
+
+
 def columns(table: dict[str, list]) -> dict[str, np.ndarray]:
     """A table with each column as an array."""
     return {name: np.asarray(column) for name, column in table.items()}
 
 
 def _entropy_production(generation: Generation, ledger) -> np.ndarray:
-    ends = np.asarray(ledger.x)
+    ends = ledger.x
     variance = generation.bath.temperature / diffusion.trap_stiffness(generation)
     start = ends.shape[-1] / 2 * np.log(2 * np.pi * np.e * float(variance))
     return np.array(
         [
             float(
                 thermodynamics.entropy_production(
-                    heat, generation.bath, start, entropy(end)
+                    jnp.asarray(heat), generation.bath, start, entropy(end)
                 )
             )
             for heat, end in zip(ledger.heat, ends, strict=True)

@@ -32,12 +32,15 @@ def project(
     `iterations` of conjugate gradients at most, in each of the `rounds`.
     """
     right = local_gradient(x, target)
-    free = jnp.ones(x.shape[1], bool)
-    solution = _solve(pairs, free, x, right, iterations)
-    for _ in range(rounds - 1):
-        free = free & (solution.q > 0)
+
+    def one_round(_, state):
+        free, _ = state
         solution = _solve(pairs, free, x, right, iterations)
-    return _restrict(pairs, free & (solution.q > 0), solution)
+        return free & (solution.q > 0), solution
+
+    start = jnp.ones(x.shape[1], bool), right
+    free, solution = jax.lax.fori_loop(0, rounds, one_round, start)
+    return _restrict(pairs, free, solution)
 
 
 def _solve(pairs, free, x, right, iterations) -> Potential:
