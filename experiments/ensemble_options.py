@@ -37,6 +37,12 @@ class TrainEnsemble:
     """p(z|x) of one-hot states: the paper's eq. 19, or the softmax of eq. 9."""
     score: Literal["paper", "exact"] = "paper"
     """Reading of z - mu in eq. 16c-d: eq. 15 to the letter, or the true derivative."""
+    estimator: Literal["trajectory", "averaged"] = "trajectory"
+    """Averages of the gradient: over the chain, or over --chain-length draws of every
+    latent state in its place."""
+    horizon: int = 1
+    """Double steps that the gradient goes back, the paper's 1; 0: all of them, which
+    needs --estimator averaged."""
     epochs: int = 120
     """Epochs."""
     steps_per_epoch: int = 30
@@ -118,7 +124,8 @@ def check_options(options: TrainEnsemble) -> None:
 def make_trainer(options: TrainEnsemble) -> Trainer:
     """What the ensemble trains.
 
-    **Raises:** `UserError` for more latent states than can be enumerated.
+    **Raises:** `UserError` for more latent states than can be enumerated, or a horizon
+    that the estimator does not have.
     """
     if options.latent == "onehot":
         latent = OneHot(options.units, options.normalization)
@@ -129,7 +136,17 @@ def make_trainer(options: TrainEnsemble) -> Trainer:
             f"--units {options.units}: {latent.num_states} latent states, but the "
             f"diagnostics enumerate at most {MAX_ENUMERATED}: use fewer units"
         )
-    config = Config(options.chain_length, options.score, options.decay, options.eps)
+    try:
+        config = Config(
+            options.chain_length,
+            options.score,
+            options.decay,
+            options.eps,
+            estimator=options.estimator,
+            horizon=options.horizon or None,
+        )
+    except ValueError as error:
+        raise UserError(f"--horizon {options.horizon}: {error}") from error
     return Cycles(latent, config)
 
 

@@ -53,7 +53,8 @@ def run(points, out, *options):
 @pytest.mark.parametrize("latent", ["onehot", "binary"])
 def test_the_whole_run(points, tmp_path, latent):
     out = tmp_path / latent
-    result = run(points, out, "--latent", latent)
+    averaged = ("--estimator", "averaged", "--horizon", "0", "--score", "exact")
+    result = run(points, out, "--latent", latent, *averaged * (latent == "binary"))
     states = 3 if latent == "onehot" else 8
     assert result.config["latent"] == latent
     assert result.config["num_points"] == 60
@@ -100,6 +101,8 @@ def test_groups_of_members_are_the_same_members(points, tmp_path):
 
 
 BAD_OPTIONS = {
+    "--horizon 0": "--horizon 0: horizon=None: expected a trace below 1",
+    "--horizon -1 --estimator averaged": "--horizon -1: horizon=-1: expected at least",
     "--members-at-once 0": "--members-at-once 0: expected a positive number",
     "--models 0": "--models 0: expected a positive number",
     "--units -1": "--units -1: expected a positive number",
