@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments import ensemble_run, run_directory, train_ensemble
+from experiments import ensemble_run, measure, run_directory, train_ensemble
 
 OPTIONS = (
     "--models 3 --units 2 --epochs 4 --steps-per-epoch 3 --chain-length 4 "
@@ -12,7 +12,7 @@ OPTIONS = (
 
 def shorten(replace):
     """Leave the measures, the figures and the report away; `replace` as `setattr`."""
-    replace(ensemble_run, "HISTORY_DRAWS", 64)
+    replace(measure, "HISTORY_DRAWS", 64)
     replace(ensemble_run.Ensemble, "measure", lambda self: {"model": self.numbers})
     replace(train_ensemble, "model_table", _table)
     replace(train_ensemble, "save_figures", lambda *_: [])
