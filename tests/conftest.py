@@ -1,5 +1,7 @@
 """Settings of the test session, and the small systems that the tests share."""
 
+import signal
+
 import jax
 import jaxtyping
 import numpy as np
@@ -7,6 +9,9 @@ import pytest
 import reference
 
 from nelc_jax import latent
+
+# Shells start background jobs with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before the backend starts: two devices for sharding, and no silent rank promotion.
 jax.config.update("jax_num_cpu_devices", 2)

@@ -1,17 +1,7 @@
 import signal
 import threading
 
-import pytest
-
 from experiments.signals import NOTICED, noticed_signals
-
-
-@pytest.fixture(autouse=True)
-def as_in_a_terminal():
-    """SIGINT is not ignored, which it is where the tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def test_signals_are_noticed_and_given_back():
