@@ -20,7 +20,7 @@ from nelc_jax.likelihood import occupancy_log_prob
 from nelc_jax.model import Model
 
 FINAL_SAMPLES = 4096
-"""Draws of x a latent state for M at the end of a run."""
+"""Draws of x a latent state for M at the end of a run, of up to six states."""
 BATCHES = 16
 """Independent parts of these draws, from which the errors follow."""
 WHOLE_CHAIN_SAMPLES = 512
@@ -59,8 +59,10 @@ def measure(
     `occupancy`, p_bar where it is known.
     """
     average_key, count_key, whole_key = jax.random.split(key, 3)
+    # Many latent states share what six would have.
+    samples = min(FINAL_SAMPLES, 6 * FINAL_SAMPLES // model.latent.num_states + 1)
     summary, replicates = summarize_batches(
-        model, average_key, x, FINAL_SAMPLES, BATCHES, occupancy
+        model, average_key, x, samples, BATCHES, occupancy
     )
     return Measured(
         summary,
