@@ -8,20 +8,21 @@ import numpy as np
 from sklearn.svm import SVC
 
 from experiments.oscillators_data import GrayImages
-from experiments.oscillators_metrics import energy_distance, mean_and_error, nearest
+from experiments.oscillators_metrics import energy_distance, nearest
 from experiments.oscillators_reference import draw_reference, train_reference
 from experiments.oscillators_run import (
-    columns,
     cost_table,
     draw_samples,
     limit_protocol,
+    network_at_pace,
     split_keys,
     train_members,
 )
+from experiments.oscillators_tables import comparison, history, protocol_arrays
 from nelc_jax.oscillators import diffusion
 from nelc_jax.oscillators.bath import Bath
-from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising
-from nelc_jax.oscillators.network import Network, geometric_knots
+from nelc_jax.oscillators.diffusion import Mixture, Noising
+from nelc_jax.oscillators.network import Network
 from nelc_jax.oscillators.potential import all_to_all, lattice
 from nelc_jax.oscillators.training import Config, Rule
 
@@ -77,8 +78,11 @@ def run_digits(
     """
     keys = split_keys(seed)
     judge = Judge(data, next(keys))
-    everyone = _network(all_to_all(data.side**2), knots)
-    near = _network(lattice(data.side, data.side, float(radius)), knots)
+    near = lattice(data.side, data.side, float(radius))
+    everyone, near = (
+        network_at_pace(NOISING, pairs, knots)
+        for pairs in (all_to_all(data.side**2), near)
+    )
     plans: dict[str, tuple[Rule, Network]] = {
         "force matching": ("force", everyone),
         "observed motion": ("observed", everyone),
@@ -99,9 +103,7 @@ def run_digits(
             network.generation, members.protocols, next(keys), SAMPLES, SUBSTEPS
         )
         short = name.translate({ord(" "): "_", ord("("): "", ord(")"): ""})
-        arrays[f"{short}.times"] = members.protocols.times
-        for field in ("b", "k", "q", "J"):
-            arrays[f"{short}.{field}"] = getattr(members.protocols.potential, field)
+        arrays |= protocol_arrays(short, members.protocols)
         if name == "force matching":
             # One member: slow generation takes many steps.
             costs = cost_table(
@@ -132,12 +134,14 @@ def run_digits(
     drawn = draw_reference(everyone, reference, next(keys), SAMPLES, SUBSTEPS)
     samples["score network"] = np.asarray(drawn)[None]
     samples["training images"] = judge.noised_train[None]
-    rows, members = judge.table(samples)
+    rows, members = comparison(
+        {name: judge.measure_members(values) for name, values in samples.items()}
+    )
     first = samples["force matching"][0]
     return Digits(
         rows,
         members,
-        _history(histories, config["num_steps"]),
+        history(histories, config["num_steps"]),
         costs,
         {"held-out data": judge.noised_held_out[:SHOWN]}
         | {name: values[0, :SHOWN] for name, values in samples.items()},
@@ -194,26 +198,6 @@ class Judge:
         found = [self.measure(one) for one in x]
         return {name: np.array([one[name] for one in found]) for name in found[0]}
 
-    def table(self, samples: dict[str, np.ndarray]):
-        """Means over members by method, and all members, of `measure`."""
-        rows: dict[str, list] = {"method": []}
-        members: dict[str, list] = {"model": [], "method": []}
-        for number, (name, of_members) in enumerate(samples.items()):
-            rows["method"].append(name)
-            members["model"].extend(range(len(of_members)))
-            members["method"].extend([number] * len(of_members))
-            for column, values in self.measure_members(of_members).items():
-                mean, error = mean_and_error(values)
-                rows.setdefault(column, []).append(mean)
-                rows.setdefault(f"{column}_error", []).append(error)
-                members.setdefault(column, []).extend(values)
-        return columns(rows), columns(members)
-
-
-def _network(pairs: np.ndarray, knots: int) -> Network:
-    generation = Generation(NOISING, Bath(), NOISING.latest - NOISING.earliest)
-    return Network(generation, jnp.asarray(pairs), geometric_knots(NOISING, knots))
-
 
 def _noised(x: np.ndarray, key: jax.Array) -> np.ndarray:
     @jax.jit
@@ -223,16 +207,3 @@ def _noised(x: np.ndarray, key: jax.Array) -> np.ndarray:
         return diffusion.noise_points(NOISING, normals, x, times)[0]
 
     return np.asarray(noised(key, x))
-
-
-def _history(losses: list[np.ndarray], num_steps: int) -> dict[str, np.ndarray]:
-    parts = np.array_split(np.arange(num_steps), losses[0].shape[1])
-    steps = np.cumsum([len(part) for part in parts])
-    stacked = np.stack(losses)
-    methods, models, chunks = np.indices(stacked.shape)
-    return {
-        "step": steps[chunks.ravel()],
-        "model": models.ravel(),
-        "method": methods.ravel(),
-        "loss": stacked.ravel(),
-    }

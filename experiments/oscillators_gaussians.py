@@ -7,21 +7,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.oscillators_metrics import energy_distance, mean_and_error
+from experiments.oscillators_metrics import energy_distance
 from experiments.oscillators_run import (
-    TrainedMembers,
-    columns,
     cost_table,
     draw_samples,
     exact_force,
     limit_protocol,
+    network_at_pace,
     split_keys,
     train_members,
 )
+from experiments.oscillators_tables import comparison, history, protocol_arrays
 from nelc_jax.oscillators import diffusion, thermodynamics
 from nelc_jax.oscillators.bath import Bath, equilibrate, euler_maruyama, refine
-from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising
-from nelc_jax.oscillators.network import Network, geometric_knots
+from nelc_jax.oscillators.diffusion import Mixture, Noising
+from nelc_jax.oscillators.network import Network
 from nelc_jax.oscillators.potential import Protocol, all_to_all, at_time, force
 from nelc_jax.oscillators.training import Config, Rule
 
@@ -63,8 +63,8 @@ def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians
     """
     keys = split_keys(seed)
     x = draw_data(next(keys), TRAINING_POINTS)
-    held_out = np.stack([draw_data(next(keys), SAMPLES) for _ in range(models)])
-    network = _network(knots)
+    held_out = _data_sets(next(keys), models)
+    network = network_at_pace(NOISING, all_to_all(2), knots)
     trained, samples, seconds = {}, {"data": held_out}, {}
     rules: dict[Rule, str] = {"force": "force matching", "observed": "observed motion"}
     for rule, name in rules.items():
@@ -82,10 +82,7 @@ def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians
     repeated = jax.tree.map(lambda a: np.stack([a] * models), limit)
     samples["projection"] = _samples(network, repeated, next(keys))
     samples["exact score"] = _exact_samples(network, models, next(keys))
-    samples["fresh data"] = np.stack(
-        [draw_data(next(keys), SAMPLES) for _ in range(models)]
-    )
-    rows, members = _compare(samples, held_out)
+    samples["fresh data"] = _data_sets(next(keys), models)
 
     def quality(ends):
         return {
@@ -93,6 +90,13 @@ def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians
             "mode_weight": mode_weight(ends),
         }
 
+    rows, members = comparison(
+        {
+            name: quality(values) | {"valley": valley(values)}
+            for name, values in samples.items()
+            if name != "data"
+        }
+    )
     costs = cost_table(
         network.generation,
         trained["force matching"].protocols,
@@ -109,11 +113,12 @@ def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians
     return Gaussians(
         rows,
         members,
-        _history(trained, config["num_steps"]),
+        history([members.losses for members in trained.values()], config["num_steps"]),
         costs,
         {name: values[0] for name, values in samples.items()},
         _fields(network, first),
-        _arrays(trained),
+        protocol_arrays("force", trained["force matching"].protocols)
+        | protocol_arrays("observed", trained["observed motion"].protocols),
         seconds,
     )
 
@@ -130,20 +135,16 @@ def draw_data(key: jax.Array, count: int) -> np.ndarray:
     return np.asarray(_draw_data(*jax.random.split(key), count))
 
 
+def _data_sets(key: jax.Array, models: int) -> np.ndarray:
+    """A set of samples for each model, the same in an ensemble of any size."""
+    return np.stack([draw_data(k, SAMPLES) for k in jax.random.split(key, models)])
+
+
 @partial(jax.jit, static_argnums=2)
 def _draw_data(which: jax.Array, where: jax.Array, count: int) -> jax.Array:
     modes = jax.random.choice(which, 2, (count,), p=jnp.asarray(WEIGHTS))
     noise = jax.random.normal(where, (count, 2))
     return jnp.asarray(MEANS)[modes] + DEVIATION * noise
-
-
-def _network(knots: int) -> Network:
-    duration = NOISING.latest - NOISING.earliest
-    return Network(
-        Generation(NOISING, Bath(), duration),
-        jnp.asarray(all_to_all(2)),
-        geometric_knots(NOISING, knots),
-    )
 
 
 def _samples(network: Network, protocols: Protocol, key: jax.Array) -> np.ndarray:
@@ -191,27 +192,6 @@ def _distances(samples: np.ndarray, held_out: np.ndarray) -> np.ndarray:
     )
 
 
-def _compare(samples: dict[str, np.ndarray], held_out: np.ndarray):
-    names = [name for name in samples if name != "data"]
-    summary: dict[str, list] = {"method": names}
-    members: dict[str, list] = {"model": [], "method": []}
-    for number, name in enumerate(names):
-        distances = _distances(samples[name], held_out)
-        measured = {
-            "energy_distance": distances,
-            "mode_weight": mode_weight(samples[name]),
-            "valley": valley(samples[name]),
-        }
-        for column, values in measured.items():
-            mean, error = mean_and_error(values)
-            summary.setdefault(column, []).append(mean)
-            summary.setdefault(f"{column}_error", []).append(error)
-            members.setdefault(column, []).extend(values)
-        members["model"].extend(range(len(distances)))
-        members["method"].extend([number] * len(distances))
-    return columns(summary), columns(members)
-
-
 @jax.jit
 def _ideal(network: Network, key: jax.Array) -> jax.Array:
     """The entropy production of error-free generation, in nats."""
@@ -252,27 +232,3 @@ def _fields(network: Network, protocol: Protocol) -> dict[str, np.ndarray]:
     found = [at(protocol, jnp.asarray(time)) for time in FIELD_TIMES]
     stacked = jax.tree.map(lambda *values: np.stack(values), *found)
     return stacked | {"grid": np.asarray(grid)}
-
-
-def _history(trained: dict[str, TrainedMembers], num_steps: int):
-    table: dict[str, list] = {"step": [], "model": [], "method": [], "loss": []}
-    for number, members in enumerate(trained.values()):
-        models, chunks = members.losses.shape
-        steps = np.cumsum(
-            [len(p) for p in np.array_split(np.arange(num_steps), chunks)]
-        )
-        table["step"].extend(np.tile(steps, models))
-        table["model"].extend(np.repeat(np.arange(models), chunks))
-        table["method"].extend([number] * members.losses.size)
-        table["loss"].extend(members.losses.ravel())
-    return columns(table)
-
-
-def _arrays(trained: dict[str, TrainedMembers]) -> dict[str, np.ndarray]:
-    """The protocols by rule, with a leading axis over members."""
-    arrays = {}
-    for rule, members in zip(("force", "observed"), trained.values(), strict=True):
-        arrays[f"{rule}.times"] = members.protocols.times
-        for name in ("b", "k", "q", "J"):
-            arrays[f"{rule}.{name}"] = getattr(members.protocols.potential, name)
-    return {name: np.asarray(array) for name, array in arrays.items()}

@@ -12,11 +12,18 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from experiments.errors import UserError
-from experiments.oscillators_metrics import entropy, mean_and_error
+from experiments.oscillators_metrics import entropy
+from experiments.oscillators_tables import add_row, columns
 from nelc_jax import ensemble
 from nelc_jax.oscillators import bath, diffusion, thermodynamics, training
-from nelc_jax.oscillators.diffusion import Generation, Mixture
-from nelc_jax.oscillators.network import Network, Parameters, change_pace, protocol
+from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising
+from nelc_jax.oscillators.network import (
+    Network,
+    Parameters,
+    change_pace,
+    geometric_knots,
+    protocol,
+)
 from nelc_jax.oscillators.potential import Protocol
 from nelc_jax.oscillators.projection import project
 from nelc_jax.oscillators.training import Config
@@ -30,6 +37,13 @@ def split_keys(seed: int) -> Iterator[jax.Array]:
     keys = jax.random.split(jax.random.key(seed), 100)
     # By number: to iterate over an array is compiled as one operation of 100 results.
     return (keys[number] for number in range(100))
+
+
+def network_at_pace(noising: Noising, pairs: np.ndarray, knots: int) -> Network:
+    """A network that undoes a noising at its own pace in its own bath."""
+    duration = noising.latest - noising.earliest
+    generation = Generation(noising, noising.bath, duration)
+    return Network(generation, jnp.asarray(pairs), geometric_knots(noising, knots))
 
 
 @dataclass(frozen=True)
@@ -239,21 +253,13 @@ def cost_table(
             measured["entropy_production"] = _entropy_production(paced, ledger)
         table.setdefault("pace", []).append(pace)
         table.setdefault("duration", []).append(duration)
-        for column, values in (measured | measure(ends)).items():
-            mean, error = mean_and_error(values)
-            table.setdefault(column, []).append(mean)
-            table.setdefault(f"{column}_error", []).append(error)
+        add_row(table, measured | measure(ends))
     return columns(table)
 
 
 @jax.jit
 def _change_paces(protocols, old, new):
     return jax.vmap(change_pace, (0, None, None))(protocols, old, new)
-
-
-def columns(table: dict[str, list]) -> dict[str, np.ndarray]:
-    """A table with each column as an array."""
-    return {name: np.asarray(column) for name, column in table.items()}
 
 
 def _entropy_production(generation: Generation, ledger) -> np.ndarray:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from experiments.measure import Measured
-from nelc_jax import training
+from nelc_jax import minibatch
 from nelc_jax.model import Model
 
 HISTORY_COLUMNS = (
@@ -39,7 +39,7 @@ class Schedule:
     def batch_sizes(self) -> np.ndarray:
         """The mini-batch size of every epoch."""
         growing = self.batch_epochs or self.epochs
-        sizes = training.batch_schedule(self.batch_first, self.batch_last, growing)
+        sizes = minibatch.batch_schedule(self.batch_first, self.batch_last, growing)
         return sizes[np.minimum(np.arange(self.epochs), growing - 1)]
 
 

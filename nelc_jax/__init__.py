@@ -1,8 +1,9 @@
 """Nonequilibrium latent cycles in JAX: pure functions over ensembles of models.
 
 The modules follow the paper (arXiv 2512.11415): `latent` and `model` (Sect. II),
-`chain`, `parallel`, `gradient` and `training` (Sect. III, IV A), `likelihood`
-(App. A3), `exact` (enumeration of small systems) and `diagnostics` (Sect. IV B).
+`chain`, `parallel`, `gradient`, `minibatch` and `training` (Sect. III, IV A),
+`likelihood` (App. A3), `exact` (enumeration of small systems) and `diagnostics`
+(Sect. IV B).
 Beyond it, `horizon` and `traces` are the gradient over more of the past, up to the
 exact one, `perfect` draws exactly by coupling from the past, `baselines` has the RBM
 and the mixture; `ensemble` maps training over independent members and devices;
@@ -23,6 +24,7 @@ from . import (
     latent,
     likelihood,
     markov,
+    minibatch,
     model,
     noise,
     oscillators,
@@ -56,6 +58,7 @@ __all__ = [
     "likelihood",
     "load",
     "markov",
+    "minibatch",
     "model",
     "noise",
     "oscillators",

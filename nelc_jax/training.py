@@ -4,12 +4,12 @@
 many, all pure functions of one member; `ensemble` maps them over members.
 """
 
+from functools import partial
 from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
@@ -23,11 +23,8 @@ from .gradient import (
     support_of,
 )
 from .latent import Latent, Score
+from .minibatch import sum_chunks
 from .model import Model, Parameters, init_model
-from .noise import draw_indices
-
-CHUNK = 16
-"""Data points of a mini-batch that are gathered and summed at a time."""
 
 Sampler = Literal["auto", "scan", "parallel"]
 """Which function draws the chain (see `Config`)."""
@@ -147,9 +144,10 @@ def init(
     """
     model_key, chain_key, train_key = jax.random.split(key, 3)
     model = init_model(model_key, latent, x)
+    config = config or Config()
     return State(
         model=model,
-        optimizer=_optimizer(config or Config()).init(model.parameters),
+        optimizer=rmsprop(config.decay, config.eps).init(model.parameters),
         x=jax.random.bernoulli(chain_key, model.x_mean),
         key=train_key,
         step=jnp.int32(0),
@@ -174,7 +172,9 @@ def train_step(
     """
     key = jax.random.fold_in(state.key, state.step)
     x_end, found = _gradient(config, state.model, key, state.x, x, batch_size)
-    direction, optimizer = _optimizer(config).update(found.gradient, state.optimizer)
+    direction, optimizer = rmsprop(config.decay, config.eps).update(
+        found.gradient, state.optimizer
+    )
     rate = state.learning_rate
     rates = rate if isinstance(rate, Rates) else Rates(rate, rate, rate, rate)
     moved = {
@@ -212,31 +212,21 @@ def train(
     return jax.lax.scan(body, state, batch_sizes)
 
 
-def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
-    """Mini-batch sizes growing linearly from `first` to `last`, one an epoch.
-
-    The paper: 16 to 160 over 120 epochs (Sect. IV A). Rounded to the nearest integer.
-    """
-    return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
-
-
 def sum_batch(
     support: Support, key: Key[Array, ""], x: Array, batch_size: Int[Array, ""]
 ) -> DataSums:
-    """The sums over a mini-batch, in chunks: one program serves every batch size."""
-
-    def add_chunk(chunk, sums):
-        first = chunk * CHUNK
-        chosen = draw_indices(key, CHUNK, x.shape[0], first)
-        used = first + jnp.arange(CHUNK) < batch_size
-        weights = used.astype(support.weights.dtype) / batch_size
-        return jax.tree.map(jnp.add, sums, data_sums(support, x[chosen], weights))
-
+    """The sums over a mini-batch (`minibatch.sum_chunks`)."""
     zeros = jax.tree.map(
         jnp.zeros_like,
         DataSums(support.logits, support.weights, support.weights[0]),
     )
-    return jax.lax.fori_loop(0, -(-batch_size // CHUNK), add_chunk, zeros)
+    return sum_chunks(partial(data_sums, support), zeros, key, x, batch_size)
+
+
+def rmsprop(decay: float, eps: float) -> Any:
+    """The direction of RMSprop, with `eps` inside of the root."""
+    # Any: optax's own type of parameters does not know equinox modules.
+    return optax.scale_by_rms(decay, eps, eps_in_sqrt=True)
 
 
 def _gradient(
@@ -285,8 +275,3 @@ def _sample_chain(config: Config, model: Model, key: Key[Array, ""], x: Array):
             return scan(model, key, x)
         return jax.lax.platform_dependent(model, key, x, cpu=scan, default=in_parallel)
     return (scan if config.sampler == "scan" else in_parallel)(model, key, x)
-
-
-def _optimizer(config: Config) -> Any:
-    # Any: optax's own type of parameters does not know equinox modules.
-    return optax.scale_by_rms(config.decay, config.eps, eps_in_sqrt=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import reference
 
-from nelc_jax import exact, horizon, training
+from nelc_jax import exact, horizon, minibatch, training
 from nelc_jax.gradient import two_step_gradient
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.noise import draw_indices
@@ -132,7 +132,7 @@ def test_steps_by_hand(x, recorded):
     square = [0.0] * 4
     parameters = [p.astype(float) for p in reference.leaves(state.model.parameters)]
     batches, ends = [], []
-    for size in (2, training.CHUNK, training.CHUNK + 5):
+    for size in (2, minibatch.CHUNK, minibatch.CHUNK + 5):
         before = state
         state, info, (trajectory, sums, result) = recorded(
             config, state, x, jnp.int32(size)
@@ -143,7 +143,7 @@ def test_steps_by_hand(x, recorded):
         key = jax.random.fold_in(before.key, before.step)
         batches.append(np.asarray(draw_indices(key, size, len(x))))
         # Padded, so that one program takes all sizes; of weight zero (test_gradient).
-        points = x[draw_indices(key, 2 * training.CHUNK, len(x))]
+        points = x[draw_indices(key, 2 * minibatch.CHUNK, len(x))]
         expected, other = (
             by_hand(before.model, trajectory, points, (np.arange(len(points)) < n) / n)
             for n in (size, size + 1)
@@ -163,7 +163,7 @@ def test_steps_by_hand(x, recorded):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     # Each batch is fresh, and x(T), which starts the next chain, is not x(T - 1).
     assert (batches[1][:2] != batches[0]).any()
-    assert (batches[2][: training.CHUNK] != batches[1]).any()
+    assert (batches[2][: minibatch.CHUNK] != batches[1]).any()
     assert any((last != end).any() for last, end in ends)
 
 
@@ -210,15 +210,6 @@ def test_likelihood_rises(x, latent, config):
     assert infos.finite.all()
     # Eq. 20: a one-hot model keeps a = 0.
     assert state.model.parameters.a.any() == isinstance(latent, Binary)
-
-
-def test_batch_schedule():
-    """The paper's: 16 to 160 in equal increments over 120 epochs."""
-    sizes = training.batch_schedule(16, 160, 120)
-    assert sizes.shape == (120,)
-    assert (sizes[0], sizes[-1]) == (16, 160)
-    assert abs(sizes - (16 + 144 * np.arange(120) / 119)).max() <= 0.5
-    assert training.batch_schedule(7, 9, 1).tolist() == [7]
 
 
 def test_rates_of_each_parameter(x, start):

@@ -102,16 +102,10 @@ def cloud_figure(samples: Mapping[str, np.ndarray]) -> Figure:
 @rc_context(STYLE)
 def cost_figure(costs: Mapping[str, np.ndarray], floor: float) -> Figure:
     """What generation costs, and how good it is, against its duration."""
-    figure = Figure(figsize=(TWO_COLUMNS, 2.3), layout="constrained")
-    panels = figure.subplots(1, 3)
-    label_panels(panels)
-    duration = costs["duration"]
-    for axes in panels:
-        axes.set_xscale("log")
-        axes.set_xlabel(r"duration (units of $1/\mu\kappa$)")
-    _errors(panels[0], duration, costs, "entropy_production", 0, "measured")
+    figure, panels = _against_duration(2.3)
+    _errors(panels[0], costs, "entropy_production", 0, "measured")
     panels[0].plot(
-        duration,
+        costs["duration"],
         costs["ideal_entropy_production"],
         color="0.35",
         dashes=(4, 2),
@@ -120,10 +114,8 @@ def cost_figure(costs: Mapping[str, np.ndarray], floor: float) -> Figure:
     )
     panels[0].set_yscale("log")
     panels[0].set_ylabel("entropy production (nats)")
-    _errors(panels[1], duration, costs, "work", 1, "work")
-    _errors(panels[1], duration, costs, "heat", 2, "heat to the bath")
-    panels[1].set_ylabel("energy (units of $kT$)")
-    _errors(panels[2], duration, costs, "energy_distance", 0, "network")
+    _energies(panels[1], costs)
+    _errors(panels[2], costs, "energy_distance", 0, "network")
     panels[2].axhline(
         floor,
         color="0.35",
@@ -141,21 +133,13 @@ def cost_figure(costs: Mapping[str, np.ndarray], floor: float) -> Figure:
 @rc_context(STYLE)
 def pace_figure(costs: Mapping[str, np.ndarray]) -> Figure:
     """Energies, what a classifier says, and the distance to data, against duration."""
-    figure = Figure(figsize=(TWO_COLUMNS, 2.2), layout="constrained")
-    panels = figure.subplots(1, 3)
-    label_panels(panels)
-    duration = costs["duration"]
-    for axes in panels:
-        axes.set_xscale("log")
-        axes.set_xlabel(r"duration (units of $1/\mu\kappa$)")
-    _errors(panels[0], duration, costs, "work", 1, "work")
-    _errors(panels[0], duration, costs, "heat", 2, "heat to the bath")
-    panels[0].set_ylabel("energy (units of $kT$)")
-    _errors(panels[1], duration, costs, "called_0_or_1", 0, "called 0 or 1")
-    _errors(panels[1], duration, costs, "share_of_zeros", 3, "zeros among those")
+    figure, panels = _against_duration(2.2)
+    _energies(panels[0], costs)
+    _errors(panels[1], costs, "called_0_or_1", 0, "called 0 or 1")
+    _errors(panels[1], costs, "share_of_zeros", 3, "zeros among those")
     panels[1].set_ylabel("share of samples")
     panels[1].set_ylim(0, 1)
-    _errors(panels[2], duration, costs, "energy_distance", 0, "network")
+    _errors(panels[2], costs, "energy_distance", 0, "network")
     panels[2].set_ylabel("energy distance to data")
     panels[2].set_ylim(bottom=0)
     for axes in panels[:2]:
@@ -208,16 +192,31 @@ def image_figure(rows: Mapping[str, np.ndarray], side: int) -> Figure:
     return page.figure
 
 
+def _against_duration(height: float) -> tuple[Figure, Sequence[Axes]]:
+    figure = Figure(figsize=(TWO_COLUMNS, height), layout="constrained")
+    panels = figure.subplots(1, 3)
+    label_panels(panels)
+    for axes in panels:
+        axes.set_xscale("log")
+        axes.set_xlabel(r"duration (units of $1/\mu\kappa$)")
+    return figure, panels
+
+
+def _energies(axes: Axes, costs: Mapping[str, np.ndarray]) -> None:
+    _errors(axes, costs, "work", 1, "work")
+    _errors(axes, costs, "heat", 2, "heat to the bath")
+    axes.set_ylabel("energy (units of $kT$)")
+
+
 def _errors(
     axes: Axes,
-    x: np.ndarray,
     table: Mapping[str, np.ndarray],
     name: str,
     colour: int,
     label: str,
 ) -> None:
     axes.errorbar(
-        x,
+        table["duration"],
         table[name],
         yerr=np.nan_to_num(table[f"{name}_error"]),
         color=COLOURS[colour],

@@ -4,7 +4,7 @@ The counterpart of `training`: the same start, chain, mini-batches and RMSprop, 
 member of an ensemble at a time, and random numbers that depend on its key alone.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -15,9 +15,9 @@ from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 from ..chain import sample_chain
 from ..latent import Latent
 from ..linear import contract
+from ..minibatch import sum_chunks
 from ..model import bernoulli_normaliser, init_model
-from ..noise import draw_indices
-from ..training import CHUNK, StepInfo
+from ..training import StepInfo, rmsprop
 from . import rbm as law
 from .rbm import Moments, Parameters, Rbm
 
@@ -107,9 +107,10 @@ def init(
     if not latent.absorbs_visible_bias:
         uniform = uniform + bernoulli_normaliser(a)
     rbm = Rbm(Parameters(w, a, uniform), model.x_mean, latent)
+    config = config or Config()
     return State(
         rbm=rbm,
-        optimizer=_optimizer(config or Config()).init(rbm.parameters),
+        optimizer=rmsprop(config.decay, config.eps).init(rbm.parameters),
         x=jax.random.bernoulli(chain_key, model.x_mean),
         key=train_key,
         step=jnp.int32(0),
@@ -143,7 +144,9 @@ def train_step(
     position = coordinates(rbm)
     _, pull_back = jax.vjp(lambda c: from_coordinates(rbm, c).parameters, position)
     (slope,) = pull_back(gradient)
-    direction, optimizer = _optimizer(config).update(slope, state.optimizer)
+    direction, optimizer = rmsprop(config.decay, config.eps).update(
+        slope, state.optimizer
+    )
     rate = state.learning_rate / (1 + (state.step / config.rate_steps) ** 2)
     share = config.log_weight_rate if rbm.latent.absorbs_visible_bias else 1.0
     moved = Parameters(
@@ -211,25 +214,19 @@ def from_coordinates(rbm: Rbm, position: Parameters) -> Rbm:
 def sum_batch(
     rbm: Rbm, key: Key[Array, ""], x: Shaped[Array, "N D"], batch_size: Int[Array, ""]
 ) -> Sums:
-    """The sums over a mini-batch, in chunks: one program serves every batch size."""
-    dtype = rbm.x_mean.dtype
+    """The sums over a mini-batch (`minibatch.sum_chunks`)."""
 
-    def add_chunk(chunk, sums):
-        first = chunk * CHUNK
-        points = x[draw_indices(key, CHUNK, x.shape[0], first)]
-        used = first + jnp.arange(CHUNK) < batch_size
-        weights = used.astype(dtype) / batch_size
-        found = Sums(
+    def sums_of(points, weights):
+        return Sums(
             law.data_moments(rbm, points, weights),
             contract(weights, law.log_weight(rbm, points)),
         )
-        return jax.tree.map(jnp.add, sums, found)
 
     p = rbm.parameters
     zeros = jax.tree.map(
         jnp.zeros_like, Sums(Moments(p.w, p.a, p.a_bar), rbm.x_mean[0])
     )
-    return jax.lax.fori_loop(0, -(-batch_size // CHUNK), add_chunk, zeros)
+    return sum_chunks(sums_of, zeros, key, x, batch_size)
 
 
 def _negative_phase(
@@ -251,8 +248,3 @@ def _negative_phase(
 def _offset(w: Array, a: Array, x_mean: Array) -> Float[Array, " L"]:
     """`latent_log_weight` of the states with one bit on, at a_bar = 0."""
     return bernoulli_normaliser(w.T + a[None]) - contract(x_mean, w)
-
-
-def _optimizer(config: Config) -> Any:
-    # Any: optax's own type of parameters does not know equinox modules.
-    return optax.scale_by_rms(config.decay, config.eps, eps_in_sqrt=True)

@@ -133,7 +133,7 @@ def test_update(peer):
     rng = np.random.default_rng(0)
     config = training.Config()
     rate = training.init(jax.random.key(0), OneHot(L), jnp.ones((1, D))).learning_rate
-    optimizer = training._optimizer(config)
+    optimizer = training.rmsprop(config.decay, config.eps)
     shapes = ((L, D), (L, D), (L,))
 
     def draw(scale):

@@ -12,10 +12,13 @@ from experiments import (
     oscillators_digits,
     oscillators_gaussians,
     oscillators_metrics,
+    oscillators_run,
 )
 from experiments.errors import UserError
 from experiments.oscillators_data import load_gray
 from experiments.run_directory import load_run
+from nelc_jax.oscillators.potential import all_to_all
+from nelc_jax.oscillators.training import Config
 
 SMALL = ["--models", "3", "--steps", "40", "--batch", "4", "--knots", "12"]
 
@@ -92,6 +95,29 @@ def test_digits(tmp_path):
     assert data["energy_distance"] < found["force matching"]["energy_distance"]
     assert (out / "figures" / "neighbours.png").is_file()
     assert (out / "report.html").read_text().count("data:image/png;base64,") == 4
+
+
+def test_members_do_not_depend_on_company():
+    """Three on two devices, one of them twice, and the second alone."""
+    network = oscillators_run.network_at_pace(
+        oscillators_gaussians.NOISING, all_to_all(2), 12
+    )
+    config = Config("force", num_steps=40, batch=4)
+    keys = jax.random.split(jax.random.key(0), 3)
+    x = np.random.default_rng(0).normal(size=(500, 2))
+    together, alone = (
+        oscillators_run.train_members("", config, network, chosen, x)
+        for chosen in (keys, keys[1:2])
+    )
+    assert together.losses.shape == (3, 40)
+    np.testing.assert_allclose(together.losses[1], alone.losses[0], rtol=1e-4)
+    for found, expected in zip(
+        jax.tree.leaves(together.protocols),
+        jax.tree.leaves(alone.protocols),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found[1], expected[0], rtol=1e-3, atol=1e-5)
+    assert len(np.unique(together.losses[:, 0])) == 3
 
 
 BAD_OPTIONS = {

@@ -1,0 +1,61 @@
+"""The tables of a run of the oscillators: columns by name, means over members."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from experiments.oscillators_metrics import mean_and_error
+from nelc_jax.oscillators.potential import Protocol
+
+Columns = dict[str, np.ndarray]
+
+
+def columns(table: Mapping[str, list]) -> Columns:
+    """A table with each column as an array."""
+    return {name: np.asarray(column) for name, column in table.items()}
+
+
+def add_row(table: dict[str, list], measured: Mapping[str, np.ndarray]) -> None:
+    """Add means over members and their errors, as columns NAME and NAME_error."""
+    for name, values in measured.items():
+        mean, error = mean_and_error(values)
+        table.setdefault(name, []).append(mean)
+        table.setdefault(f"{name}_error", []).append(error)
+
+
+def comparison(methods: Mapping[str, Columns]) -> tuple[Columns, Columns]:
+    """The measures of each method, one value a member, as two tables.
+
+    **Returns:** a row a method with means and errors, and a row a member and method,
+    which is numbered.
+    """
+    rows: dict[str, list] = {"method": list(methods)}
+    members: dict[str, list] = {"model": [], "method": []}
+    for number, measured in enumerate(methods.values()):
+        add_row(rows, measured)
+        count = len(next(iter(measured.values())))
+        members["model"].extend(range(count))
+        members["method"].extend([number] * count)
+        for name, values in measured.items():
+            members.setdefault(name, []).extend(values)
+    return columns(rows), columns(members)
+
+
+def history(losses: Sequence[np.ndarray], num_steps: int) -> Columns:
+    """The losses (members, chunks) of each method, a row a chunk of the steps."""
+    parts = np.array_split(np.arange(num_steps), losses[0].shape[1])
+    steps = np.cumsum([len(part) for part in parts])
+    stacked = np.stack(losses)
+    methods, models, chunks = np.indices(stacked.shape)
+    return {
+        "step": steps[chunks.ravel()],
+        "model": models.ravel(),
+        "method": methods.ravel(),
+        "loss": stacked.ravel(),
+    }
+
+
+def protocol_arrays(name: str, protocols: Protocol) -> Columns:
+    """Protocols with a leading axis over members, as NAME.times, NAME.b and so on."""
+    fields = {"times": protocols.times, **vars(protocols.potential)}
+    return {f"{name}.{field}": np.asarray(array) for field, array in fields.items()}

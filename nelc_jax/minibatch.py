@@ -1,0 +1,55 @@
+"""Mini-batches: their sizes over a training, and sums over one of any size."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int, Key
+
+from .noise import draw_indices
+
+CHUNK = 16
+"""Data points of a mini-batch that are gathered and summed at a time."""
+
+Sums = TypeVar("Sums")
+"""A tree of arrays that are additive over data points."""
+
+
+def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
+    """Mini-batch sizes growing linearly from `first` to `last`, one an epoch.
+
+    The paper: 16 to 160 over 120 epochs (Sect. IV A). Rounded to the nearest integer.
+    """
+    return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
+
+
+def sum_chunks(
+    sums_of: Callable[[Array, Array], Sums],
+    zeros: Sums,
+    key: Key[Array, ""],
+    x: Array,
+    batch_size: Int[Array, ""],
+) -> Sums:
+    """Mean over a mini-batch, in chunks: one program serves every batch size.
+
+    (1/B) sum_b f(x_{i_b}) with B indices i_b drawn uniformly, with replacement, which
+    depend on the key and b alone.
+
+    **Arguments:** `sums_of(points, weights)`, the weighted sum of f over `CHUNK`
+    points; `zeros`, what such a sum starts from; typed `key`; data `x`, the points
+    along the first axis; `batch_size`, B.
+
+    **Returns:** the mean, a tree like `zeros`.
+    """
+    dtype = jax.tree.leaves(zeros)[0].dtype
+
+    def add_chunk(chunk, sums):
+        first = chunk * CHUNK
+        chosen = draw_indices(key, CHUNK, x.shape[0], first)
+        used = first + jnp.arange(CHUNK) < batch_size
+        weights = used.astype(dtype) / batch_size
+        return jax.tree.map(jnp.add, sums, sums_of(x[chosen], weights))
+
+    return jax.lax.fori_loop(0, -(-batch_size // CHUNK), add_chunk, zeros)
