@@ -62,11 +62,9 @@ def forces_between(
 
     The force is linear in the potential, and so it is in time between two knots.
     """
-    one_knot = jax.vmap(force, in_axes=(None, 0))
-    first, last = (
-        jax.vmap(one_knot)(jax.tree.map(lambda a, at=at: a[at], knots), x)
-        for at in (slice(None, -1), slice(1, None))
-    )
+    at_knots = jax.vmap(jax.vmap(force, in_axes=(None, 0)))(knots, _around(x, x))
+    num = x.shape[1]
+    first, last = at_knots[:-1, :num], at_knots[1:, num:]
     return first + share[..., None] * (last - first)
 
 
@@ -79,16 +77,24 @@ def knot_gradient(
 
     A knot is held responsible in proportion to its part in the potential of the time.
     """
-    before, after = (
-        jax.vmap(local_gradient)(x, part[..., None] * error)
-        for part in (1 - share, share)
+    share = share[..., None]
+    gradient = jax.vmap(local_gradient)(
+        _around(x, x), _around((1 - share) * error, share * error)
     )
+    # A mean over the points of two intervals, where that over one is meant.
+    return jax.tree.map(lambda mean: 2 * mean, gradient)
 
-    def joined(first: Array, last: Array) -> Array:
-        none = jnp.zeros_like(first[:1])
-        return jnp.concatenate([first, none]) + jnp.concatenate([none, last])
 
-    return jax.tree.map(joined, before, after)
+def _around(
+    after: Float[Array, "C B n"], before: Float[Array, "C B n"]
+) -> Float[Array, "C+1 2*B n"]:
+    """Samples of the interval after and of that before each knot; zeros at the ends.
+
+    One product of matrices a knot serves both.
+    """
+    none = jnp.zeros_like(after[:1])
+    pairs = jnp.concatenate([after, none]), jnp.concatenate([none, before])
+    return jnp.concatenate(pairs, axis=1)
 
 
 def measure_force(

@@ -1,0 +1,77 @@
+"""Eight networks of oscillators at once, and one: `python -m benchmarks.oscillators`.
+
+The trainings of `experiments.oscillators`, a chunk of their steps; one and eight in turn
+within one run, so that other work on the machine meets both alike.
+"""
+
+import statistics
+import time
+from functools import partial
+
+import jax
+import numpy as np
+
+from experiments import oscillators_digits, oscillators_gaussians
+from experiments.devices import use_all_cores
+from experiments.oscillators_run import network_at_pace
+from nelc_jax import ensemble
+from nelc_jax.oscillators import training
+from nelc_jax.oscillators.potential import all_to_all
+from nelc_jax.oscillators.training import Config, Rule
+
+KNOTS, MEMBERS, ROUNDS, SECONDS = 32, 8, 9, 0.5
+SIDE = 10
+
+
+def prepare(rule: Rule, digits: bool, members: int):
+    """A compiled training of so many members, and milliseconds a step."""
+    task = oscillators_digits if digits else oscillators_gaussians
+    num = SIDE**2 if digits else 2
+    batch = 16 if digits else 64
+    network = network_at_pace(task.NOISING, all_to_all(num), KNOTS)
+    config = Config(rule, batch=batch)
+    x = jax.random.normal(jax.random.key(0), (2000, num))
+    mesh = ensemble.member_mesh(members)
+    keys = jax.random.split(jax.random.key(1), members)
+
+    @jax.jit
+    def init(keys, network, x):
+        return ensemble.map_members(training.init, 1, mesh)(keys, network, x)
+
+    @partial(jax.jit, static_argnums=0)
+    def train(num_steps, states, network, x):
+        def one(state, network, x):
+            return training.train(config, network, state, x, num_steps)
+
+        return ensemble.map_members(one, 1, mesh)(states, network, x)
+
+    states = init(keys, network, x)
+
+    def milliseconds(num_steps):
+        start = time.perf_counter()
+        jax.block_until_ready(train(num_steps, states, network, x))
+        return 1e3 * (time.perf_counter() - start) / num_steps
+
+    milliseconds(20)
+    num_steps = max(20, int(1e3 * SECONDS / milliseconds(20)))
+    milliseconds(num_steps)
+    return partial(milliseconds, num_steps)
+
+
+def main() -> None:
+    """Print milliseconds a step, and ratios of eight members to one."""
+    print("| Training | one, ms a step | eight, ms a step | ratio |")
+    print("| --- | --- | --- | --- |")
+    for digits in (False, True):
+        for rule in ("force", "observed"):
+            runs = [prepare(rule, digits, members) for members in (1, MEMBERS)]
+            times = np.array([[run() for run in runs] for _ in range(ROUNDS)])
+            one, eight = np.median(times, axis=0)
+            ratio = statistics.median(times[:, 1] / times[:, 0])
+            name = f"{SIDE} x {SIDE} digits" if digits else "plane"
+            print(f"| {name}, {rule} | {one:.2f} | {eight:.2f} | {ratio:.1f} |")
+
+
+if __name__ == "__main__":
+    use_all_cores()
+    main()
