@@ -1,6 +1,6 @@
 """Eight networks of oscillators at once, and one: `python -m benchmarks.oscillators`.
 
-The trainings of `experiments.oscillators`, a chunk of their steps; one and eight in turn
+Some steps of the trainings of `experiments.oscillators`, of one and of eight in turn
 within one run, so that other work on the machine meets both alike.
 """
 
