@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -99,6 +103,31 @@ def test_a_directory_is_held_by_one_process_at_a_time(tmp_path):
         run_directory.locked(out / "config.json"),
     ):
         pass
+
+
+def test_another_process_holds_a_directory_as_long_as_it_lives(tmp_path):
+    program = (
+        "import pathlib, sys; from experiments.run_directory import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        with (
+            pytest.raises(UserError, match="is in use by another process"),
+            run_directory.locked(tmp_path),
+        ):
+            pass
+        # However it ends.
+        process.kill()
+        process.wait()
+        with run_directory.locked(tmp_path):
+            pass
 
 
 def test_what_a_killed_process_leaves_is_no_content(tmp_path):
