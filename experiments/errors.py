@@ -51,7 +51,8 @@ def reports_unwritable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written ({error.strerror}): choose another directory"
+            f"{path} cannot be written ({error.strerror or error}): choose another "
+            "directory"
         ) from error
 
 

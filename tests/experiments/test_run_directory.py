@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from experiments import run_directory
-from experiments.errors import Interrupted, UserError, reports_user_errors
+from experiments.errors import (
+    Interrupted,
+    UserError,
+    reports_unwritable,
+    reports_user_errors,
+)
 from experiments.run_directory import Run, create_run_directory, load_run, write_run
 
 
@@ -154,3 +159,16 @@ def test_interrupted_commands_exit_as_shells_expect(capsys):
             command()
         assert exit_info.value.code == status
         assert capsys.readouterr().err == line
+
+
+def test_what_cannot_be_written_has_a_reason(tmp_path):
+    # NumPy's own errors of a full disk have no number of the system.
+    for error, words in (
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("4096 requested and 0 written"), "4096 requested and 0 written"),
+    ):
+        with (
+            pytest.raises(UserError, match=rf"cannot be written \({words}\)"),
+            reports_unwritable(tmp_path),
+        ):
+            raise error
