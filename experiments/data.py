@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import math
 import os
 import tempfile
 import urllib.error
@@ -156,14 +157,19 @@ def _digits(name: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
     )
     if len(chosen) == 0:
         raise UserError(f"--dataset {name}: the files hold no digits 0, 1 or 2")
-    side = int(np.sqrt(images.shape[1]))
     return Dataset(
         name,
         images[chosen] > 255 / 2,
         np.searchsorted(DIGITS, labels[chosen]).astype(np.int32),
         tuple(str(digit) for digit in DIGITS),
-        (side, side),
+        square(images.shape[1]),
     )
+
+
+def square(pixels: int) -> tuple[int, int] | None:
+    """The shape of a square image of so many pixels; None where there is none."""
+    side = math.isqrt(pixels)
+    return (side, side) if side * side == pixels and side > 1 else None
 
 
 def _cache_dir() -> Path:
@@ -247,8 +253,7 @@ def _own_file(path: Path) -> Dataset:
         x = loaded["x"]
         labels = loaded.get("labels")
     x = _checked_points(path, x)
-    side = int(np.sqrt(x.shape[1]))
-    image_shape = (side, side) if side * side == x.shape[1] and side > 1 else None
+    image_shape = square(x.shape[1])
     if labels is None:
         return Dataset(path.name, x, None, (), image_shape)
     if labels.shape != (len(x),):

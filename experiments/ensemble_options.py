@@ -2,12 +2,12 @@
 
 import hashlib
 from dataclasses import asdict, dataclass, fields
-from importlib import metadata
 from typing import Literal
 
 import jax
 import numpy as np
 
+from experiments import versions
 from experiments.data import Dataset, load_dataset
 from experiments.errors import UserError
 from experiments.options import RunOptions, check_positive, parse
@@ -197,8 +197,5 @@ def describe(options: TrainEnsemble, dataset: Dataset, batch_epochs: int) -> dic
         "data_digest": hashlib.sha256(dataset.x.tobytes() + labels).hexdigest()[:16],
         "processes": jax.process_count(),
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "versions": {
-            name: metadata.version(name)
-            for name in ("nelc_jax", "jax", "equinox", "optax", "numpy")
-        },
+        "versions": versions.installed(),
     }

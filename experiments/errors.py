@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from signal import SIGINT
 
+from experiments.signals import INTERRUPTED, raise_at_interrupt
+
 
 class UserError(Exception):
     """Says in one line what was wrong, with which value, and what to do instead."""
@@ -30,13 +32,14 @@ def reports_user_errors(main: Callable[..., object]) -> Callable[..., None]:
     @functools.wraps(main)
     def wrapped(*arguments, **keywords):
         try:
+            raise_at_interrupt()
             main(*arguments, **keywords)
         except UserError as error:
             _leave(f"error: {error}", 2)
         except Interrupted as interrupted:
             _leave(str(interrupted), 128 + interrupted.number)
         except KeyboardInterrupt:
-            _leave("interrupted", 128 + SIGINT)
+            _leave(INTERRUPTED, 128 + SIGINT)
 
     return wrapped
 
@@ -48,7 +51,8 @@ def reports_unwritable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written ({error.strerror}): choose another directory"
+            f"{path} cannot be written ({error.strerror or error}): choose another "
+            "directory"
         ) from error
 
 

@@ -1,5 +1,7 @@
 """What is measured of a trained ensemble, and the rows of `models.csv` it becomes."""
 
+from collections import OrderedDict
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -128,11 +130,34 @@ def model_table(
     it makes the rate of a model at equilibrium scatter around zero. The dominant cycle
     is the fundamental one of the largest contribution to it (`cycles`).
     """
+    columns = dict(_columns(measured))
+    summary = measured.summary
+    arrays = {
+        "latent_kernel": summary.latent_kernel,
+        "log_latent_kernel": summary.log_latent_kernel,
+        "occupancy": summary.occupancy,
+        "transition_counts": measured.pairs,
+    }
+    if dataset.labels is not None:
+        arrays["classes"], kl, kl_error = _class_kl(
+            measured, model, dataset.x, dataset.labels, len(dataset.class_names)
+        )
+        columns |= {"kl_divergence": kl, "kl_divergence_error": kl_error}
+    return (
+        {name: np.asarray(column) for name, column in columns.items()},
+        {name: np.asarray(array) for name, array in arrays.items()},
+    )
+
+
+# Compiled as a whole: operation by operation, compiling them takes many times longer.
+@jax.jit
+def _columns(measured: Measured) -> OrderedDict[str, jax.Array]:
+    """The columns that need no data, in their order; jit would sort those of a dict."""
     summary = measured.summary
     error = jax.vmap(jackknife_error)(measured.replicates)
     bias = jax.vmap(jackknife_bias)(summary, measured.replicates)
     counted, counted_occupancy = jax.vmap(transitions.kernel_from_counts)(
-        jnp.asarray(measured.pairs)
+        measured.pairs
     )
     resolution = 1 / measured.pairs.sum(axis=(1, 2))
     columns: dict[str, Any] = {}
@@ -156,33 +181,17 @@ def model_table(
         "whole_chain_entropy_production": measured.whole_chain.value,
         "whole_chain_entropy_production_error": measured.whole_chain.error,
     }
-    cycles = jax.vmap(fundamental_cycles)(
-        jnp.asarray(summary.log_latent_kernel), jnp.asarray(summary.occupancy)
-    )
+    cycles = jax.vmap(fundamental_cycles)(summary.log_latent_kernel, summary.occupancy)
     for name in ("current", "affinity", "contribution"):
         # A single latent state has no cycle.
         largest = getattr(cycles, name)[:, :1].sum(axis=1)
         columns[f"dominant_cycle_{name}"] = largest
-    arrays = {
-        "latent_kernel": summary.latent_kernel,
-        "log_latent_kernel": summary.log_latent_kernel,
-        "occupancy": summary.occupancy,
-        "transition_counts": measured.pairs,
-    }
-    if dataset.labels is not None:
-        arrays["classes"], kl, kl_replicates = _class_kl(measured, model, dataset)
-        columns["kl_divergence"] = kl
-        columns["kl_divergence_error"] = jax.vmap(jackknife_error)(kl_replicates)
-    return (
-        {name: np.asarray(column) for name, column in columns.items()},
-        {name: np.asarray(array) for name, array in arrays.items()},
-    )
+    return OrderedDict(columns)
 
 
-def _class_kl(measured: Measured, model: Model, dataset: Dataset):
-    """The class of every latent state, and eq. 22 of every model and replicate."""
-    x, labels = jnp.asarray(dataset.x), jnp.asarray(dataset.labels)
-    num_classes = len(dataset.class_names)
+@partial(jax.jit, static_argnums=4)
+def _class_kl(measured: Measured, model: Model, x, labels, num_classes: int):
+    """The class of every latent state, and eq. 22 of every model with its error."""
     data_share = jnp.bincount(labels, length=num_classes) / len(labels)
 
     def one(arguments):
@@ -193,7 +202,7 @@ def _class_kl(measured: Measured, model: Model, dataset: Dataset):
             share = classes.class_distribution(p_bar, of_state, num_classes)
             return classes.class_kl(data_share, share)
 
-        return of_state, kl(occupancy), jax.vmap(kl)(replicates)
+        return of_state, kl(occupancy), jackknife_error(jax.vmap(kl)(replicates))
 
     # Members in turn: the S x N x K comparison of a large latent space adds up.
     return jax.lax.map(

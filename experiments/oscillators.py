@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 import jax
 import numpy as np
 
-from experiments import run_directory
+from experiments import run_directory, versions
 from experiments.devices import use_all_cores
 from experiments.errors import UserError, reports_user_errors
 from experiments.figures import SavedFigure, save_figure
@@ -162,10 +161,7 @@ def _config(options: Oscillators) -> dict:
         "seed": shared["seed"],
         **settings,
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "versions": {
-            name: metadata.version(name)
-            for name in ("nelc_jax", "jax", "equinox", "optax", "numpy")
-        },
+        "versions": versions.installed(),
     }
 
 

@@ -13,7 +13,7 @@ from experiments.errors import UserError
 from experiments.progress import HISTORY_COLUMNS, Progress
 
 FREE = {"epochs", "members_at_once", "save_every", "data_dir"}
-FREE |= {"device", "versions", "seconds"}
+FREE |= {"device", "versions", "earlier_versions", "seconds"}
 """Settings in which a run may go on otherwise than it began; epochs only grow."""
 
 _OF_DATA = {"num_points", "num_visible", "class_names", "image_shape"}

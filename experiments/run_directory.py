@@ -94,7 +94,8 @@ def locked(path: Path) -> Iterator[None]:
         path.mkdir(parents=True, exist_ok=True)
         file = (path / _LOCK).open("a")
     except OSError as error:
-        raise _unwritable(path, error, "choose another directory") from error
+        way_out = "make it writable, or choose another directory"
+        raise _unwritable(path, error, way_out) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

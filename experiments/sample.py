@@ -41,7 +41,8 @@ class Sample:
     """
 
     run: tyro.conf.Positional[Path]
-    """Directory that train_ensemble wrote."""
+    """Directory that train_ensemble wrote, or one of the ensembles of compare, verdict
+    or horizon."""
     out: Path | None = None
     """Directory for the results, by default samples/ in that of the run. Those of an
     earlier call are replaced; anything else must not be there."""

@@ -21,7 +21,8 @@ class Show:
     """
 
     run: tyro.conf.Positional[Path]
-    """Directory that train_ensemble wrote."""
+    """Directory that train_ensemble wrote, or one of the ensembles of compare, verdict
+    or horizon."""
 
 
 def main(arguments: list[str] | None = None) -> Path:

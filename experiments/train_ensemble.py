@@ -9,7 +9,7 @@ from signal import Signals
 import jax
 import numpy as np
 
-from experiments import run_directory
+from experiments import run_directory, versions
 from experiments.checkpoint import Checkpoint
 from experiments.data import Dataset
 from experiments.devices import join_processes, use_all_cores
@@ -89,10 +89,22 @@ def _resume(arguments: list[str], out: Path, stop: Stop):
         if saved.finished and options.epochs == saved.epochs:
             print(f"--out {out} is finished: all {options.epochs} epochs are done")
             return
+        checkpoints = list(saved.checkpoints.values())
+        config |= _other_versions(config["versions"], checkpoints)
         with run_directory.explained_write_errors(out):
             run_directory.remove_leftovers(out)
         job = _Job(options, config, out, trainer, dataset, stop)
-        _train(job, list(saved.checkpoints.values()))
+        _train(job, checkpoints)
+
+
+def _other_versions(installed: dict, checkpoints: list[Checkpoint]) -> dict:
+    """Say it where states of other versions go on; what config.json holds of it."""
+    configs = [checkpoint.config for checkpoint in checkpoints]
+    earlier = versions.earlier_versions(installed, configs)
+    if not earlier:
+        return {}
+    print(versions.resumed_with(installed, earlier))
+    return {"earlier_versions": earlier}
 
 
 @dataclass(frozen=True)

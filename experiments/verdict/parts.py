@@ -169,7 +169,12 @@ def train_part(part: Part, train: Dataset, held_out: Dataset, directory: Path) -
         "x_mean": trained.model.x_mean,
         "x": trained.x,
     }
-    config = {"part": settings, "points": len(train.x), "seconds": trained.seconds}
+    config = {
+        "part": settings,
+        "points": len(train.x),
+        "class_names": list(train.class_names),
+        "seconds": trained.seconds,
+    }
     run = Run(
         config,
         trained.history,

@@ -1,4 +1,7 @@
-"""Two real processes on loopback, two devices each, against one process."""
+"""Two real processes on loopback, two devices each, against one process.
+
+They are stopped and go on: what holds for a run that was not stopped holds for them.
+"""
 
 import os
 import socket
@@ -30,53 +33,79 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(points, out, *options, **environment):
+def start(out, *options, stopped_in=None, **environment):
     # Two devices a process, whatever the number of cores, and short measurements.
-    program = (
-        "import jax; jax.config.update('jax_num_cpu_devices', 2); "
-        "from experiments import measure; "
-        "measure.FINAL_SAMPLES = 64; measure.COUNTED_STEPS = 100; "
-        "from experiments.train_ensemble import main; "
-        "from experiments.errors import reports_user_errors; "
-        "reports_user_errors(main)()"
-    )
+    program = f"""
+import signal
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+from experiments import measure
+measure.FINAL_SAMPLES = 64
+measure.COUNTED_STEPS = 100
+from experiments.ensemble_run import Ensemble
+from experiments.errors import reports_user_errors
+from experiments.train_ensemble import main
+epoch = Ensemble.epoch
+
+def trained(self, number, sizes):
+    number == {stopped_in} and signal.raise_signal(signal.SIGINT)
+    return epoch(self, number, sizes)
+
+Ensemble.epoch = trained
+reports_user_errors(main)()
+"""
     return subprocess.Popen(
-        [
-            *(sys.executable, "-c", program, "--dataset", str(points)),
-            *("--out", str(out), *OPTIONS.split(), *options),
-        ],
+        [sys.executable, "-c", program, "--out", str(out), *options],
         env=os.environ | environment,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def finish(*processes):
+def finish(*processes, status=0):
+    """The last lines of processes that must end with the same status."""
+    lines = []
     for process in processes:
         _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+        assert process.returncode == status, errors
+        lines.append(errors.splitlines()[-1:])
+    return lines
 
 
-def test_two_processes_train_the_members_of_one(points, tmp_path):
-    finish(start(points, tmp_path / "one"))
+def start_two(out, *options, **named):
+    # What was compiled before the stop is not compiled again after it.
     cluster = {
         "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}",
         "JAX_NUM_PROCESSES": "2",
+        "JAX_COMPILATION_CACHE_DIR": str(out.parent / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
-    finish(
-        *(
-            start(
-                points,
-                tmp_path / "two",
-                "--distributed",
-                JAX_PROCESS_ID=str(k),
-                **cluster,
-            )
-            for k in range(2)
+    return [
+        start(
+            out,
+            "--distributed",
+            *options,
+            JAX_PROCESS_ID=str(k),
+            **cluster,
+            **named,
         )
+        for k in range(2)
+    ]
+
+
+def test_two_processes_that_were_stopped_train_the_members_of_one(points, tmp_path):
+    begin = ("--dataset", str(points), *OPTIONS.split())
+    finish(start(tmp_path / "one", *begin))
+    out = tmp_path / "two"
+    lines = finish(*start_two(out, *begin, stopped_in=2), status=130)
+    line = (
+        "stopped by SIGINT after epoch 2: to go on, python -m "
+        f"experiments.train_ensemble --resume --distributed --out {out}"
     )
+    assert lines == [[line], [line]]
+    finish(*start_two(out, "--resume"))
     one = load_run(tmp_path / "one")
-    two = [load_run(tmp_path / "two" / f"process-{k}") for k in range(2)]
+    two = [load_run(out / f"process-{k}") for k in range(2)]
     numbers = np.concatenate([part.models["model"] for part in two])
     assert sorted(numbers.tolist()) == [0, 1, 2, 3, 4]
     assert all(len(part.models["model"]) > 0 for part in two)
@@ -86,11 +115,18 @@ def test_two_processes_train_the_members_of_one(points, tmp_path):
         np.testing.assert_allclose(
             joined, one.arrays[name][numbers], rtol=1e-4, atol=1e-4
         )
+    for part in two:
+        assert part.history["epoch"].max() == 3
+        rows = np.isin(one.history["model"], part.models["model"])
+        np.testing.assert_allclose(
+            part.history["log_likelihood"],
+            one.history["log_likelihood"][rows],
+            rtol=1e-4,
+        )
 
 
 def test_distributed_without_settings_says_what_is_missing(points, tmp_path):
-    process = start(points, tmp_path / "alone", "--distributed")
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 2
-    assert errors.startswith("error: --distributed cannot start")
+    process = start(tmp_path / "alone", "--dataset", str(points), "--distributed")
+    ((line,),) = finish(process, status=2)
+    assert line.startswith("error: --distributed cannot start")
     assert not (tmp_path / "alone").exists()

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +66,59 @@ def test_sample_of_the_best_model(directory):
     before = (out / "trajectories.csv").read_bytes()
     sample.main([str(directory), "--samples", "30", "--steps", "4"])
     assert (out / "trajectories.csv").read_bytes() == before
+
+
+@pytest.fixture
+def verdict(tmp_path):
+    """The synthetic run as an ensemble of `verdict`, which names it otherwise."""
+    out = tmp_path / "verdict"
+    create_run_directory(out, {"command": "verdict"})
+    run = synthetic_run()
+    settings = {"group": "sigmoid-paper", "kind": "cycles", "dataset": "stripes"}
+    for name in ("seed", "latent", "normalization", "units", "models"):
+        settings[name] = run.config[name]
+    config = {"part": settings, "points": 30, "seconds": {"training": 1.25}}
+    write_part(out, "sigmoid-paper-3", replace(run, config=config))
+    config = {**config, "part": {**settings, "kind": "rbm"}}
+    write_part(out, "rbm-onehot-3", replace(run, config=config))
+    return out
+
+
+def write_part(out, name, run):
+    create_run_directory(out / name, run.config)
+    write_run(out / name, run)
+
+
+def test_an_ensemble_of_the_verdict_gives_what_a_run_gives(
+    directory, verdict, monkeypatch
+):
+    part = verdict / "sigmoid-paper-3"
+    few = ("--samples", "30", "--steps", "4")
+    out, other = sample.main([str(directory), *few]), sample.main([str(part), *few])
+    for name in ("trajectories.csv", "chains.gif"):
+        assert (other / name).read_bytes() == (out / name).read_bytes()
+    assert open_run(part).config["image_shape"] == (4, 4)
+    monkeypatch.setattr(show, "save_figures", lambda *_: [])
+    report = show.main([str(part)]).read_text()
+    assert "5 models of stripes" in report
+    assert "sigmoid-paper" in report
+
+
+def test_where_there_is_no_ensemble_the_message_names_one(verdict, tmp_path):
+    def refused(path):
+        with pytest.raises(UserError) as caught:
+            open_run(path)
+        return str(caught.value)
+
+    assert refused(verdict) == (
+        f"{verdict} is of verdict, with an ensemble in each directory below: give one "
+        f"of these, such as {verdict / 'sigmoid-paper-3'}"
+    )
+    machines = verdict / "rbm-onehot-3"
+    assert refused(machines).startswith(f"{machines} holds restricted Boltzmann mach")
+    begun = tmp_path / "begun"
+    create_run_directory(begun, {"command": "horizon"})
+    assert refused(begun).endswith("give one of these, once it is finished")
 
 
 def test_samples_have_the_stationary_law():

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import ensemble_run, run_directory, train_ensemble
+from experiments import ensemble_run, run_directory, train_ensemble, versions
 from experiments.checkpoint import pack, unpack
 from experiments.ensemble_run import Ensemble
 from experiments.errors import Interrupted, UserError
@@ -279,6 +279,34 @@ def test_changed_settings_are_refused(points, tmp_path, unbroken):
     with pytest.raises(UserError, match="holds no run to go on with"):
         resume(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
+
+
+def test_other_versions_are_named_and_noted(
+    points, tmp_path, unbroken, stop_after, monkeypatch, capsys
+):
+    out = tmp_path / "run"
+    others = versions.installed() | {"jax": "0.9.9", "numpy": "1.9.9"}
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "installed", lambda: others)
+        stopped(points, out, stop_after)
+    stop_after(1)
+    with pytest.raises(Interrupted):
+        resume(out)
+    stop_after()
+    resume(out)
+    jax_now, numpy_now = (versions.installed()[name] for name in ("jax", "numpy"))
+    line = (
+        f"resuming with jax {jax_now}, numpy {numpy_now}, trained before with jax "
+        "0.9.9, numpy 1.9.9: results agree in law with those of an unbroken run, not "
+        "bit for bit"
+    )
+    # Not forgotten by states that this version wrote in between.
+    assert capsys.readouterr().out.splitlines().count(line) == 2
+    config = load_run(out).config
+    assert config["earlier_versions"] == {"jax": ["0.9.9"], "numpy": ["1.9.9"]}
+    assert config["versions"] == versions.installed()
+    assert_same(out, unbroken)
+    assert "earlier_versions" not in load_run(unbroken).config
 
 
 def edit(path, **changes):

@@ -1,8 +1,17 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from experiments import run_directory
-from experiments.errors import Interrupted, UserError, reports_user_errors
+from experiments.errors import (
+    Interrupted,
+    UserError,
+    reports_unwritable,
+    reports_user_errors,
+)
 from experiments.run_directory import Run, create_run_directory, load_run, write_run
 
 
@@ -101,6 +110,31 @@ def test_a_directory_is_held_by_one_process_at_a_time(tmp_path):
         pass
 
 
+def test_another_process_holds_a_directory_as_long_as_it_lives(tmp_path):
+    program = (
+        "import pathlib, sys; from experiments.run_directory import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        with (
+            pytest.raises(UserError, match="is in use by another process"),
+            run_directory.locked(tmp_path),
+        ):
+            pass
+        # However it ends.
+        process.kill()
+        process.wait()
+        with run_directory.locked(tmp_path):
+            pass
+
+
 def test_what_a_killed_process_leaves_is_no_content(tmp_path):
     (tmp_path / ".config.json.x1y2.part").write_text("{")
     run_directory.check_vacant(tmp_path)
@@ -125,3 +159,16 @@ def test_interrupted_commands_exit_as_shells_expect(capsys):
             command()
         assert exit_info.value.code == status
         assert capsys.readouterr().err == line
+
+
+def test_what_cannot_be_written_has_a_reason(tmp_path):
+    # NumPy's own errors of a full disk have no number of the system.
+    for error, words in (
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("4096 requested and 0 written"), "4096 requested and 0 written"),
+    ):
+        with (
+            pytest.raises(UserError, match=rf"cannot be written \({words}\)"),
+            reports_unwritable(tmp_path),
+        ):
+            raise error

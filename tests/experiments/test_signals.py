@@ -1,7 +1,14 @@
+import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
-from experiments.signals import NOTICED, noticed_signals
+import pytest
+
+from experiments.errors import reports_user_errors
+from experiments.signals import NOTICED, leave_at_interrupt, noticed_signals
 
 
 def test_signals_are_noticed_and_given_back():
@@ -36,3 +43,65 @@ def test_another_thread_goes_without():
     thread.start()
     thread.join()
     assert seen == [None]
+
+
+COMMANDS = (
+    "train_ensemble",
+    "compare",
+    "verdict",
+    "horizon",
+    "oscillators",
+    "sample",
+    "show",
+)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_interrupted_imports_end_in_one_line(command, tmp_path):
+    """Real processes, in which a module of the name of JAX gets the signal."""
+    (tmp_path / "jax.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise ImportError"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", f"experiments.{command}"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (130, "interrupted\n", "")
+
+
+def test_imports_of_others_leave_signals_alone():
+    """Importing is no reason to change what Ctrl-C does to somebody's program."""
+    program = (
+        "import signal; import experiments.errors; "
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
+
+
+def test_once_it_runs_a_command_can_clean_up():
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    @reports_user_errors
+    def command():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            seen.append("cleaned up")
+
+    try:
+        leave_at_interrupt()
+        with pytest.raises(SystemExit) as stopped:
+            command()
+        assert stopped.value.code == 130
+        assert seen == ["cleaned up"]
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        leave_at_interrupt()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -5,6 +5,7 @@ from scipy import stats
 from experiments import compare, measure
 from experiments.data import Dataset, held_out_part
 from experiments.errors import UserError
+from experiments.finished import model_of, open_run
 from experiments.run_directory import Run, load_run
 from experiments.verdict import __main__ as verdict
 from experiments.verdict import page, parts
@@ -76,6 +77,12 @@ def test_quick_verdict_goes_on_where_it_was(points, tmp_path, short, monkeypatch
     assert (out / "figures" / "claims.png").stat().st_size > 10_000
 
     check_tables(out)
+    run = open_run(out / "sigmoid-paper-0")
+    assert run.config["class_names"] == ["0", "1", "2"]
+    assert model_of(run, 0).latent == OneHot(3)
+    for directory, words in (("rbm-onehot-0", "machines"), ("", "sigmoid-paper-0")):
+        with pytest.raises(UserError, match=words):
+            open_run(out / directory)
 
     # Finished ensembles are read; the one that was lost is trained again, the same.
     kept = {p: p.stat().st_mtime_ns for p in out.glob("*/models.csv")}
