@@ -9,10 +9,10 @@ import numpy as np
 import tyro
 
 from experiments.errors import reports_user_errors
-from experiments.run_directory import load_run
+from experiments.finished import model_of, open_run
 from nelc_jax import exact
 from nelc_jax.diagnostics import relaxation_time
-from nelc_jax.latent import Binary, OneHot
+from nelc_jax.latent import OneHot
 from nelc_jax.model import Model, Parameters
 from nelc_jax.perfect import perfect_sample
 
@@ -51,19 +51,9 @@ def cycle_model(latent: OneHot, strength: float) -> Model:
 
 def trained_models(path: Path) -> list[tuple[Model, float]]:
     """The models of a finished run and their relaxation times."""
-    run = load_run(path)
-    settings = run.config.get("part", run.config)
-    units = run.arrays["a_bar"].shape[-1]
-    if settings["latent"] == "binary":
-        latent = Binary(units)
-    else:
-        latent = OneHot(units, settings["normalization"])
-    names = ("w", "a", "w_bar", "a_bar", "x_mean")
-    rows = zip(*(run.arrays[name] for name in names), strict=True)
-    return [
-        (Model(Parameters(*map(jnp.asarray, row[:4])), jnp.asarray(row[4]), latent), t)
-        for row, t in zip(rows, run.models["relaxation_time"], strict=True)
-    ]
+    run = open_run(path)
+    times = run.models["relaxation_time"]
+    return [(model_of(run, index), tau) for index, tau in enumerate(times)]
 
 
 def report(name: str, model: Model, tau: float, num_samples: int) -> None:
