@@ -1,7 +1,7 @@
 """Entropy production against the draws it rests on: `python -m benchmarks.draws RUN`.
 
 An average of too few draws misses the rarest transitions, whose logarithms make sigma,
-and no part of the draws tells what all of them have missed: the jackknife's error is that
+and no part of the draws tells what all of them have missed: the jackknife has the error
 of what was seen. More draws do tell.
 """
 

@@ -1,30 +1,72 @@
-"""Finite Markov chains: the stationary law of a row-stochastic matrix."""
+"""Finite Markov chains by elimination without subtractions: the stationary law.
+
+States are taken out of the chain one by one, as Grassmann, Taksar and Heyman (Oper.
+Res. 33, 1107 (1985)) do it: where Gauss would divide by 1 - M[n, n], they divide by the
+sum of the transitions to the remaining states. All terms are non-negative, so that rare
+transitions and small probabilities keep their relative precision.
+"""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-_SQUARINGS = 40
+UNROLLED = 16
+"""States up to which the elimination is written out, for compilers to fuse."""
 
 
 def stationary_distribution(M: Float[Array, "S S"]) -> Float[Array, " S"]:
-    """p_bar with p_bar M = p_bar (eq. 5-6), reached from the uniform law.
+    """p_bar with p_bar M = p_bar (eq. 5-6), the long-time average of the chain.
 
-    Rows of `((I + M) / 2)^(2^40)`, by repeated squaring: the lazy chain has the same
-    stationary law and is aperiodic, so deterministic cycles converge too. All terms are
-    non-negative, so that small probabilities keep their relative precision. For a
-    reducible M, whose stationary law is not unique, this is the long-time average of
-    the chain started from a uniform latent state (all mass on an absorbing state,
-    none on a transient one).
+    The chain starts anew from a uniform state with a probability r at every step, r =
+    tiny^0.9 of the dtype (1e-34 in single precision): its law is unique, that of M
+    where M is irreducible by transitions much larger than r, and for any other M the
+    long-time average from a uniform start (all mass on an absorbing state, none on a
+    transient one). Periodic chains are no exception. The diagonal of M is not read.
 
     **Arguments:** `M[z', z]`, row-stochastic, z' the state jumped from.
     """
-
-    def square(_, power):
-        power = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)
-        # Rounding would otherwise let the rows drift from unit sum, doubling each time.
-        return power / jnp.sum(power, axis=-1, keepdims=True)
-
     size = M.shape[-1]
-    lazy = 0.5 * (M + jnp.eye(size, dtype=M.dtype))
-    return jnp.mean(jax.lax.fori_loop(0, _SQUARINGS, square, lazy), axis=0)
+    restart = float(jnp.finfo(M.dtype).tiny) ** 0.9
+    M, _ = eliminate(M + restart / size, restart)
+    index = jnp.arange(size)
+
+    def put_back(n, p):
+        entering = jnp.where(index < n, M[:, n], 0)
+        p = p.at[n].set(jnp.vdot(p, entering))
+        # A state may hold 1 / r times the mass of all before it, the next one again.
+        return p / jnp.sum(p)
+
+    first = jnp.zeros_like(M[0]).at[0].set(1)
+    return jax.lax.fori_loop(1, size, put_back, first, unroll=size <= UNROLLED)
+
+
+def eliminate(
+    M: Float[Array, "S S"], smallest: float
+) -> tuple[Float[Array, "S S"], Float[Array, " S"]]:
+    """Take the states S - 1, ..., 1 out of a chain.
+
+    **Arguments:** `M[z', z]`, z' from, whose diagonal is not read; `smallest`, the
+    least probability with which a state is taken to leave for those before it.
+
+    **Returns:** a matrix and the probabilities r_n of leaving state n for those before
+    it, in the chain of the states up to n. The matrix has the transitions of state n in
+    that chain in row n before the diagonal, and those into it, divided by r_n, in
+    column n above the diagonal.
+    """
+    size = M.shape[0]
+    index = jnp.arange(size)
+
+    def take_out(step, carry):
+        M, leaving = carry
+        n = size - 1 - step
+        onward = jnp.where(index < n, M[n], 0)
+        rate = jnp.maximum(jnp.sum(onward), smallest)
+        above = index < n
+        entering = jnp.where(above, M[:, n] / rate, 0)
+        M = M + entering[:, None] * onward[None]
+        M = M.at[:, n].set(jnp.where(above, entering, M[:, n]))
+        return M, leaving.at[n].set(rate)
+
+    start = M, jnp.ones_like(M[0])
+    unroll = size <= UNROLLED
+    return jax.lax.fori_loop(0, size - 1, take_out, start, unroll=unroll)

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-_UNROLLED = 16
-"""States up to which the elimination is written out, for compilers to fuse."""
+from .markov import UNROLLED, eliminate
 
 
 def deviation(
@@ -18,11 +17,8 @@ def deviation(
 ) -> Float[Array, " S"]:
     """v with (I - M) v = f - p_bar f and p_bar v = 0.
 
-    States are taken out of the chain one by one, as Grassmann, Taksar and Heyman (Oper.
-    Res. 33, 1107 (1985)) do it: where Gauss would divide by 1 - M[n, n], they divide by
-    the sum of the transitions to the remaining states, so that rare transitions keep
-    their relative precision and a nearly reducible chain is solved as well as a fast
-    one. A state that leaves for the others with a probability below the precision (or
+    By `markov.eliminate`: a nearly reducible chain is solved as well as a fast one. A
+    state that leaves for the others with a probability below the precision (or
     never) is treated as if with the precision: times longer than 1 / eps are cut there.
 
     **Arguments:** `M[z', z]`, row-stochastic, z' from; `p_bar`, stationary; `f`,
@@ -31,30 +27,21 @@ def deviation(
     size = M.shape[0]
     # The state left to the end is the one that the others reach soonest.
     order = (jnp.arange(size) + jnp.argmax(p_bar)) % size
-    M = M[order][:, order]
     value = (f - jnp.vdot(p_bar, f))[order]
-    smallest = jnp.finfo(M.dtype).eps
+    M, leaving = eliminate(M[order][:, order], float(jnp.finfo(M.dtype).eps))
     index = jnp.arange(size)
 
-    def eliminate(step, carry):
-        M, value, leaving = carry
+    def carry_over(step, value):
         n = size - 1 - step
-        onward = jnp.where(index < n, M[n], 0)
-        rate = jnp.maximum(jnp.sum(onward), smallest)
-        entering = jnp.where(index < n, M[:, n], 0) / rate
-        M = M + entering[:, None] * onward[None]
-        return M, value + entering * value[n], leaving.at[n].set(rate)
+        return value + jnp.where(index < n, M[:, n], 0) * value[n]
 
-    def substitute(n, carry):
-        v, M, value, leaving = carry
+    def substitute(n, v):
         onward = jnp.where(index < n, M[n], 0)
-        return v.at[n].set((value[n] + jnp.vdot(onward, v)) / leaving[n]), *carry[1:]
+        return v.at[n].set((value[n] + jnp.vdot(onward, v)) / leaving[n])
 
-    unroll = size <= _UNROLLED
-    start = M, value, jnp.ones_like(value)
-    M, value, leaving = jax.lax.fori_loop(0, size - 1, eliminate, start, unroll=unroll)
-    start = jnp.zeros_like(value), M, value, leaving
-    v, *_ = jax.lax.fori_loop(1, size, substitute, start, unroll=unroll)
+    unroll = size <= UNROLLED
+    value = jax.lax.fori_loop(0, size - 1, carry_over, value, unroll=unroll)
+    v = jax.lax.fori_loop(1, size, substitute, jnp.zeros_like(value), unroll=unroll)
     v = jnp.zeros_like(v).at[order].set(v)
     return v - jnp.vdot(p_bar, v)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 
-from nelc_jax.markov import stationary_distribution
+from nelc_jax.markov import eliminate, stationary_distribution
 
 law = jax.jit(stationary_distribution)
 
@@ -28,11 +28,10 @@ def test_small_probabilities(x64):
     M += np.diag(1 - M.sum(1))
     expected = (up / down) ** np.arange(5)
     expected /= expected.sum()
-    # Each of the 40 squarings may double the rounding of the entries of M.
-    np.testing.assert_allclose(law(jnp.asarray(M)), expected, rtol=1e-9)
+    np.testing.assert_allclose(law(jnp.asarray(M)), expected, rtol=1e-14)
     with jax.enable_x64(False):
         found = law(jnp.asarray(M, jnp.float32))
-    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", [2, 3, 7])
@@ -68,10 +67,38 @@ def test_two_closed_classes(x64):
     np.testing.assert_allclose(law(jnp.asarray(M)), total / num_steps, atol=1e-4)
 
 
-def test_slow_chain_in_single_precision():
-    """Escape rates far below the resolution of the diagonal still set the law."""
-    M = jnp.asarray([[1, 1e-9], [2e-9, 1]], jnp.float32)
-    np.testing.assert_allclose(law(M), [2 / 3, 1 / 3], rtol=1e-5)
+@pytest.mark.parametrize("rate", [1e-3, 1e-12, 1e-20])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(float, 1e-14), (np.float32, 1e-6)])
+def test_slow_chain(x64, rate, dtype, tolerance):
+    """Transitions far below the resolution of the diagonal set the law.
+
+    In time units of 1 / rate the law is the same, which is that of a fast chain.
+    """
+    fast = reference.random_stochastic(4, 3) * (1 - np.eye(4)) / 10
+    expected = reference.stationary(fast + np.diag(1 - fast.sum(1)))
+    M = (rate * fast).astype(dtype)
+    M += np.diag(1 - M.sum(1))
+    np.testing.assert_allclose(law(jnp.asarray(M)), expected, rtol=tolerance)
+
+
+def test_a_ladder_of_rates_that_overflow_one_after_the_other():
+    """Each state holds 1e20 times the mass of the one before it."""
+    M = np.eye(4, dtype=np.float32)
+    for k in range(3):
+        M[k, k + 1], M[k + 1, k] = 1e-3, 1e-23
+    found = np.asarray(law(jnp.asarray(M)))
+    np.testing.assert_allclose(found, [0, 0, 1e-20, 1], rtol=1e-4, atol=1e-30)
+
+
+def test_eliminate(x64):
+    """The chain seen only while it is in the first states: a censored chain."""
+    M = reference.random_stochastic(5, 4)
+    reduced, leaving = (np.asarray(a) for a in eliminate(jnp.asarray(M), 1e-300))
+    inside, out, back, rest = M[:2, :2], M[:2, 2:], M[2:, :2], M[2:, 2:]
+    censored = inside + out @ np.linalg.solve(np.eye(3) - rest, back)
+    np.testing.assert_allclose(leaving[1], censored[1, 0], rtol=1e-12)
+    np.testing.assert_allclose(reduced[1, 0], censored[1, 0], rtol=1e-12)
+    np.testing.assert_allclose(reduced[0, 1] * leaving[1], censored[0, 1], rtol=1e-12)
 
 
 def test_relabelling(x64):
@@ -84,7 +111,7 @@ def test_relabelling(x64):
 
 
 def test_derivative(x64):
-    """Through the powers, against central differences along a change of M."""
+    """Through the elimination, against central differences along a change of M."""
     M = reference.random_stochastic(4, 1)
     change = reference.random_stochastic(4, 2) - M
     _, found = jax.jvp(law, (jnp.asarray(M),), (jnp.asarray(change),))
