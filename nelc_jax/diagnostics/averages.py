@@ -4,8 +4,9 @@ Entropy production needs the logarithm of transitions however rare, and those of
 trained model come from an x that A_z' hardly ever draws: a plain average misses them,
 which makes sigma too large (docs/methods.md). So half of the draws are plain and half
 come from *tilted* laws, A_z' with logits shifted by beta (c @ w_bar), which drives the
-fields h towards another state. Every draw is weighted by A_z'(x) over the density of
-the whole mixture: unbiased, and no weight exceeds 2.
+fields h towards another state, with beta close enough to one another for the laws to
+overlap. Every draw is weighted by A_z'(x) over the density of the whole mixture:
+unbiased, and no weight exceeds 2.
 """
 
 import jax
@@ -19,7 +20,8 @@ from ..linear import contract, on_last_axis
 from ..model import Model, backward_field, bernoulli_normaliser, state_logits
 from ..noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
 
-_STRENGTHS = np.array([0.25, 0.5, 0.75, 1.0])
+_STRATA, _FINE = 4, 4
+"""A tilt has a strength beta from every quarter of ]0, 1], one of four at random."""
 
 
 def average_log_transitions(
@@ -63,14 +65,17 @@ def log_transition_batches(
     num_draws = batch_size(model.latent)
     rounds = -(-num_samples // (num_draws * num_batches))
     logits = state_logits(model)
-    coefficients = _tilts(model, logits)
+    tilts = _tilts(model, logits)
 
     def of_state(z):
+        # Of all tilts once, not for every draw.
+        log_norms = _log_norms(model, logits[z], tilts[z])
+
         def of_batch(_, batch):
             first = (z * num_batches + batch) * rounds
 
             def add_round(total, r):
-                log_terms = _draw(model, key, first + r, logits[z], coefficients[z])
+                log_terms = _draw(model, key, first + r, logits[z], tilts[z], log_norms)
                 return jnp.logaddexp(total, logsumexp(log_terms, axis=0)), None
 
             init = jnp.full(logits.shape[0], -jnp.inf, logits.dtype)
@@ -85,7 +90,7 @@ def log_transition_batches(
 
 def batch_size(latent: Latent) -> int:
     """The fewest draws of a latent state in a batch: 16 L, half of them tilted."""
-    return 2 * 2 * len(_STRENGTHS) * latent.num_units
+    return 2 * 2 * _STRATA * latent.num_units
 
 
 def combine_batches(batches: Float[Array, "B S S"]) -> Float[Array, "S S"]:
@@ -94,12 +99,12 @@ def combine_batches(batches: Float[Array, "B S S"]) -> Float[Array, "S S"]:
     return total - logsumexp(total, axis=-1, keepdims=True)
 
 
-def _tilts(model: Model, logits: Float[Array, "S D"]) -> Float[Array, "S K L"]:
+def _tilts(model: Model, logits: Float[Array, "S D"]) -> Float[Array, "S G F L"]:
     """The coefficients beta c of every tilt: the logits move by beta (c @ w_bar).
 
     With z* the most probable successor of each state, c flips a unit of z*, alone or
     while all units of z* are turned off: for one-hot states the field of another state,
-    alone or minus that of z*.
+    alone or minus that of z*. G: directions and strata of beta; F: beta in a stratum.
     """
     mean = jax.nn.sigmoid(logits)
     latent = model.latent
@@ -109,9 +114,23 @@ def _tilts(model: Model, logits: Float[Array, "S D"]) -> Float[Array, "S K L"]:
     flip = jnp.broadcast_to(units[None], (len(on), *units.shape))
     flip = flip * (1 - 2 * on[:, None, :])
     directions = jnp.concatenate([flip, flip - on[:, None, :]], axis=1)
-    strengths = jnp.asarray(_STRENGTHS, logits.dtype)
-    scaled = strengths[None, :, None, None] * directions[:, None]
-    return scaled.reshape(len(on), -1, latent.num_units)
+    number = np.arange(1, _STRATA * _FINE + 1).reshape(_STRATA, 1, _FINE, 1)
+    strengths = jnp.asarray(number / (_STRATA * _FINE), logits.dtype)
+    scaled = strengths[None] * directions[:, None, :, None]
+    return scaled.reshape(len(on), -1, _FINE, latent.num_units)
+
+
+def _log_norms(
+    model: Model, logits: Float[Array, " D"], tilts: Float[Array, "G F L"]
+) -> Float[Array, "G F"]:
+    """ln E[exp(beta c . w_bar x)] under A_z', closed: its pixels are independent."""
+
+    def of_group(group):
+        tilted = logits[None] + contract(group, model.parameters.w_bar)
+        return bernoulli_normaliser(tilted) - bernoulli_normaliser(logits)
+
+    # In turn: a table of D logits for every tilt is larger than all the draws.
+    return jax.lax.map(of_group, tilts)
 
 
 def _draw(
@@ -119,17 +138,20 @@ def _draw(
     key: Key[Array, ""],
     number,
     logits: Float[Array, " D"],
-    coefficients: Float[Array, "K L"],
-) -> Float[Array, "2*K S"]:
-    """ln of weight times A_bar[x, z], for K plain and K tilted draws of x."""
+    tilts: Float[Array, "G F L"],
+    log_norms: Float[Array, "G F"],
+) -> Float[Array, "2*G S"]:
+    """ln of weight times A_bar[x, z], for G plain and G tilted draws of x."""
     p = model.parameters
-    num_tilts, num_visible = len(coefficients), model.num_visible
+    num_groups, num_visible = len(tilts), model.num_visible
+    # One strength of each stratum at random: in the mean over these choices the draws
+    # are of the mixture of all tilts, whose density is what they are weighted by.
+    chosen = jax.random.randint(jax.random.fold_in(key, number), num_groups, 0, _FINE)
+    coefficients = tilts[jnp.arange(num_groups), chosen]
     tilted = logits[None] + contract(coefficients, p.w_bar)
-    # ln E[exp(t x)] under A_z', closed since its pixels are independent.
-    log_norm = bernoulli_normaliser(tilted) - bernoulli_normaliser(logits)
     plain = jnp.broadcast_to(logits[None], tilted.shape)
     q = thresholds(jnp.concatenate([tilted, plain]), rounding(key, number, num_visible))
-    steps = number * 2 * num_tilts + jnp.arange(2 * num_tilts)
+    steps = number * 2 * num_groups + jnp.arange(2 * num_groups)
     packed = jax.vmap(
         lambda q, t: bernoulli_packed(pixel_noise(key, t, num_visible), q)
     )(q, steps)
@@ -137,9 +159,9 @@ def _draw(
     w_bar_x = contract(x, p.w_bar.T)
     bias = p.a_bar - contract(p.w_bar, model.x_mean)
 
-    exponents = contract(w_bar_x, coefficients.T)
-    log_ratios = exponents - on_last_axis(log_norm, exponents)
-    log_tilted = logsumexp(log_ratios, axis=-1) - np.log(num_tilts)
+    exponents = contract(w_bar_x, tilts.reshape(-1, tilts.shape[-1]).T)
+    log_ratios = exponents - on_last_axis(log_norms.reshape(-1), exponents)
+    log_tilted = logsumexp(log_ratios, axis=-1) - np.log(log_norms.size)
     log_weight = -jnp.logaddexp(log_tilted, jnp.zeros_like(log_tilted)) + np.log(2)
     h = w_bar_x + on_last_axis(bias, w_bar_x)
     return log_weight[:, None] + model.latent.log_probs(h)

@@ -23,13 +23,13 @@ def reversible_part(
 ) -> Float[Array, "S S"]:
     """(M + M*) / 2: the same stationary law and traffic between states, no current.
 
-    Rows of states with p_bar = 0 are kept.
+    Rows of states that are never visited are kept.
     """
     flux = p_bar[:, None] * M
     symmetric = 0.5 * (flux + flux.T)
-    alive = p_bar > 0
-    rows = symmetric / jnp.where(alive, p_bar, 1)[:, None]
-    return jnp.where(alive[:, None], rows, M)
+    # p_bar in a stationary state; of one without a way in, all that leaves it.
+    total = jnp.sum(symmetric, axis=1, keepdims=True)
+    return jnp.where(total > 0, symmetric / jnp.where(total > 0, total, 1), M)
 
 
 def integrated_time(
