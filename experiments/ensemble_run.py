@@ -1,5 +1,6 @@
 """Train an ensemble epoch by epoch: a host loop around compiled chunks."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -148,12 +149,42 @@ def _epoch(mesh, trainer, states, members, seed, number, x, batch_sizes):
 @partial(jax.jit, static_argnums=(0, 1))
 def _measure(mesh, trainer, states, members, seed, x):
     def one(state, member, seed, x):
-        # Epochs count from 1, so that 0 is left for the final measurement.
-        key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], 0), member)
         model, p_bar = trainer.model(state), trainer.occupancy(state)
-        return measure(model, key, state.x, x, p_bar)
+        return measure(model, _final_key(seed, member), state.x, x, p_bar)
 
     return ensemble.map_members(one, 2, mesh)(states, members, seed, x)
+
+
+def _final_key(seed: jax.Array, member: jax.Array) -> jax.Array:
+    # Epochs count from 1, so that 0 is left for the final measurement.
+    return jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], 0), member)
+
+
+def measure_again(
+    models: Model,
+    starts: np.ndarray,
+    p_bar: np.ndarray | None,
+    numbers: np.ndarray,
+    seed: int,
+    x: np.ndarray,
+) -> Measured:
+    """The final measures of models that were trained before, with the same draws.
+
+    **Arguments:** `models` and the ends of their chains, `starts`, with a leading axis;
+    `p_bar` where a formula has it; `numbers` and `seed` of the ensemble; data `x`.
+    """
+    mesh = ensemble.member_mesh(math.gcd(len(numbers), jax.local_device_count()))
+    measured = _measure_models(mesh, models, starts, p_bar, numbers, np.uint32(seed), x)
+    return jax.tree.map(np.asarray, measured)
+
+
+@partial(jax.jit, static_argnums=0)
+def _measure_models(mesh, models, starts, p_bar, members, seed, x):
+    def one(model, start, p_bar, member, seed, x):
+        return measure(model, _final_key(seed, member), start, x, p_bar)
+
+    mapped = ensemble.map_members(one, 4, mesh)
+    return mapped(models, starts, p_bar, members, seed, x)
 
 
 def train_ensemble(

@@ -50,6 +50,9 @@ class Verdict:
     """Ensembles with different seeds, for each reading and each RBM."""
     quick: bool = False
     """A small version of everything, in two minutes: to try it, not to judge by it."""
+    measure_again: bool = False
+    """Measure ensembles anew that are finished in --out, without training them again;
+    their history.csv stays."""
     sensitivity: bool = True
     """Also train with other optimiser settings, T and L, one ensemble each."""
 
@@ -73,7 +76,7 @@ def main(arguments: list[str] | None = None) -> Path:
     if options.sensitivity and not options.quick:
         other_parts = sensitivities(base)
     parts += other_parts
-    runs = train_parts(parts, train, held_out, out)
+    runs = train_parts(parts, train, held_out, out, options.measure_again)
 
     groups = {name: [p for p in parts if p.group == name] for name in runs}
     reading_names = list(dict.fromkeys(part.group for part in main_parts))

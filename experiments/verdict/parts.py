@@ -1,6 +1,7 @@
 """The ensembles of a verdict, each trained once and kept in a directory of its own."""
 
 import json
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from tqdm import tqdm
 
 from experiments import run_directory
 from experiments.data import Dataset
-from experiments.ensemble_run import Ensemble, Schedule, train_ensemble
+from experiments.ensemble_run import Ensemble, measure_again, train_ensemble
 from experiments.measure import model_table
+from experiments.progress import Schedule, Trained
 from experiments.run_directory import Run, load_run
 from experiments.trainers import Controlled, Cycles, Equilibrium, Trainer
 from nelc_jax.baselines import pcd
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.likelihood import occupancy_log_prob
+from nelc_jax.model import Model, Parameters
 from nelc_jax.training import Config
 
 RBM_RATE_STEPS = 1 / 6
@@ -131,14 +134,19 @@ def trainer_of(part: Part) -> Trainer:
     return cycles if part.control == "none" else Controlled(cycles, part.control)
 
 
-def train_part(part: Part, train: Dataset, held_out: Dataset, directory: Path) -> Run:
-    """The ensemble of a part: read where it was finished with the same settings."""
+def train_part(
+    part: Part, train: Dataset, held_out: Dataset, directory: Path, again: bool = False
+) -> Run:
+    """The ensemble of a part: read where it was finished with the same settings.
+
+    **Arguments:** `again`: one that is read is measured anew.
+    """
     out = directory / part.name
     settings = json.loads(json.dumps(asdict(part) | {"dataset": train.name}))
     if (out / run_directory.MODELS).is_file():
         run = load_run(out)
         if run.config["part"] == settings and run.config["points"] == len(train.x):
-            return run
+            return _measure_again(part, run, train, held_out, out) if again else run
     out.mkdir(parents=True, exist_ok=True)
     schedule = Schedule(
         part.epochs, part.steps_per_epoch, part.batch_first, part.batch_last
@@ -152,6 +160,39 @@ def train_part(part: Part, train: Dataset, held_out: Dataset, directory: Path) -
         part.learning_rate,
     )
     trained = train_ensemble(members, schedule, lambda *_: None, name=part.name)
+    config = {
+        "part": settings,
+        "points": len(train.x),
+        "class_names": list(train.class_names),
+        "seconds": trained.seconds,
+    }
+    return _write(out, config, trained, train, held_out)
+
+
+def _measure_again(
+    part: Part, run: Run, train: Dataset, held_out: Dataset, out: Path
+) -> Run:
+    """The final measures anew, by the present estimators; the history stays."""
+    arrays = run.arrays
+    names = ("w", "a", "w_bar", "a_bar")
+    parameters = Parameters(*(jnp.asarray(arrays[name]) for name in names))
+    x_mean = jnp.asarray(arrays["x_mean"])
+    models = Model(parameters, x_mean, trainer_of(part).latent)
+    numbers = run.models["model"].astype(np.uint32)
+    p_bar = arrays["occupancy"] if part.kind == "rbm" else None
+    started = time.perf_counter()
+    measured = measure_again(
+        models, arrays["x"], p_bar, numbers, part.seed, train.x
+    )
+    seconds = {**run.config["seconds"], "measuring": time.perf_counter() - started}
+    trained = Trained(numbers, models, arrays["x"], run.history, measured, seconds)
+    config = {**run.config, "seconds": seconds}
+    return _write(out, config, trained, train, held_out)
+
+
+def _write(
+    out: Path, config: dict, trained: Trained, train: Dataset, held_out: Dataset
+) -> Run:
     columns, arrays = model_table(trained.measured, trained.model, train)
     p_bar = jnp.asarray(arrays["occupancy"])
     points = jnp.asarray(held_out.x)
@@ -169,12 +210,6 @@ def train_part(part: Part, train: Dataset, held_out: Dataset, directory: Path) -
         "x_mean": trained.model.x_mean,
         "x": trained.x,
     }
-    config = {
-        "part": settings,
-        "points": len(train.x),
-        "class_names": list(train.class_names),
-        "seconds": trained.seconds,
-    }
     run = Run(
         config,
         trained.history,
@@ -190,11 +225,15 @@ def train_part(part: Part, train: Dataset, held_out: Dataset, directory: Path) -
 
 
 def train_parts(
-    parts: list[Part], train: Dataset, held_out: Dataset, directory: Path
+    parts: list[Part],
+    train: Dataset,
+    held_out: Dataset,
+    directory: Path,
+    again: bool = False,
 ) -> dict[str, list[Run]]:
-    """All parts in turn, by group, with a progress bar over them."""
+    """All parts in turn, by group, with a progress bar over them (`train_part`)."""
     runs: dict[str, list[Run]] = {}
     for part in tqdm(parts, unit="ensemble", desc="verdict"):
-        run = train_part(part, train, held_out, directory)
+        run = train_part(part, train, held_out, directory, again)
         runs.setdefault(part.group, []).append(run)
     return runs

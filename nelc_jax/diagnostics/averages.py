@@ -146,7 +146,9 @@ def _draw(
     num_groups, num_visible = len(tilts), model.num_visible
     # One strength of each stratum at random: in the mean over these choices the draws
     # are of the mixture of all tilts, whose density is what they are weighted by.
-    chosen = jax.random.randint(jax.random.fold_in(key, number), num_groups, 0, _FINE)
+    chosen = jax.random.randint(
+        jax.random.fold_in(key, number), (num_groups,), 0, _FINE
+    )
     coefficients = tilts[jnp.arange(num_groups), chosen]
     tilted = logits[None] + contract(coefficients, p.w_bar)
     plain = jnp.broadcast_to(logits[None], tilted.shape)

@@ -104,6 +104,19 @@ def test_quick_verdict_goes_on_where_it_was(points, tmp_path, short, monkeypatch
         p: time for p, time in kept.items() if p != lost
     }
 
+    # Measured again by the same estimators, nothing changes.
+    tables = {path: load_run(path.parent).models for path in kept}
+    verdict.main([*arguments, "--measure-again"])
+    assert trained == ["sigmoid-paper-0"]
+    for path, before in tables.items():
+        assert path.stat().st_mtime_ns > kept[path]
+        found = load_run(path.parent).models
+        assert list(found) == list(before)
+        for name, values in before.items():
+            np.testing.assert_allclose(
+                found[name], values, rtol=1e-5, atol=1e-6, err_msg=name
+            )
+
     with pytest.raises(UserError, match="holds something else"):
         compare.main(["--out", str(out), "--dataset", str(points)])
 
