@@ -2,9 +2,10 @@
 
 A statistic is a function of the models of one or more ensembles, columns of numbers
 with one entry a model. Its interval comes from resampling ensembles and, within them,
-models, with replacement. A claim holds where the whole interval lies on its side of a
-threshold stated beforehand, does not hold where it lies on the other, and is undecided
-else.
+models, with replacement; that of a share is never narrower than the exact one of
+Clopper and Pearson, since models that are all alike stay so when resampled. A claim
+holds where the whole interval lies on its side of a threshold stated beforehand, does
+not hold where it lies on the other, and is undecided else.
 """
 
 from collections.abc import Callable
@@ -24,8 +25,9 @@ class Claim:
     """A finding, the statistic that judges it, and the side on which it holds.
 
     `per_ensemble`: the statistic takes each ensemble alone, the values are averaged,
-    and only ensembles are resampled: a best run or a number of clusters is a property
-    of whole ensembles, and repeated points look like clusters.
+    and their interval is that of Student's t: a best run or a number of clusters is a
+    property of whole ensembles, of which there are few. `share_of`: the statistic is a
+    share of this part of the models.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Claim:
     threshold: float
     above: bool = True
     per_ensemble: bool = False
+    share_of: float | None = None
 
 
 @dataclass(frozen=True)
@@ -151,12 +154,14 @@ CLAIMS = (
         "changed by less than 0.25 nats between the last two fifths of training",
         _share(lambda m: (m["rise"] > 1) & (np.abs(m["late_change"]) < 0.25)),
         0.9,
+        share_of=1,
     ),
     Claim(
         "C2a",
         "sigma > 0 in every model: share with sigma, less its bias, above 3 errors",
         _share(lambda m: m["sigma_corrected"] > 3 * m["sigma_error"]),
         0.99,
+        share_of=1,
     ),
     Claim(
         "C2b",
@@ -173,6 +178,7 @@ CLAIMS = (
         _exceptions("log_likelihood", True, True),
         0.1,
         above=False,
+        share_of=0.25,
     ),
     Claim(
         "C4",
@@ -181,6 +187,7 @@ CLAIMS = (
         _exceptions("kl", True, False),
         0.1,
         above=False,
+        share_of=0.25,
     ),
     Claim(
         "C5a",
@@ -210,6 +217,7 @@ CLAIMS = (
             )
         ),
         0.99,
+        share_of=1,
     ),
     Claim(
         "C7a",
@@ -241,13 +249,18 @@ CLAIMS = (
 def judge(
     claim: Claim, ensembles: list[Members], seed: int = 0, resamples: int = 400
 ) -> Judgement:
-    """Value and bootstrap interval of a claim's statistic over some ensembles."""
-    rng = np.random.default_rng(seed)
+    """Value and 95 % interval of a claim's statistic over some ensembles.
+
+    One ensemble has no interval where each is taken alone (nan, which decides nothing).
+    """
     if claim.per_ensemble:
         alone = np.array([claim.statistic(members) for members in ensembles])
-        draws = rng.integers(len(alone), size=(resamples, len(alone)))
-        low, high = np.quantile(alone[draws].mean(axis=1), (0.025, 0.975))
-        return Judgement(claim, float(alone.mean()), float(low), float(high))
+        count, mean = len(alone), float(alone.mean())
+        if count < 2:
+            return Judgement(claim, mean, float("nan"), float("nan"))
+        half = stats.t.ppf(0.975, count - 1) * alone.std(ddof=1) / np.sqrt(count)
+        return Judgement(claim, mean, float(mean - half), float(mean + half))
+    rng = np.random.default_rng(seed)
 
     def value(chosen: list[Members]) -> float:
         pooled = {k: np.concatenate([m[k] for m in chosen]) for k in chosen[0]}
@@ -263,8 +276,24 @@ def judge(
         return chosen
 
     values = [value(resampled()) for _ in range(resamples)]
+    found = value(ensembles)
     low, high = np.nanquantile(values, (0.025, 0.975))
-    return Judgement(claim, value(ensembles), float(low), float(high))
+    if claim.share_of is not None:
+        count = sum(len(members["sigma"]) for members in ensembles)
+        exact = share_interval(found, round(claim.share_of * count))
+        low, high = min(low, exact[0]), max(high, exact[1])
+    return Judgement(claim, found, float(low), float(high))
+
+
+def share_interval(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of `count` (Clopper and Pearson, 1934)."""
+    successes = round(share * count)
+    low, high = stats.beta.ppf(
+        (0.025, 0.975),
+        (successes, successes + 1),
+        (count - successes + 1, count - successes),
+    )
+    return (low if successes else 0.0, high if successes < count else 1.0)
 
 
 def judge_all(ensembles: list[Members], seed: int = 0) -> list[Judgement]:

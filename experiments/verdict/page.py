@@ -26,12 +26,12 @@ def claims_table(judgements: dict[str, list[Judgement]]) -> str:
         cells = []
         for found in judgements.values():
             one = next((j for j in found if j.claim is claim), None)
-            cells.append(
-                "no labels"
-                if one is None
-                else f"{one.value:.3g} [{one.low:.3g}, {one.high:.3g}] "
-                f"**{MARKS[one.verdict]}**"
-            )
+            if one is None:
+                cells.append("no labels")
+                continue
+            interval = f" [{one.low:.3g}, {one.high:.3g}]"
+            known = "" if np.isnan(one.low) else interval
+            cells.append(f"{one.value:.3g}{known} **{MARKS[one.verdict]}**")
         side = ">" if claim.above else "<"
         lines.append(
             f"| {claim.name} | {side} {claim.threshold:g} | " + " | ".join(cells) + " |"
@@ -218,8 +218,8 @@ def claims_figure(judgements: dict[str, list[Judgement]]) -> Figure:
                     one.value,
                     -number,
                     xerr=[
-                        [max(one.value - one.low, 0)],
-                        [max(one.high - one.value, 0)],
+                        [np.fmax(one.value - one.low, 0)],
+                        [np.fmax(one.high - one.value, 0)],
                     ],
                     fmt="o",
                     markersize=3,

@@ -174,16 +174,15 @@ def _measure_again(
 ) -> Run:
     """The final measures anew, by the present estimators; the history stays."""
     arrays = run.arrays
-    names = ("w", "a", "w_bar", "a_bar")
-    parameters = Parameters(*(jnp.asarray(arrays[name]) for name in names))
-    x_mean = jnp.asarray(arrays["x_mean"])
-    models = Model(parameters, x_mean, trainer_of(part).latent)
+    latent = trainer_of(part).latent
+    names = ("w", "a", "w_bar", "a_bar", "x_mean")
+    models = jax.vmap(lambda *rows: Model(Parameters(*rows[:4]), rows[4], latent))(
+        *(jnp.asarray(arrays[name]) for name in names)
+    )
     numbers = run.models["model"].astype(np.uint32)
     p_bar = arrays["occupancy"] if part.kind == "rbm" else None
     started = time.perf_counter()
-    measured = measure_again(
-        models, arrays["x"], p_bar, numbers, part.seed, train.x
-    )
+    measured = measure_again(models, arrays["x"], p_bar, numbers, part.seed, train.x)
     seconds = {**run.config["seconds"], "measuring": time.perf_counter() - started}
     trained = Trained(numbers, models, arrays["x"], run.history, measured, seconds)
     config = {**run.config, "seconds": seconds}
