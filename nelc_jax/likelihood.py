@@ -9,10 +9,12 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key, Shaped
 
+from .annotations import checked
 from .chain import fold_chain
 from .model import Model, bernoulli_log_prob, forward_log_prob, forward_logits
 
 
+@checked
 def mixture_log_prob(
     log_weights: Float[Array, " K"], log_A: Float[Array, "N K"]
 ) -> Float[Array, " N"]:
@@ -20,6 +22,7 @@ def mixture_log_prob(
     return logsumexp(log_weights[None] + log_A, axis=-1)
 
 
+@checked
 def occupancy_log_prob(
     model: Model, occupancy: Float[Array, " S"], x: Shaped[Array, "N D"]
 ) -> Float[Array, " N"]:
@@ -34,6 +37,7 @@ def occupancy_log_prob(
     return mixture_log_prob(jnp.log(occupancy), log_A)
 
 
+@checked
 def trajectory_log_prob(
     model: Model, z: Shaped[Array, "T L"], x: Shaped[Array, "N D"]
 ) -> Float[Array, " N"]:
@@ -50,6 +54,7 @@ def trajectory_log_prob(
     )
 
 
+@checked
 def chain_log_prob(
     model: Model,
     key: Key[Array, ""],
@@ -74,6 +79,7 @@ def chain_log_prob(
     return total - jnp.log(jnp.asarray(num_steps, dtype))
 
 
+@checked
 def responsibilities(
     log_weights: Float[Array, " K"], log_A: Float[Array, "K N"]
 ) -> tuple[Float[Array, " N"], Float[Array, "K N"]]:

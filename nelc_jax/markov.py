@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .annotations import checked
+
 _SQUARINGS = 40
 
 
+@checked
 def stationary_distribution(M: Float[Array, "S S"]) -> Float[Array, " S"]:
     """p_bar with p_bar M = p_bar (eq. 5-6), reached from the uniform law.
 

@@ -9,10 +9,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .annotations import checked
+from .checks import check_count
+
 _UNROLLED = 16
 """States up to which the elimination is written out, for compilers to fuse."""
 
 
+@checked
 def deviation(
     M: Float[Array, "S S"], p_bar: Float[Array, " S"], f: Float[Array, " S"]
 ) -> Float[Array, " S"]:
@@ -59,13 +63,18 @@ def deviation(
     return v - jnp.vdot(p_bar, v)
 
 
+@checked
 def truncated_deviation(
     M: Float[Array, "S S"],
     p_bar: Float[Array, " S"],
     f: Float[Array, " S"],
     num_terms: int,
 ) -> Float[Array, " S"]:
-    """The first terms of it, sum_{0 <= k < num_terms} M^k (f - p_bar f)."""
+    """The first terms of it, sum_{0 <= k < num_terms} M^k (f - p_bar f).
+
+    **Raises:** `ValueError` for a negative `num_terms`.
+    """
+    check_count("num_terms", num_terms, 0, "terms")
     centred = f - jnp.vdot(p_bar, f)
 
     def add(_, v):
