@@ -104,6 +104,7 @@ def averaged_gradient(
 
     **Raises:** `ValueError` for a K below 1, or when `x` has no points.
     """
+    check_horizon(horizon)
     check_points("x", x)
     if weights is None:
         weights = jnp.full(x.shape[0], 1 / x.shape[0], model.x_mean.dtype)

@@ -5,6 +5,7 @@ latent states: the S enumerated ones with their occupancy, or the states of a
 trajectory, each with weight 1/T. Exact values for small systems are in `exact`.
 """
 
+import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key, Shaped
@@ -89,4 +90,5 @@ def responsibilities(
     """
     joint = log_weights[:, None] + log_A
     log_p = logsumexp(joint, axis=0)
-    return log_p, jnp.exp(joint - log_p[None])
+    # Not exp(joint - log_p), whose sum over k is off by the rounding of the logarithms.
+    return log_p, jax.nn.softmax(joint, axis=0)

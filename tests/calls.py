@@ -79,7 +79,8 @@ DRAWS = shaped(horizon.draw, MODEL, KEY, 7)
 DRAWN = shaped(horizon.support_of_draws, MODEL, DRAWS)
 DRAWN_SUMS = shaped(gradient.data_sums, DRAWN, X, law(4))
 M, P_BAR = law(3, 3), law(3)
-CYCLES = shaped(fundamental_cycles, jnp.asarray(np.log(M)), P_BAR)
+LOG_M = jnp.asarray(np.log(M))
+CYCLES = shaped(fundamental_cycles, LOG_M, P_BAR)
 MIXTURE = mixture.Mixture(log_law(2), floats(2, 5))
 RBM_STATE = shaped(pcd.init, KEY, OneHot(3, "softmax"), X)
 RBM = RBM_STATE.rbm
@@ -338,7 +339,7 @@ CALLS = {
     },
     "diagnostics.classes.class_kl": {"data_share": law(2), "model_share": law(2)},
     "diagnostics.cycles.fundamental_cycles": {
-        "log_M": jnp.asarray(np.log(M)),
+        "log_M": LOG_M,
         "p_bar": P_BAR,
     },
     "diagnostics.cycles.cycle_states": {"cycles": CYCLES, "number": 0},
@@ -365,7 +366,7 @@ CALLS = {
     },
     "diagnostics.thermodynamics.entropy_production_rate": {**OF_M, "floor": 0.1},
     "diagnostics.thermodynamics.entropy_production_rate_log": {
-        "log_M": jnp.asarray(np.log(M)),
+        "log_M": LOG_M,
         "p_bar": P_BAR,
     },
     "diagnostics.transitions.count_transitions": {**OF_KEY, "x": X[0], "num_steps": 6},
