@@ -57,6 +57,7 @@ def trajectory_gradient(
 
     **Raises:** `ValueError` for a K or a trace out of range, or an `x` without points.
     """
+    check_trace(horizon, trace, len(trajectory.z))
     check_points("x", x)
     if weights is None:
         weights = jnp.full(x.shape[0], 1 / x.shape[0], model.x_mean.dtype)
