@@ -7,6 +7,8 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
+import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -234,24 +236,13 @@ def _download() -> tuple[Path, Path]:
 
 
 def _own_file(path: Path) -> Dataset:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"--dataset {path} does not exist") from None
-    except (OSError, ValueError, EOFError) as error:
+    arrays = _own_arrays(path)
+    if "x" not in arrays:
         raise UserError(
-            f"--dataset {path} cannot be read as NumPy data: {error}"
-        ) from error
-    if isinstance(loaded, np.ndarray):
-        x, labels = loaded, None
-    else:
-        if "x" not in loaded:
-            raise UserError(
-                f"--dataset {path} has arrays {sorted(loaded)}: expected x (N, D), and "
-                "labels (N,) where there are classes"
-            )
-        x = loaded["x"]
-        labels = loaded.get("labels")
+            f"--dataset {path} has arrays {sorted(arrays)}: expected x (N, D), and "
+            "labels (N,) where there are classes"
+        )
+    x, labels = arrays["x"], arrays.get("labels")
     x = _checked_points(path, x)
     image_shape = square(x.shape[1])
     if labels is None:
@@ -269,6 +260,22 @@ def _own_file(path: Path) -> Dataset:
         tuple(str(name) for name in names),
         image_shape,
     )
+
+
+def _own_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"x": loaded}
+        with loaded:
+            return dict(loaded)
+    except FileNotFoundError:
+        raise UserError(f"--dataset {path} does not exist") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"--dataset {path} cannot be read as NumPy data: {reason}"
+        ) from error
 
 
 def _checked_points(path: Path, x: np.ndarray) -> Bool[np.ndarray, "N D"]:

@@ -10,7 +10,7 @@ import numpy as np
 from experiments import versions
 from experiments.data import Dataset, load_dataset
 from experiments.errors import UserError
-from experiments.options import RunOptions, check_positive, parse
+from experiments.options import RunOptions, check_positive, check_seed, parse
 from experiments.trainers import Cycles, Trainer
 from nelc_jax.latent import MAX_ENUMERATED, Binary, OneHot
 from nelc_jax.training import Config
@@ -117,8 +117,7 @@ def check_options(options: TrainEnsemble) -> None:
         )
     if not 0 <= options.decay < 1:
         raise UserError(f"--decay {options.decay}: expected 0 <= decay < 1")
-    if options.run.seed < 0:
-        raise UserError(f"--seed {options.run.seed}: expected 0 or more")
+    check_seed(options.run.seed)
 
 
 def make_trainer(options: TrainEnsemble) -> Trainer:

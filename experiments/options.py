@@ -1,5 +1,6 @@
 """The options that every command shares, and how commands read theirs."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -36,11 +37,20 @@ def parse(
 
 
 def check_positive(**values: float) -> None:
-    """Check that options are positive; names are those of the fields.
+    """Check that options are positive and finite; names are those of the fields.
 
     **Raises:** `UserError` for the first that is not.
     """
     for name, value in values.items():
-        if not value > 0:
+        if not 0 < value < math.inf:
             flag = name.replace("_", "-")
             raise UserError(f"--{flag} {value}: expected a positive number")
+
+
+def check_seed(seed: int) -> None:
+    """Check the seed of a run.
+
+    **Raises:** `UserError` for a negative one, or one of more than 32 bits.
+    """
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed {seed}: expected 0 or more, below 2^32")

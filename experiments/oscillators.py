@@ -20,7 +20,7 @@ from experiments.figures.oscillators import (
     loss_figure,
     pace_figure,
 )
-from experiments.options import RunOptions, check_positive, parse
+from experiments.options import RunOptions, check_positive, check_seed, parse
 from experiments.oscillators_data import load_gray
 from experiments.oscillators_digits import Digits, run_digits
 from experiments.oscillators_gaussians import FIELD_TIMES, Gaussians, run_gaussians
@@ -145,8 +145,7 @@ def _check(options: Oscillators, sizes: Mapping[str, int]):
         raise UserError(f"--side {options.side}: expected at most 28 pixels")
     if not 0 < options.fraction < 1:
         raise UserError(f"--fraction {options.fraction}: expected between 0 and 1")
-    if options.run.seed < 0:
-        raise UserError(f"--seed {options.run.seed}: expected 0 or more")
+    check_seed(options.run.seed)
 
 
 def _config(options: Oscillators) -> dict:

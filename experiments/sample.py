@@ -20,7 +20,7 @@ from experiments.figures.samples import (
     write_animation,
 )
 from experiments.finished import model_of, open_run
-from experiments.options import check_positive, parse
+from experiments.options import check_positive, check_seed, parse
 from experiments.run_directory import Run
 from nelc_jax.chain import sample_chain
 from nelc_jax.diagnostics import cycle_states, fundamental_cycles
@@ -69,8 +69,7 @@ def main(arguments: list[str] | None = None) -> Path:
     """Run the command with its command line (or `arguments`); returns `--out`."""
     options = parse(Sample, "sample", arguments)
     check_positive(samples=options.samples, steps=options.steps)
-    if options.seed < 0:
-        raise UserError(f"--seed {options.seed}: expected 0 or more")
+    check_seed(options.seed)
     run = open_run(options.run)
     index = _row(run, options.model)
     out = options.out or options.run / "samples"

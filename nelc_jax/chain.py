@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
+from .annotations import checked
+from .checks import check_count
 from .model import Model, contract, forward_logits, state_logits
 from .noise import (
     bernoulli_packed,
@@ -37,6 +39,7 @@ class Trajectory(eqx.Module):
     h: Float[Array, "T L"]
 
 
+@checked
 def double_step(
     model: Model, key: Key[Array, ""], x: Shaped[Array, " D"]
 ) -> tuple[Bool[Array, " L"], Bool[Array, " D"]]:
@@ -46,6 +49,7 @@ def double_step(
     return _decode(model, code), unpack(x_next, model.num_visible)
 
 
+@checked
 def sample_chain(
     model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
 ) -> tuple[Bool[Array, " D"], Trajectory]:
@@ -68,6 +72,7 @@ def sample_chain(
     return unpack(x_end, model.num_visible), trajectory
 
 
+@checked
 def fold_chain(
     model: Model,
     key: Key[Array, ""],
@@ -102,8 +107,7 @@ def _scan_blocks(
     model: Model, key: Key[Array, ""], num_steps: int, body: Callable, init: Any
 ) -> tuple[Any, Any]:
     """Scan `body(step, carry, (t, latent noise))` over T double steps, by blocks."""
-    if num_steps < 1:
-        raise ValueError(f"num_steps={num_steps}: expected at least 1 double step")
+    check_count("num_steps", num_steps, 1, "double step")
 
     def block(carry, index, length):
         step = _stepper(model, key, index)
@@ -155,6 +159,7 @@ def _stepper(model: Model, key: Key[Array, ""], block):
     return step
 
 
+@checked
 def latent_noise(
     model: Model, key: Key[Array, ""], steps: Int[Array, " n"]
 ) -> Float[Array, "n U"]:
@@ -162,7 +167,9 @@ def latent_noise(
 
     Made at once: so few numbers that a step of its own costs more than they do.
     """
-    latent, dtype = model.latent, model.x_mean.dtype.type
+    latent = model.latent
+    # The 8 bits of a bfloat16 would draw no state of probability below 1 / 256.
+    dtype = jnp.promote_types(model.x_mean.dtype, jnp.float32).type
 
     def uniforms(t):
         return latent_uniforms(key, t, model.num_visible, latent.num_uniforms, dtype)

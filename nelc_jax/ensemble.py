@@ -13,6 +13,8 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, Shaped
 
 from . import training
+from .annotations import checked
+from .checks import check_batches, check_count, check_rate
 from .latent import Latent
 from .training import Config, State, StepInfo
 
@@ -23,13 +25,18 @@ CPU_GROUP = 24
 """Members that a CPU core trains side by side: what its cache holds of them."""
 
 
+@checked
 def member_keys(key: Key[Array, ""], members: Int[Array, " M"]) -> Key[Array, " M"]:
     """The members' keys, `fold_in(key, i)` for each number i in `members`."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, members)
 
 
 def member_mesh(num_members: int, devices: list | None = None) -> Mesh:
-    """A mesh of one axis `"member"` over at most `num_members` of the local devices."""
+    """A mesh of one axis `"member"` over at most `num_members` of the local devices.
+
+    **Raises:** `ValueError` for a `num_members` below 1.
+    """
+    check_count("num_members", num_members, 1, "member")
     devices = (devices or jax.local_devices())[:num_members]
     return jax.make_mesh(
         (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices
@@ -45,11 +52,16 @@ def map_members(function: Callable, num_mapped: int, mesh: Mesh) -> Callable:
     a leading member axis, divisible by the size of the mesh; the others are shared.
 
     **Arguments:** `function`, pure; `num_mapped`; `mesh` from `member_mesh`.
+
+    **Raises:** `ValueError` for a `num_mapped` below 1; what is returned, for arguments
+    without a member axis that the devices of the mesh can share.
     """
+    check_count("num_mapped", num_mapped, 1, "argument with a member axis")
 
     on_cpu = mesh.devices.flat[0].platform == "cpu"
 
     def mapped(*arguments):
+        _member_count(arguments[:num_mapped], mesh.size)
         split = len(arguments) - num_mapped
         axes = (0,) * num_mapped + (None,) * split
         specs = (PartitionSpec(AXIS),) * num_mapped + (PartitionSpec(),) * split
@@ -67,12 +79,24 @@ def map_members(function: Callable, num_mapped: int, mesh: Mesh) -> Callable:
     return mapped
 
 
+def _member_count(mapped: tuple, num_devices: int) -> int:
+    """The members of arguments with a member axis, which must fit the devices."""
+    for place, argument in enumerate(mapped):
+        for leaf in jax.tree.leaves(argument):
+            if leaf.ndim == 0 or leaf.shape[0] % num_devices:
+                raise ValueError(
+                    f"argument {place} has an array of shape {leaf.shape}: expected a "
+                    f"leading axis of members, a multiple of the {num_devices} devices"
+                )
+    return jax.tree.leaves(mapped)[0].shape[0]
+
+
 def _in_groups(vmapped: Callable, num_mapped: int) -> Callable:
     """`vmapped`, with the members of its first arguments group by group."""
 
     def grouped(*arguments):
         members, shared = arguments[:num_mapped], arguments[num_mapped:]
-        count = jax.tree.leaves(members)[0].shape[0]
+        count = _member_count(members, 1)
         size = _group_size(count)
         if size == count:
             return vmapped(*arguments)
@@ -98,6 +122,7 @@ def _group_size(count: int) -> int:
     return size if 2 * size > CPU_GROUP // 2 else count
 
 
+@checked
 def init(
     key: Key[Array, ""],
     members: Int[Array, " M"],
@@ -110,7 +135,10 @@ def init(
 
     **Arguments:** one typed `key` for the ensemble; `members`, their numbers;
     `latent`; data `x`, shared; `learning_rate`, one a member or one for all.
+
+    **Raises:** as `training.init`.
     """
+    check_rate("learning_rate", learning_rate)
     rates = jnp.broadcast_to(jnp.asarray(learning_rate, jnp.float32), members.shape)
 
     def one(member_key, rate):
@@ -125,6 +153,15 @@ def train(
     x: Shaped[Array, "N D"],
     batch_sizes: Int[Array, " K"],
 ) -> tuple[State, StepInfo]:
-    """K gradient steps of every member (`training.train`); infos have axes (M, K)."""
+    """K gradient steps of every member (`training.train`); infos have axes (M, K).
+
+    **Raises:** as `training.train`, and `ValueError` for the state of one member.
+    """
+    check_batches("batch_sizes", batch_sizes)
+    if states.step.ndim == 0:
+        raise ValueError(
+            "states.step.shape=(): expected (M,), the states of `ensemble.init`; "
+            "training.train takes one"
+        )
     one = partial(training.train, config)
     return jax.vmap(one, in_axes=(0, None, None))(states, x, batch_sizes)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Shaped
 
+from .annotations import checked
+from .checks import check_count, check_points
 from .horizon import Draws, weighted_draws
 from .latent import Score
 from .likelihood import occupancy_log_prob, responsibilities
@@ -26,6 +28,7 @@ MAX_VISIBLE = 16
 """Visible bits up to which all 2^D states are enumerated."""
 
 
+@checked
 def visible_states(num_visible: int) -> Bool[Array, "X D"]:
     """All X = 2^D visible states; row k holds the binary digits of k, lowest first.
 
@@ -39,40 +42,50 @@ def visible_states(num_visible: int) -> Bool[Array, "X D"]:
     return (codes >> jnp.arange(num_visible)[None]) & 1 == 1
 
 
+@checked
 def forward_matrix(model: Model) -> Float[Array, "S X"]:
     """A[z, x] = p(x|z) (eq. 1, 10)."""
     x = visible_states(model.num_visible)
     return jnp.exp(forward_log_prob(model, model.latent.states(), x)).T
 
 
+@checked
 def backward_matrix(model: Model) -> Float[Array, "X S"]:
     """A_bar[x, z] = p(z|x) (eq. 2, 11, 19)."""
     return jnp.exp(backward_log_probs(model, visible_states(model.num_visible)))
 
 
+@checked
 def latent_kernel(model: Model) -> Float[Array, "S S"]:
     """M[z', z] = sum_x A[z', x] A_bar[x, z] (eq. 3), row-stochastic, z' from."""
     return forward_matrix(model) @ backward_matrix(model)
 
 
+@checked
 def latent_distribution(model: Model) -> Float[Array, " S"]:
     """The stationary p_bar(z) (eq. 6)."""
     return stationary_distribution(latent_kernel(model))
 
 
+@checked
 def visible_distribution(model: Model) -> Float[Array, " X"]:
     """The stationary p(x) = sum_z p_bar(z) A[z, x] (eq. 5)."""
     return latent_distribution(model) @ forward_matrix(model)
 
 
+@checked
 def log_likelihood(model: Model, x: Shaped[Array, "N D"]) -> Float[Array, ""]:
     """The mean of ln p(x_m) in nats a point (eq. 7), p_bar exact.
 
     Its derivative by autodiff is the exact gradient, through p_bar as well.
+
+    **Raises:** `ValueError` when `x` has no points.
     """
+    check_points("x", x)
     return jnp.mean(occupancy_log_prob(model, latent_distribution(model), x))
 
 
+@checked
 def horizon_log_likelihood(
     model: Model, visible_law: Float[Array, " X"], x: Shaped[Array, "N D"], horizon: int
 ) -> Float[Array, ""]:
@@ -82,8 +95,19 @@ def horizon_log_likelihood(
     double steps, for K = 1 the two-step gradient with the `"exact"` score.
 
     **Arguments:** `visible_law`; data `x`; `horizon`, K >= 1.
+
+    **Raises:** `ValueError` for a K below 1, an `x` without points, or a `visible_law`
+    that is not of 2^D states.
     """
-    log_A_bar = backward_log_probs(model, visible_states(model.num_visible))
+    check_count("horizon", horizon, 1, "double step")
+    check_points("x", x)
+    every_x = visible_states(model.num_visible)
+    if len(visible_law) != len(every_x):
+        raise ValueError(
+            f"visible_law.shape={visible_law.shape}: expected ({len(every_x)},), a "
+            f"probability for each state of {model.num_visible} bits"
+        )
+    log_A_bar = backward_log_probs(model, every_x)
     occupancy = logsumexp(log_A_bar, axis=0, b=visible_law[:, None])
     if horizon > 1:
         power = jnp.linalg.matrix_power(latent_kernel(model), horizon - 1)
@@ -92,6 +116,7 @@ def horizon_log_likelihood(
     return jnp.mean(logsumexp(occupancy[None] + log_A, axis=-1))
 
 
+@checked
 def draws(model: Model) -> Draws:
     """All visible states with their weights A[z, x], for `horizon.averaged_gradient`.
 
@@ -102,6 +127,7 @@ def draws(model: Model) -> Draws:
     return weighted_draws(model, jnp.broadcast_to(every_x[:, None], shape), A.T)
 
 
+@checked
 def two_step_gradient(
     model: Model, x: Shaped[Array, "N D"], score: Score = "paper"
 ) -> Parameters:
@@ -110,7 +136,10 @@ def two_step_gradient(
     **Arguments:** data `x`; `score`, the reading of z - mu.
 
     **Returns:** the gradient, in nats a point per unit of each parameter.
+
+    **Raises:** `ValueError` when `x` has no points.
     """
+    check_points("x", x)
     states = model.latent.states()
     every_x = visible_states(model.num_visible)
     p_bar = latent_distribution(model)

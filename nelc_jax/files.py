@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .checks import check_means
 from .latent import Binary, Latent, OneHot
 from .model import Model, Parameters
 
@@ -31,11 +32,18 @@ _SHAPES = {"w": "DL", "a": "D", "w_bar": "LD", "a_bar": "L", "x_mean": "D"}
 def save(path: str | os.PathLike, model: Model | Parameters) -> None:
     """Write a model, or parameters alone, replacing an older file once it is whole.
 
+    Numbers are stored as they are, also those of a training that diverged.
+
     **Arguments:** `path`, used as it is; `model`, one or an ensemble (leading axes).
 
-    **Raises:** `ValueError` for a latent space other than `OneHot` and `Binary`, or
-    shapes that are not those of a model; `OSError` when the file cannot be written.
+    **Raises:** `TypeError` for anything else; `ValueError` for a latent space other
+    than `OneHot` and `Binary`, or shapes that are not those of a model; `OSError` when
+    the file cannot be written.
     """
+    if not isinstance(model, Model | Parameters):
+        raise TypeError(
+            f"model is a {type(model).__name__}: expected a Model or its Parameters"
+        )
     about: dict = {"schema": SCHEMA}
     parameters = model.parameters if isinstance(model, Model) else model
     arrays = {
@@ -135,6 +143,8 @@ def _check_shapes(arrays: dict[str, np.ndarray]):
                 f"{name} of type {array.dtype} beside w of type {w.dtype}, "
                 "expected float32 or float64"
             )
+    if "x_mean" in arrays:
+        check_means("x_mean", arrays["x_mean"])
     if w.dtype != jax.dtypes.canonicalize_dtype(w.dtype):
         raise ValueError(f"arrays of type {w.dtype}: set jax_enable_x64 to have them")
 

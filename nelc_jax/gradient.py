@@ -16,7 +16,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
+from .annotations import checked
 from .chain import Trajectory
+from .checks import check_points
 from .latent import Score
 from .likelihood import responsibilities
 from .linear import contract
@@ -65,6 +67,7 @@ class DataSums(eqx.Module):
     log_likelihood: Float[Array, ""]
 
 
+@checked
 def support_of(model: Model, trajectory: Trajectory) -> Support:
     """The support of a trajectory: all latent states, or the visited ones (App. A3)."""
     dtype = model.x_mean.dtype
@@ -86,6 +89,7 @@ def support_of(model: Model, trajectory: Trajectory) -> Support:
     )
 
 
+@checked
 def data_sums(
     support: Support, x: Shaped[Array, "N D"], weights: Float[Array, " N"]
 ) -> DataSums:
@@ -101,6 +105,7 @@ def data_sums(
     )
 
 
+@checked
 def backward_gradient(
     coefficients: Float[Array, "L T"],
     x: Shaped[Array, "T D"],
@@ -115,6 +120,7 @@ def backward_gradient(
     return moments - total[:, None] * x_mean[None], total
 
 
+@checked
 def two_step_gradient(
     model: Model,
     trajectory: Trajectory,
@@ -133,7 +139,10 @@ def two_step_gradient(
     of ln p(z|x)).
 
     **Returns:** a `Gradient`; likelihoods in nats.
+
+    **Raises:** `ValueError` when `x` has no points.
     """
+    check_points("x", x)
     if weights is None:
         weights = jnp.full(x.shape[0], 1 / x.shape[0], model.x_mean.dtype)
     support = support_of(model, trajectory)
@@ -141,6 +150,7 @@ def two_step_gradient(
     return gradient_from_sums(model, trajectory, support, sums, score)
 
 
+@checked
 def gradient_from_sums(
     model: Model,
     trajectory: Trajectory,

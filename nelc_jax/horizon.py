@@ -20,6 +20,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, Shaped
 
 from . import parallel
+from .annotations import checked
+from .checks import check_count, check_points
 from .gradient import DataSums, Gradient, Support, data_sums
 from .latent import Score
 from .linear import contract, on_last_axis
@@ -51,6 +53,7 @@ class Draws(eqx.Module):
     occupancy: Float[Array, " S"]
 
 
+@checked
 def draw(model: Model, key: Key[Array, ""], num_draws: int) -> Draws:
     """The candidates of the parallel chain, with equal weights.
 
@@ -61,11 +64,13 @@ def draw(model: Model, key: Key[Array, ""], num_draws: int) -> Draws:
 
     **Raises:** `ValueError` for an n below 1 or a latent space that is not enumerable.
     """
+    check_count("num_draws", num_draws, 1, "draw")
     x, h = parallel.candidates(model, key, num_draws)
     weights = jnp.full(x.shape[:2], 1 / num_draws, model.x_mean.dtype)
     return _weighted(model, x, weights, h)
 
 
+@checked
 def weighted_draws(
     model: Model, x: Shaped[Array, "n S D"], weights: Float[Array, "n S"]
 ) -> Draws:
@@ -76,6 +81,7 @@ def weighted_draws(
     return _weighted(model, x.astype(bool), weights, backward_field(model, x))
 
 
+@checked
 def averaged_gradient(
     model: Model,
     draws: Draws,
@@ -96,8 +102,10 @@ def averaged_gradient(
     **Returns:** a `Gradient` in nats a point per unit of each parameter. Its bias is of
     order 1 / n.
 
-    **Raises:** `ValueError` for a K below 1.
+    **Raises:** `ValueError` for a K below 1, or when `x` has no points.
     """
+    check_horizon(horizon)
+    check_points("x", x)
     if weights is None:
         weights = jnp.full(x.shape[0], 1 / x.shape[0], model.x_mean.dtype)
     support = support_of_draws(model, draws)
@@ -105,6 +113,7 @@ def averaged_gradient(
     return averaged_from_sums(model, draws, support, sums, horizon, score)
 
 
+@checked
 def support_of_draws(model: Model, draws: Draws) -> Support:
     """All latent states with their weights p_bar (see `gradient.support_of`)."""
     logits = state_logits(model)
@@ -112,6 +121,7 @@ def support_of_draws(model: Model, draws: Draws) -> Support:
     return Support(logits, bernoulli_normaliser(logits), draws.occupancy, states)
 
 
+@checked
 def averaged_from_sums(
     model: Model,
     draws: Draws,
@@ -171,6 +181,7 @@ def averaged_from_sums(
     )
 
 
+@checked
 def check_horizon(horizon: Horizon):
     """Raise the `ValueError` of a horizon below 1."""
     if horizon is not None and horizon < 1:

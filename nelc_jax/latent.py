@@ -2,109 +2,23 @@
 
 A latent state is a row of L bits. The conditional p(z|x) depends on x only through the
 field `h = w_bar @ (x - x_mean) + a_bar`, so every function here takes h. A new latent
-space is a new class with the attributes of `Latent`.
+space is a new class with the attributes of `latent_space.Latent`.
 """
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from .annotations import check_settings, checked
+from .checks import check_count
+from .latent_space import Latent, Score
 from .linear import contract, on_last_axis
-
-Score = Literal["paper", "exact"]
-"""The two readings of z - mu in eq. 16c-d: eq. 15 to the letter, or the derivative."""
 
 MAX_ENUMERATED = 256
 """Latent spaces of at most this many states are enumerated, larger ones sampled."""
-
-
-@runtime_checkable
-class Latent(Protocol):
-    """What the rest of the library asks of a latent space with L units."""
-
-    @property
-    def num_units(self) -> int:
-        """L, the number of bits of a latent state."""
-        ...
-
-    @property
-    def num_states(self) -> int:
-        """S, the number of latent states."""
-        ...
-
-    @property
-    def num_uniforms(self) -> int:
-        """U, the uniform random numbers that one draw of z consumes."""
-        ...
-
-    @property
-    def enumerable(self) -> bool:
-        """Whether S is small enough for tables with one row a state."""
-        ...
-
-    @property
-    def absorbs_visible_bias(self) -> bool:
-        """Whether eq. 20 makes the visible bias a redundant (it is then kept at 0)."""
-        ...
-
-    def states(self) -> Bool[Array, "S L"]:
-        """All latent states, one a row; row k is the state with `index` k."""
-        ...
-
-    def index(self, z: Bool[Array, "*b L"]) -> Int[Array, "*b"]:
-        """The row of `states` that holds z."""
-        ...
-
-    def sum_units(self, rows: Float[Array, "L D"]) -> Float[Array, "S D"]:
-        """`states @ rows`: for each state, the sum over the units that are on."""
-        ...
-
-    def sum_states(self, rows: Float[Array, "S D"]) -> Float[Array, "L D"]:
-        """`states.T @ rows`: for each unit, the sum over the states that have it on."""
-        ...
-
-    def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
-        """ln p(z|x) in nats of every state."""
-        ...
-
-    def log_prob(
-        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
-    ) -> Float[Array, "*b"]:
-        """ln p(z|x) in nats of the given states."""
-        ...
-
-    def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
-        """What `draw` compares with the field, a function of uniforms in (0, 1).
-
-        All that is costly in a draw and does not need the field, so that a chain can do
-        it for many steps at once.
-        """
-        ...
-
-    def draw(
-        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
-    ) -> Bool[Array, "*b L"]:
-        """z as a deterministic function of the `noise` and the field."""
-        ...
-
-    def draw_index(
-        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
-    ) -> Int[Array, "*b"]:
-        """The `index` of `draw`, which chains over enumerated states carry."""
-        ...
-
-    def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
-        """E[z|x]."""
-        ...
-
-    def score(
-        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"], reading: Score
-    ) -> Float[Array, "*b L"]:
-        """d ln p(z|x) / dh, in one of the two readings."""
-        ...
 
 
 class OneHot(eqx.Module):
@@ -124,11 +38,8 @@ class OneHot(eqx.Module):
     )
 
     def __check_init__(self):
-        _check_units(self.num_units)
-        if self.normalization not in ("sigmoid", "softmax"):
-            raise ValueError(
-                f"normalization={self.normalization!r}: expected 'sigmoid' or 'softmax'"
-            )
+        check_settings(self)
+        check_count("num_units", self.num_units, 1, "latent unit")
 
     @property
     def num_states(self) -> int:
@@ -140,6 +51,7 @@ class OneHot(eqx.Module):
         """One uniform a state."""
         return self.num_units
 
+    @checked
     def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
         """Standard Gumbel variables, -ln(-ln u)."""
         return -jnp.log(-jnp.log(uniforms))
@@ -158,28 +70,34 @@ class OneHot(eqx.Module):
         """The identity matrix."""
         return jnp.eye(self.num_units, dtype=bool)
 
+    @checked
     def index(self, z: Bool[Array, "*b L"]) -> Int[Array, "*b"]:
         """The position of the bit that is on."""
         return jnp.argmax(z, axis=-1).astype(jnp.int32)
 
+    @checked
     def sum_units(self, rows: Float[Array, "L D"]) -> Float[Array, "S D"]:
         """The rows themselves."""
         return rows
 
+    @checked
     def sum_states(self, rows: Float[Array, "S D"]) -> Float[Array, "L D"]:
         """The rows themselves."""
         return rows
 
+    @checked
     def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
         """ln p(b|x) of every b in nats (eq. 19, or eq. 9 on one-hot states)."""
         return jax.nn.log_softmax(self._log_weights(h), axis=-1)
 
+    @checked
     def log_prob(
         self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
     ) -> Float[Array, "*b"]:
         """ln p(z|x) in nats (eq. 19, or eq. 9 on one-hot states)."""
         return jnp.sum(jnp.where(z, self.log_probs(h), 0), axis=-1)
 
+    @checked
     def draw(
         self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Bool[Array, "*b L"]:
@@ -187,16 +105,19 @@ class OneHot(eqx.Module):
         position = self.draw_index(noise, h)
         return jax.nn.one_hot(position, self.num_units, dtype=bool)
 
+    @checked
     def draw_index(
         self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Int[Array, "*b"]:
         """The state of largest ln p(b|x) + noise (the Gumbel-max trick)."""
         return jnp.argmax(self._log_weights(h) + noise, axis=-1).astype(jnp.int32)
 
+    @checked
     def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
         """E[z|x], which is the probability of each state."""
         return jnp.exp(self.log_probs(h))
 
+    @checked
     def score(
         self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"], reading: Score
     ) -> Float[Array, "*b L"]:
@@ -205,7 +126,6 @@ class OneHot(eqx.Module):
         `"paper"`: z - sigmoid(h), eq. 15 to the letter. `"exact"`: d ln p(z|x) / dh,
         which is z - softmax(h), or (1 - sigmoid(h)) (z - p_one) for eq. 19.
         """
-        _check_score(reading)
         bits = z.astype(h.dtype)
         if reading == "paper":
             return bits - jax.nn.sigmoid(h)
@@ -233,7 +153,8 @@ class Binary(eqx.Module):
     num_units: int = eqx.field(static=True)
 
     def __check_init__(self):
-        _check_units(self.num_units)
+        check_settings(self)
+        check_count("num_units", self.num_units, 1, "latent unit")
 
     @property
     def num_states(self) -> int:
@@ -245,6 +166,7 @@ class Binary(eqx.Module):
         """One uniform a unit."""
         return self.num_units
 
+    @checked
     def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
         """Standard logistic variables, ln u - ln(1 - u)."""
         return jnp.log(uniforms) - jnp.log1p(-uniforms)
@@ -265,20 +187,24 @@ class Binary(eqx.Module):
         codes = jnp.arange(self.num_states)[:, None]
         return (codes >> jnp.arange(self.num_units)[None]) & 1 == 1
 
+    @checked
     def index(self, z: Bool[Array, "*b L"]) -> Int[Array, "*b"]:
         """The number whose binary digits are z."""
         self._require_enumerable()
         places = jnp.int32(1) << jnp.arange(self.num_units, dtype=jnp.int32)
         return jnp.sum(z * on_last_axis(places, z), axis=-1, dtype=jnp.int32)
 
+    @checked
     def sum_units(self, rows: Float[Array, "L D"]) -> Float[Array, "S D"]:
         """For each state, the sum of rows over the units that are on."""
         return contract(self.states().astype(rows.dtype), rows)
 
+    @checked
     def sum_states(self, rows: Float[Array, "S D"]) -> Float[Array, "L D"]:
         """For each unit, the sum of rows over the states that have it on."""
         return contract(self.states().T.astype(rows.dtype), rows)
 
+    @checked
     def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
         """ln p(z|x) of every state in nats (eq. 11)."""
         states = self.states()
@@ -287,58 +213,55 @@ class Binary(eqx.Module):
             jnp.broadcast_to(h[..., None, :], shape), jnp.broadcast_to(states, shape)
         )
 
+    @checked
     def log_prob(
         self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
     ) -> Float[Array, "*b"]:
         """ln p(z|x) in nats (eq. 11)."""
         return jnp.sum(jax.nn.log_sigmoid(jnp.where(z, h, -h)), axis=-1)
 
+    @checked
     def draw(
         self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Bool[Array, "*b L"]:
         """Each bit is on where its field exceeds the noise."""
         return h > noise
 
+    @checked
     def draw_index(
         self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Int[Array, "*b"]:
         """The index of `draw`."""
         return self.index(self.draw(noise, h))
 
+    @checked
     def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
         """E[z|x] (eq. 15)."""
         return jax.nn.sigmoid(h)
 
+    @checked
     def score(
         self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"], reading: Score
     ) -> Float[Array, "*b L"]:
         """z - sigmoid(h) (eq. 13c-d): here the two readings are the same."""
-        _check_score(reading)
         return z.astype(h.dtype) - jax.nn.sigmoid(h)
 
     def _require_enumerable(self):
         if not self.enumerable:
             raise ValueError(
-                f"num_units={self.num_units}: 2^{self.num_units} latent states exceed "
-                f"the {MAX_ENUMERATED} that are enumerated; use the sampled estimators"
+                f"num_units={self.num_units}: expected at most {MAX_ENUMERATED} latent "
+                f"states, not 2^{self.num_units}; others are sampled, not enumerated"
             )
 
 
+@checked
 def sample_latent(
     latent: Latent, key: Key[Array, ""], h: Float[Array, "*b L"]
 ) -> Bool[Array, "*b L"]:
     """Draw z ~ p(z|x) with the field h (eq. 11, or eq. 19 for one-hot states)."""
     shape = (*h.shape[:-1], latent.num_uniforms)
+    # The 8 bits of a bfloat16 would draw no state of probability below 1 / 256.
+    dtype = jnp.promote_types(h.dtype, jnp.float32)
     # Not from 0, whose noise is infinite.
-    uniforms = jax.random.uniform(key, shape, h.dtype, jnp.finfo(h.dtype).tiny)
+    uniforms = jax.random.uniform(key, shape, dtype, jnp.finfo(dtype).tiny)
     return latent.draw(latent.noise(uniforms), h)
-
-
-def _check_units(num_units: int):
-    if num_units < 1:
-        raise ValueError(f"num_units={num_units}: expected at least 1 latent unit")
-
-
-def _check_score(reading: str):
-    if reading not in ("paper", "exact"):
-        raise ValueError(f"score={reading!r}: expected 'paper' or 'exact'")

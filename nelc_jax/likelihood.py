@@ -5,14 +5,17 @@ latent states: the S enumerated ones with their occupancy, or the states of a
 trajectory, each with weight 1/T. Exact values for small systems are in `exact`.
 """
 
+import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key, Shaped
 
+from .annotations import checked
 from .chain import fold_chain
 from .model import Model, bernoulli_log_prob, forward_log_prob, forward_logits
 
 
+@checked
 def mixture_log_prob(
     log_weights: Float[Array, " K"], log_A: Float[Array, "N K"]
 ) -> Float[Array, " N"]:
@@ -20,6 +23,7 @@ def mixture_log_prob(
     return logsumexp(log_weights[None] + log_A, axis=-1)
 
 
+@checked
 def occupancy_log_prob(
     model: Model, occupancy: Float[Array, " S"], x: Shaped[Array, "N D"]
 ) -> Float[Array, " N"]:
@@ -34,6 +38,7 @@ def occupancy_log_prob(
     return mixture_log_prob(jnp.log(occupancy), log_A)
 
 
+@checked
 def trajectory_log_prob(
     model: Model, z: Shaped[Array, "T L"], x: Shaped[Array, "N D"]
 ) -> Float[Array, " N"]:
@@ -50,6 +55,7 @@ def trajectory_log_prob(
     )
 
 
+@checked
 def chain_log_prob(
     model: Model,
     key: Key[Array, ""],
@@ -74,6 +80,7 @@ def chain_log_prob(
     return total - jnp.log(jnp.asarray(num_steps, dtype))
 
 
+@checked
 def responsibilities(
     log_weights: Float[Array, " K"], log_A: Float[Array, "K N"]
 ) -> tuple[Float[Array, " N"], Float[Array, "K N"]]:
@@ -83,4 +90,5 @@ def responsibilities(
     """
     joint = log_weights[:, None] + log_A
     log_p = logsumexp(joint, axis=0)
-    return log_p, jnp.exp(joint - log_p[None])
+    # Not exp(joint - log_p), whose sum over k is off by the rounding of the logarithms.
+    return log_p, jax.nn.softmax(joint, axis=0)

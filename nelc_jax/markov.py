@@ -10,10 +10,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .annotations import checked
+
 UNROLLED = 16
 """States up to which the elimination is written out, for compilers to fuse."""
 
 
+@checked
 def stationary_distribution(M: Float[Array, "S S"]) -> Float[Array, " S"]:
     """p_bar with p_bar M = p_bar (eq. 5-6), the long-time average of the chain.
 
@@ -40,6 +43,7 @@ def stationary_distribution(M: Float[Array, "S S"]) -> Float[Array, " S"]:
     return jax.lax.fori_loop(1, size, put_back, first, unroll=size <= UNROLLED)
 
 
+@checked
 def eliminate(
     M: Float[Array, "S S"], smallest: float
 ) -> tuple[Float[Array, "S S"], Float[Array, " S"]]:

@@ -6,8 +6,10 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Int, Key, Shaped
 
+from .annotations import checked
+from .checks import check_batches, check_count, check_points
 from .noise import draw_indices
 
 CHUNK = 16
@@ -17,19 +19,26 @@ Sums = TypeVar("Sums")
 """A tree of arrays that are additive over data points."""
 
 
+@checked
 def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
     """Mini-batch sizes growing linearly from `first` to `last`, one an epoch.
 
     The paper: 16 to 160 over 120 epochs (Sect. IV A). Rounded to the nearest integer.
+
+    **Raises:** `ValueError` for a number below 1.
     """
+    check_count("first", first, 1, "data point")
+    check_count("last", last, 1, "data point")
+    check_count("num_epochs", num_epochs, 1, "epoch")
     return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
 
 
+@checked
 def sum_chunks(
     sums_of: Callable[[Array, Array], Sums],
     zeros: Sums,
     key: Key[Array, ""],
-    x: Array,
+    x: Shaped[Array, "N *s"],
     batch_size: Int[Array, ""],
 ) -> Sums:
     """Mean over a mini-batch, in chunks: one program serves every batch size.
@@ -42,7 +51,12 @@ def sum_chunks(
     along the first axis; `batch_size`, B.
 
     **Returns:** the mean, a tree like `zeros`.
+
+    **Raises:** `ValueError` when `x` has no points, or for a known `batch_size` below
+    1.
     """
+    check_points("x", x)
+    check_batches("batch_size", batch_size)
     dtype = jax.tree.leaves(zeros)[0].dtype
 
     def add_chunk(chunk, sums):

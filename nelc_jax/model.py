@@ -12,6 +12,8 @@ from jax.scipy.special import logit
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, Shaped
 
+from .annotations import checked
+from .checks import check_bits, check_means, check_points
 from .latent import Latent
 from .linear import contract, on_last_axis
 
@@ -29,11 +31,17 @@ class Parameters(eqx.Module):
 
 
 class Model(eqx.Module):
-    """Parameters, the mean of the data (centring trick), and the latent space."""
+    """Parameters, the mean of the data (centring trick), and the latent space.
+
+    **Raises:** `ValueError` for a mean outside [0, 1] that is known at construction.
+    """
 
     parameters: Parameters
     x_mean: Float[Array, " D"]
     latent: Latent
+
+    def __check_init__(self):
+        check_means("x_mean", self.x_mean)
 
     @property
     def num_visible(self) -> int:
@@ -41,6 +49,7 @@ class Model(eqx.Module):
         return self.x_mean.shape[-1]
 
 
+@checked
 def forward_logits(model: Model, z: Shaped[Array, "*b L"]) -> Float[Array, "*b D"]:
     """Logits w z + a of p(x_i = 1|z) (eq. 10, 14)."""
     p = model.parameters
@@ -48,12 +57,14 @@ def forward_logits(model: Model, z: Shaped[Array, "*b L"]) -> Float[Array, "*b D
     return logits + on_last_axis(p.a, logits)
 
 
+@checked
 def state_logits(model: Model) -> Float[Array, "S D"]:
     """`forward_logits` of every latent state, in the order of `Latent.states`."""
     p = model.parameters
     return model.latent.sum_units(p.w.T) + p.a[None]
 
 
+@checked
 def backward_field(model: Model, x: Shaped[Array, "*b D"]) -> Float[Array, "*b L"]:
     """Field h = w_bar (x - x_mean) + a_bar of p(z|x) (eq. 9, 11, centred as in 17)."""
     p = model.parameters
@@ -62,6 +73,7 @@ def backward_field(model: Model, x: Shaped[Array, "*b D"]) -> Float[Array, "*b L
     return h + on_last_axis(p.a_bar, h)
 
 
+@checked
 def bernoulli_normaliser(logits: Float[Array, "*b D"]) -> Float[Array, "*b"]:
     """sum_i ln(1 + exp(l_i)) in nats: what eq. 10 divides by."""
     # jax.nn.softplus adds cases for nan and is twice as slow on the CPU.
@@ -69,14 +81,21 @@ def bernoulli_normaliser(logits: Float[Array, "*b D"]) -> Float[Array, "*b"]:
     return jnp.sum(softplus, axis=-1)
 
 
+@checked
 def bernoulli_log_prob(
     logits: Float[Array, "K D"], x: Shaped[Array, "N D"]
 ) -> Float[Array, "N K"]:
     """ln prod_i p(x_i) in nats of N points under K rows of logits (eq. 10)."""
-    log_weight = contract(x.astype(logits.dtype), logits.T)
-    return log_weight - bernoulli_normaliser(logits)[None]
+    # Minus the excess of every pixel: terms of one sign, where x^T l less the
+    # normaliser is a small difference of large numbers once the logits are large.
+    on = x.astype(logits.dtype)
+    excess = contract(on, jnp.maximum(-logits, 0).T)
+    excess = excess + contract(1 - on, jnp.maximum(logits, 0).T)
+    rest = jnp.sum(jnp.log1p(jnp.exp(-jnp.abs(logits))), axis=-1)
+    return -excess - rest[None]
 
 
+@checked
 def forward_log_prob(
     model: Model, z: Shaped[Array, "K L"], x: Shaped[Array, "N D"]
 ) -> Float[Array, "N K"]:
@@ -84,6 +103,7 @@ def forward_log_prob(
     return bernoulli_log_prob(forward_logits(model, z), x)
 
 
+@checked
 def forward_log_prob_star(
     model: Model, z: Shaped[Array, "K L"], x: Shaped[Array, "N D"], q: float = 1.65
 ) -> Float[Array, "N K"]:
@@ -95,11 +115,13 @@ def forward_log_prob_star(
     return forward_log_prob(model, z, x) + model.num_visible * jnp.log(q)
 
 
+@checked
 def backward_log_probs(model: Model, x: Shaped[Array, "*b D"]) -> Float[Array, "*b S"]:
     """ln A_bar[x, z] = ln p(z|x) in nats of every latent state (eq. 9, 11, 19)."""
     return model.latent.log_probs(backward_field(model, x))
 
 
+@checked
 def init_model(
     key: Key[Array, ""],
     latent: Latent,
@@ -117,13 +139,17 @@ def init_model(
       e_b generates the subset's mean as in the one-hot case, any z a point near the
       mean of the data, and the columns differ by the fluctuations of their subsets.
 
-    **Arguments:** typed `key`; `latent`; data `x` of zeros and ones.
+    **Arguments:** typed `key`; `latent`; data `x` of zeros and ones; `dtype` of the
+    model's arrays.
 
-    **Raises:** `ValueError` when `x` has no points.
+    **Raises:** `ValueError` when `x` has no points, or numbers other than 0 and 1 that
+    are known (not traced); `TypeError` for a `dtype` that is not floating.
     """
+    check_points("x", x)
+    check_bits("x", x)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"dtype={jnp.dtype(dtype)}: expected a floating-point dtype")
     num_points, num_visible = x.shape
-    if num_points == 0:
-        raise ValueError("x: expected at least one data point, got shape (0, D)")
     size = max(1, num_points // 10)
     data = jnp.asarray(x, dtype)
 

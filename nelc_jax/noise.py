@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped, UInt8, UInt32
 
+from .annotations import checked
+from .checks import check_count
 from .linear import on_last_axis
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -35,6 +37,7 @@ class PixelNoise(eqx.Module):
     high: UInt32[Array, "*b Q"]
 
 
+@checked
 def threefry(
     key: UInt32[Array, "2"], x0: UInt32[Array, "*b"], x1: UInt32[Array, "*b"]
 ) -> tuple[UInt32[Array, "*b"], UInt32[Array, "*b"]]:
@@ -50,16 +53,21 @@ def threefry(
     return x0, x1
 
 
+@checked
 def pixel_noise(
     key: Key[Array, ""], step: Int[Array, ""] | int, num_visible: int
 ) -> PixelNoise:
     """The random numbers of the pixels in one double step.
 
     **Arguments:** typed `key`; `step`, t < 2^31; `num_visible`, D.
+
+    **Raises:** `ValueError` for a D below 1.
     """
+    check_count("num_visible", num_visible, 1, "pixel")
     return PixelNoise(*_words(key, jnp.uint32(step), -(-num_visible // 4)))
 
 
+@checked
 def latent_uniforms(
     key: Key[Array, ""],
     step: Int[Array, ""] | int,
@@ -71,21 +79,31 @@ def latent_uniforms(
 
     **Arguments:** typed `key`; `step`, t < 2^31; `num_visible`, D; `num_uniforms`, U;
     `dtype`, of 23 (in double precision 32) random bits.
+
+    **Raises:** `ValueError` for a D or U below 1.
     """
+    check_count("num_visible", num_visible, 1, "pixel")
+    check_count("num_uniforms", num_uniforms, 1, "uniform")
     quarter = -(-num_visible // 4)
     words, _ = _words(key, jnp.uint32(step), num_uniforms, quarter)
     return _uniform(words, dtype)
 
 
+@checked
 def rounding(
     key: Key[Array, ""], block: Int[Array, ""] | int, num_visible: int
 ) -> Float[Array, " D"]:
-    """Uniforms in (0, 1), one a pixel, that round the probabilities of a block."""
+    """Uniforms in (0, 1), one a pixel, that round the probabilities of a block.
+
+    **Raises:** `ValueError` for a D below 1.
+    """
+    check_count("num_visible", num_visible, 1, "pixel")
     half = -(-num_visible // 2)
     words = _words(key, _ROUNDING + jnp.uint32(block), half)
     return _uniform(jnp.concatenate(words)[:num_visible], jnp.float32)
 
 
+@checked
 def thresholds(
     logits: Float[Array, "*b D"], rounding: Float[Array, " D"]
 ) -> Int[Array, "*b D"]:
@@ -102,6 +120,7 @@ def thresholds(
     return jnp.where(logits > 0, 2**16 - below, below)
 
 
+@checked
 def bernoulli_packed(
     noise: PixelNoise, thresholds: Int[Array, "*b D"]
 ) -> UInt8[Array, "*b Q"]:
@@ -122,6 +141,7 @@ def bernoulli_packed(
     return packed.astype(jnp.uint8)
 
 
+@checked
 def pack(x: Shaped[Array, "*b D"]) -> UInt8[Array, "*b Q"]:
     """Visible states with four pixels to a byte, as `bernoulli_packed` makes them."""
     quarter = -(-x.shape[-1] // 4)
@@ -131,9 +151,18 @@ def pack(x: Shaped[Array, "*b D"]) -> UInt8[Array, "*b Q"]:
     return jnp.sum(parts << places, axis=-2, dtype=jnp.uint8)
 
 
+@checked
 def unpack(packed: UInt8[Array, "*b Q"], num_visible: int) -> Bool[Array, "*b D"]:
-    """Visible states from four pixels to a byte; the inverse of `pack`."""
+    """Visible states from four pixels to a byte; the inverse of `pack`.
+
+    **Raises:** `ValueError` for a `num_visible` that these bytes do not have.
+    """
     quarter = packed.shape[-1]
+    if quarter != -(-num_visible // 4):
+        raise ValueError(
+            f"num_visible={num_visible}: expected at most 4 pixels to each of the "
+            f"{quarter} bytes, and no byte without one"
+        )
     # Copies side by side and a constant mask: plain loops, where an axis of length 4
     # would leave compilers with strided ones.
     mask = np.repeat(np.array([1, 2, 4, 8], np.uint8), quarter)
@@ -142,6 +171,7 @@ def unpack(packed: UInt8[Array, "*b Q"], num_visible: int) -> Bool[Array, "*b D"
     return ((tiled & mask) != 0)[..., :num_visible]
 
 
+@checked
 def draw_indices(
     key: Key[Array, ""],
     count: int,
@@ -152,7 +182,11 @@ def draw_indices(
 
     The numbers `start`, `start + 1`, .. of one long sequence a key. Independent of the
     chain with the same key. A number's probability is within 2^-32 of 1 / num_points.
+
+    **Raises:** `ValueError` for a negative `count` or `num_points` below 1.
     """
+    check_count("count", count, 0, "numbers")
+    check_count("num_points", num_points, 1, "data point")
     words, _ = _words(key, _INDICES, count, start)
     return (words % np.uint32(num_points)).astype(jnp.int32)
 

@@ -14,13 +14,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
+from .annotations import checked
 from .chain import BLOCK, Trajectory, latent_noise
+from .checks import check_count
 from .latent import Latent
 from .linear import contract, on_last_axis
 from .model import Model, backward_field, state_logits
 from .noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
 
 
+@checked
 def sample_chain(
     model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
 ) -> tuple[Bool[Array, " D"], Trajectory]:
@@ -49,6 +52,7 @@ def sample_chain(
     return x_next[-1], Trajectory(xs, model.latent.states()[z], h)
 
 
+@checked
 def candidates(
     model: Model, key: Key[Array, ""], num_steps: int
 ) -> tuple[Bool[Array, "T S D"], Float[Array, "T S L"]]:
@@ -60,8 +64,7 @@ def candidates(
 
     **Raises:** `ValueError` for a T below 1 or a latent space that is not enumerable.
     """
-    if num_steps < 1:
-        raise ValueError(f"num_steps={num_steps}: expected at least 1 double step")
+    check_count("num_steps", num_steps, 1, "double step")
     require_enumerable(model.latent)
     # One table for a block of steps, not one a step.
     table = _tables(model, key)
@@ -70,6 +73,7 @@ def candidates(
     return _candidates(model, key, steps, lambda t: tables[t // BLOCK])
 
 
+@checked
 def random_maps(
     model: Model, key: Key[Array, ""], steps: Int[Array, " n"]
 ) -> Int[Array, "n S"]:
@@ -89,6 +93,7 @@ def random_maps(
     return _next_states(model.latent, latent_noise(model, key, steps + 1), h)
 
 
+@checked
 def require_enumerable(latent: Latent):
     """Raise the `ValueError` of a latent space that is not enumerable."""
     if not latent.enumerable:

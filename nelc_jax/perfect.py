@@ -16,7 +16,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key
 
+from .annotations import checked
 from .chain import BLOCK
+from .checks import check_count
 from .model import Model, forward_logits
 from .noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
 from .parallel import random_maps, require_enumerable
@@ -41,6 +43,7 @@ class PerfectSamples(eqx.Module):
     """The least N for which G_N is constant, in double steps; else `max_steps`."""
 
 
+@checked
 def perfect_sample(
     model: Model, key: Key[Array, ""], num_samples: int, max_steps: int
 ) -> PerfectSamples:
@@ -56,8 +59,7 @@ def perfect_sample(
     **Raises:** `ValueError` for an n or a horizon out of range, or a latent space that
     is not enumerable.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples={num_samples}: expected at least 1 sample")
+    check_count("num_samples", num_samples, 1, "sample")
     if not 1 <= max_steps <= MAX_STEPS:
         raise ValueError(
             f"max_steps={max_steps}: expected 1 to {MAX_STEPS} double steps"

@@ -9,9 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .annotations import checked
+from .checks import check_count
 from .markov import UNROLLED, eliminate
 
 
+@checked
 def deviation(
     M: Float[Array, "S S"], p_bar: Float[Array, " S"], f: Float[Array, " S"]
 ) -> Float[Array, " S"]:
@@ -46,13 +49,18 @@ def deviation(
     return v - jnp.vdot(p_bar, v)
 
 
+@checked
 def truncated_deviation(
     M: Float[Array, "S S"],
     p_bar: Float[Array, " S"],
     f: Float[Array, " S"],
     num_terms: int,
 ) -> Float[Array, " S"]:
-    """The first terms of it, sum_{0 <= k < num_terms} M^k (f - p_bar f)."""
+    """The first terms of it, sum_{0 <= k < num_terms} M^k (f - p_bar f).
+
+    **Raises:** `ValueError` for a negative `num_terms`.
+    """
+    check_count("num_terms", num_terms, 0, "terms")
     centred = f - jnp.vdot(p_bar, f)
 
     def add(_, v):

@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
+from .annotations import checked
 from .chain import Trajectory
+from .checks import check_points
 from .gradient import (
     DataSums,
     Gradient,
@@ -30,6 +32,7 @@ from .linear import contract
 from .model import Model, Parameters, forward_logits
 
 
+@checked
 def trajectory_gradient(
     model: Model,
     trajectory: Trajectory,
@@ -52,8 +55,10 @@ def trajectory_gradient(
 
     **Returns:** a `Gradient` in nats a point per unit of each parameter.
 
-    **Raises:** `ValueError` for a K or a trace out of range.
+    **Raises:** `ValueError` for a K or a trace out of range, or an `x` without points.
     """
+    check_trace(horizon, trace, len(trajectory.z))
+    check_points("x", x)
     if weights is None:
         weights = jnp.full(x.shape[0], 1 / x.shape[0], model.x_mean.dtype)
     support = support_of(model, trajectory)
@@ -61,6 +66,7 @@ def trajectory_gradient(
     return trajectory_from_sums(model, trajectory, support, sums, horizon, trace, score)
 
 
+@checked
 def trajectory_from_sums(
     model: Model,
     trajectory: Trajectory,
@@ -106,6 +112,7 @@ def trajectory_from_sums(
     )
 
 
+@checked
 def check_trace(horizon: Horizon, trace: float, num_steps: int):
     """Raise the `ValueError` of a horizon or a trace that a trajectory cannot have."""
     check_horizon(horizon)

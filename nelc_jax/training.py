@@ -14,6 +14,8 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from . import chain, horizon, parallel, traces
+from .annotations import check_settings, checked
+from .checks import check_batches, check_count, check_points, check_rate
 from .gradient import (
     DataSums,
     Gradient,
@@ -62,32 +64,22 @@ class Config(eqx.Module):
     trace: float = eqx.field(static=True, default=1.0)
 
     def __check_init__(self):
-        if self.chain_length < 1:
-            raise ValueError(
-                f"chain_length={self.chain_length}: expected at least 1 double step"
-            )
+        check_settings(self)
+        check_count("chain_length", self.chain_length, 1, "double step")
         if not 0 <= self.decay < 1:
             raise ValueError(f"decay={self.decay}: expected 0 <= decay < 1")
         if not self.eps > 0:
             raise ValueError(f"eps={self.eps}: expected a positive number")
-        if self.sampler not in ("auto", "scan", "parallel"):
-            raise ValueError(
-                f"sampler={self.sampler!r}: expected 'auto', 'scan' or 'parallel'"
-            )
         if self.estimator == "trajectory":
             if self.horizon != 1:
                 traces.check_trace(self.horizon, self.trace, self.chain_length)
-        elif self.estimator == "averaged":
+        else:
             horizon.check_horizon(self.horizon)
             if self.trace != 1:
                 raise ValueError(
                     f"trace={self.trace}: expected 1 with estimator='averaged'; only "
                     "'trajectory' has a trace"
                 )
-        else:
-            raise ValueError(
-                f"estimator={self.estimator!r}: expected 'trajectory' or 'averaged'"
-            )
 
 
 class Rates(eqx.Module):
@@ -126,6 +118,7 @@ class StepInfo(eqx.Module):
     finite: Bool[Array, ""]
 
 
+@checked
 def init(
     key: Key[Array, ""],
     latent: Latent,
@@ -140,8 +133,10 @@ def init(
     **Arguments:** the member's typed `key`; `latent`; data `x` of zeros and ones;
     `config`; `learning_rate`, eta (the paper: 0.1).
 
-    **Raises:** `ValueError` when `x` has no points.
+    **Raises:** `ValueError` when `x` has no points or is not of zeros and ones, or for
+    a negative `learning_rate` (numbers are looked at where they are not traced).
     """
+    check_rate("learning_rate", learning_rate)
     model_key, chain_key, train_key = jax.random.split(key, 3)
     model = init_model(model_key, latent, x)
     config = config or Config()
@@ -155,6 +150,7 @@ def init(
     )
 
 
+@checked
 def train_step(
     config: Config,
     state: State,
@@ -169,7 +165,12 @@ def train_step(
     **Arguments:** `state`; data `x`; `batch_size`, at least 1, any traced integer.
 
     **Returns:** the next state and a `StepInfo`.
+
+    **Raises:** `ValueError` when `x` has no points, or for a known `batch_size` below
+    1.
     """
+    check_points("x", x)
+    check_batches("batch_size", batch_size)
     key = jax.random.fold_in(state.key, state.step)
     x_end, found = _gradient(config, state.model, key, state.x, x, batch_size)
     direction, optimizer = rmsprop(config.decay, config.eps).update(
@@ -193,6 +194,7 @@ def train_step(
     ), info
 
 
+@checked
 def train(
     config: Config,
     state: State,
@@ -204,7 +206,10 @@ def train(
     **Arguments:** as `train_step`.
 
     **Returns:** the last state, and the `StepInfo` of every step (leading axis K).
+
+    **Raises:** as `train_step`.
     """
+    check_batches("batch_sizes", batch_sizes)
 
     def body(state, batch_size):
         return train_step(config, state, x, batch_size)
@@ -212,8 +217,12 @@ def train(
     return jax.lax.scan(body, state, batch_sizes)
 
 
+@checked
 def sum_batch(
-    support: Support, key: Key[Array, ""], x: Array, batch_size: Int[Array, ""]
+    support: Support,
+    key: Key[Array, ""],
+    x: Shaped[Array, "N D"],
+    batch_size: Int[Array, ""],
 ) -> DataSums:
     """The sums over a mini-batch (`minibatch.sum_chunks`)."""
     zeros = jax.tree.map(
@@ -223,6 +232,7 @@ def sum_batch(
     return sum_chunks(partial(data_sums, support), zeros, key, x, batch_size)
 
 
+@checked
 def rmsprop(decay: float, eps: float) -> Any:
     """The direction of RMSprop, with `eps` inside of the root."""
     # Any: optax's own type of parameters does not know equinox modules.

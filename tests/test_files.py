@@ -17,7 +17,8 @@ def one_model(latent, seed=0, dtype=np.float32):
 
     units = latent.num_units
     parameters = Parameters(array(5, units), array(5), array(units, 5), array(units))
-    return Model(parameters, array(5), latent)
+    x_mean = jnp.asarray(rng.random(5).astype(dtype))
+    return Model(parameters, x_mean, latent)
 
 
 def assert_same(one, other):
@@ -115,6 +116,9 @@ HOSTILE = {
     "has schema 2, and this version reads 1": {"about": '{"schema": 2}'},
     "has latent space": {"about": '{"schema": 1, "latent": {"name": "os"}}'},
     "latent space {}": {"about": '{"schema": 1, "latent": {}}'},
+    r"x_mean\[2\]=nan: expected a mean in": {
+        "x_mean": np.array([0, 1, np.nan, 0, 0], np.float32)
+    },
     "has 2 latent units, and a_bar 3": {
         "about": '{"schema": 1, "latent": {"name": "Binary", "num_units": 2}}'
     },

@@ -178,7 +178,7 @@ def test_bad_arguments(unchecked, data):
     large = dataclasses.replace(model, latent=Binary(20))
     for case, n, message in (
         (large, 4, "can be enumerated"),
-        (model, 0, "num_steps=0"),
+        (model, 0, "num_draws=0"),
     ):
         with pytest.raises(ValueError, match=message):
             horizon.draw(case, jax.random.key(0), n)

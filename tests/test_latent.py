@@ -199,7 +199,7 @@ def test_bad_arguments(unchecked):
         OneHot(3, "tanh")
     h, z = jnp.zeros(3), jnp.eye(3, dtype=bool)[0]
     for space in (OneHot(3), Binary(3)):
-        with pytest.raises(ValueError, match="score"):
+        with pytest.raises(ValueError, match="reading='other'"):
             space.score(h, z, "other")
 
 

@@ -13,7 +13,7 @@ from experiments.data import Dataset, held_out_part, load_dataset, load_test
 from experiments.devices import use_all_cores
 from experiments.errors import UserError, reports_user_errors
 from experiments.measure import history_batches
-from experiments.options import RunOptions, check_positive, parse
+from experiments.options import RunOptions, check_positive, check_seed, parse
 from experiments.trainers import EM_STEPS, RESTARTS
 from experiments.verdict import page
 from experiments.verdict.claims import judge_all, members_of
@@ -156,7 +156,11 @@ def main(arguments: list[str] | None = None) -> Path:
 
 
 def load_parts(options: RunOptions) -> tuple[Dataset, Dataset]:
-    """The data to train on and those held out: test digits, or a fifth of the data."""
+    """The data to train on and those held out: test digits, or a fifth of the data.
+
+    **Raises:** `UserError` as `load_dataset`, and for a seed out of range.
+    """
+    check_seed(options.seed)
     dataset = load_dataset(options.dataset, options.data_dir)
     test = load_test(options.dataset, options.data_dir)
     return (dataset, test) if test is not None else held_out_part(dataset)

@@ -12,9 +12,12 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import logit, logsumexp
 from jaxtyping import Array, Float, Key
 
+from ..annotations import checked
+from ..checks import check_count, check_values
 from ..latent import sample_latent
 from ..model import (
     INITIAL_CLIP,
@@ -40,11 +43,13 @@ class Estimate(eqx.Module):
     log_ratios: Float[Array, " C"]
 
 
+@checked
 def data_bias(rbm: Rbm) -> Float[Array, " D"]:
     """The visible bias of independent pixels with the clipped means of the data."""
     return logit(jnp.clip(rbm.x_mean, INITIAL_CLIP, 1 - INITIAL_CLIP))
 
 
+@checked
 def tempered(rbm: Rbm, beta: Float[Array, ""], base_bias: Float[Array, " D"]) -> Rbm:
     """w and a_bar times beta, and the bias (1 - beta) base_bias + beta a.
 
@@ -55,6 +60,7 @@ def tempered(rbm: Rbm, beta: Float[Array, ""], base_bias: Float[Array, " D"]) ->
     return Rbm(Parameters(beta * p.w, a, beta * p.a_bar), rbm.x_mean, rbm.latent)
 
 
+@checked
 def log_partition(
     rbm: Rbm,
     key: Key[Array, ""],
@@ -70,12 +76,13 @@ def log_partition(
     **Arguments:** typed `key`; `betas`, rising from 0 to 1; `num_chains`, C >= 2;
     `base_bias`, of the starting law (default `data_bias`).
 
-    **Raises:** `ValueError` for a C below 2 or fewer than two `betas`.
+    **Raises:** `ValueError` for a C below 2, fewer than two `betas`, or known ones that
+    do not rise from 0 to 1.
     """
-    if num_chains < 2:
-        raise ValueError(f"num_chains={num_chains}: expected at least 2")
+    check_count("num_chains", num_chains, 2, "chains")
     if betas.shape[0] < 2:
-        raise ValueError(f"betas: expected at least 2, got {betas.shape[0]}")
+        raise ValueError(f"betas.shape={betas.shape}: expected at least 2 of them")
+    check_values("betas", betas, _rise_from_0_to_1, "betas rising from 0 to 1")
     bias = data_bias(rbm) if base_bias is None else base_bias
     start_key, chain_key = jax.random.split(key)
 
@@ -112,3 +119,11 @@ def log_partition(
         effective_chains=effective,
         log_ratios=log_ratios,
     )
+
+
+def _rise_from_0_to_1(betas: np.ndarray) -> np.ndarray:
+    last = np.arange(len(betas)) == len(betas) - 1
+    right = np.diff(betas, prepend=-1) > 0
+    right[0] &= betas[0] == 0
+    # linspace may end a rounding error beside 1.
+    return right & np.where(last, np.isclose(betas, 1), betas < 1)

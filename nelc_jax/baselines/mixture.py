@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, Shaped
 
+from ..annotations import checked
+from ..checks import check_bits, check_count, check_points
 from ..likelihood import mixture_log_prob, responsibilities
 from ..linear import contract
 from ..model import bernoulli_log_prob
@@ -30,6 +32,7 @@ class Mixture(eqx.Module):
     logits: Float[Array, "K D"]
 
 
+@checked
 def init(key: Key[Array, ""], num_components: int, x: Shaped[Array, "N D"]) -> Mixture:
     """Equal weights; each component halfway between a random point and the mean.
 
@@ -39,12 +42,11 @@ def init(key: Key[Array, ""], num_components: int, x: Shaped[Array, "N D"]) -> M
 
     **Raises:** `ValueError` for a K below 1 or an `x` without points.
     """
+    check_count("num_components", num_components, 1, "component")
+    check_points("x", x)
+    check_bits("x", x)
     num_points, _ = x.shape
-    if num_components < 1:
-        raise ValueError(f"num_components={num_components}: expected at least 1")
-    if num_points == 0:
-        raise ValueError("x: expected at least one data point, got shape (0, D)")
-    data = x.astype(float)
+    data = jnp.asarray(x, float)
     repeat = num_points < num_components
     chosen = jax.random.choice(key, num_points, (num_components,), replace=repeat)
     mean = 0.5 * (data[chosen] + jnp.mean(data, axis=0)[None])
@@ -52,16 +54,23 @@ def init(key: Key[Array, ""], num_components: int, x: Shaped[Array, "N D"]) -> M
     return Mixture(log_weights, _bounded_logits(mean, 1 - mean))
 
 
+@checked
 def log_prob(mixture: Mixture, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
     """ln p(x_m) = ln sum_k weight_k p(x_m|k) in nats."""
     return mixture_log_prob(mixture.log_weights, bernoulli_log_prob(mixture.logits, x))
 
 
+@checked
 def log_likelihood(mixture: Mixture, x: Shaped[Array, "N D"]) -> Float[Array, ""]:
-    """The mean of ln p(x_m) in nats a point (eq. 7)."""
+    """The mean of ln p(x_m) in nats a point (eq. 7).
+
+    **Raises:** `ValueError` when `x` has no points.
+    """
+    check_points("x", x)
     return jnp.mean(log_prob(mixture, x))
 
 
+@checked
 def em_step(
     mixture: Mixture, x: Shaped[Array, "N D"]
 ) -> tuple[Mixture, Float[Array, ""]]:
@@ -74,7 +83,10 @@ def em_step(
     A component without weight keeps its means.
 
     **Returns:** the next mixture, and the likelihood *before* the step in nats a point.
+
+    **Raises:** `ValueError` when `x` has no points.
     """
+    check_points("x", x)
     data = x.astype(mixture.logits.dtype)
     log_p, r = responsibilities(
         mixture.log_weights, bernoulli_log_prob(mixture.logits, data).T
@@ -89,13 +101,17 @@ def em_step(
     ), jnp.mean(log_p)
 
 
+@checked
 def fit(
     mixture: Mixture, x: Shaped[Array, "N D"], num_steps: int
 ) -> tuple[Mixture, Float[Array, " T"]]:
     """`num_steps` EM steps by `scan`.
 
     **Returns:** the last mixture, and the likelihood before each step in nats a point.
+
+    **Raises:** `ValueError` for a negative number of steps or an `x` without points.
     """
+    check_count("num_steps", num_steps, 0, "EM steps")
 
     def body(mixture, _):
         return em_step(mixture, x)
@@ -103,6 +119,7 @@ def fit(
     return jax.lax.scan(body, mixture, None, num_steps)
 
 
+@checked
 def fit_restarts(
     key: Key[Array, ""],
     num_components: int,
@@ -113,7 +130,10 @@ def fit_restarts(
     """EM from R starts at once; restart i has the key `fold_in(key, i)`.
 
     **Returns:** the mixtures (leading axis R), and their likelihoods in nats a point.
+
+    **Raises:** as `init` and `fit`, and `ValueError` for an R below 1.
     """
+    check_count("num_restarts", num_restarts, 1, "restart")
 
     def one(number):
         start = init(jax.random.fold_in(key, number), num_components, x)

@@ -12,7 +12,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
+from ..annotations import check_settings, checked
 from ..chain import sample_chain
+from ..checks import check_batches, check_count, check_points, check_rate
 from ..latent import Latent
 from ..linear import contract
 from ..minibatch import sum_chunks
@@ -47,12 +49,8 @@ class Config(eqx.Module):
     log_weight_rate: float = eqx.field(static=True, default=0.01)
 
     def __check_init__(self):
-        if self.chain_length < 1:
-            raise ValueError(
-                f"chain_length={self.chain_length}: expected at least 1 double step"
-            )
-        if self.negative not in ("chain", "exact"):
-            raise ValueError(f"negative={self.negative!r}: expected 'chain' or 'exact'")
+        check_settings(self)
+        check_count("chain_length", self.chain_length, 1, "double step")
         if not 0 <= self.decay < 1:
             raise ValueError(f"decay={self.decay}: expected 0 <= decay < 1")
         for name in ("eps", "rate_steps", "log_weight_rate"):
@@ -83,6 +81,7 @@ class Sums(eqx.Module):
     log_weight: Float[Array, ""]
 
 
+@checked
 def init(
     key: Key[Array, ""],
     latent: Latent,
@@ -98,8 +97,10 @@ def init(
     **Arguments:** the member's typed `key`; `latent`; data `x` of zeros and ones;
     `config`; `learning_rate`, eta.
 
-    **Raises:** `ValueError` when `x` has no points, or for a `latent` that no RBM has.
+    **Raises:** `ValueError` when `x` has no points or is not of zeros and ones, for a
+    negative `learning_rate`, or for a `latent` that no RBM has.
     """
+    check_rate("learning_rate", learning_rate)
     model_key, chain_key, train_key = jax.random.split(key, 3)
     model = init_model(model_key, latent, x)
     w, a = model.parameters.w, model.parameters.a
@@ -118,6 +119,7 @@ def init(
     )
 
 
+@checked
 def train_step(
     config: Config,
     state: State,
@@ -134,8 +136,11 @@ def train_step(
     **Returns:** the next state and a `StepInfo`, whose likelihood is exact on the
     mini-batch, and nan for latent spaces that are not enumerable.
 
-    **Raises:** `ValueError` for the exact negative phase of such a space.
+    **Raises:** `ValueError` for the exact negative phase of such a space, when `x` has
+    no points, or for a known `batch_size` below 1.
     """
+    check_points("x", x)
+    check_batches("batch_size", batch_size)
     rbm, key = state.rbm, jax.random.fold_in(state.key, state.step)
     x_end, negative = _negative_phase(config, rbm, key, state.x)
     sums = sum_batch(rbm, key, x, batch_size)
@@ -169,6 +174,7 @@ def train_step(
     ), StepInfo(log_likelihood, jnp.all(jnp.stack(jax.tree.leaves(finite))))
 
 
+@checked
 def train(
     config: Config,
     state: State,
@@ -180,7 +186,10 @@ def train(
     **Arguments:** as `train_step`.
 
     **Returns:** the last state, and the `StepInfo` of every step (leading axis K).
+
+    **Raises:** as `train_step`.
     """
+    check_batches("batch_sizes", batch_sizes)
 
     def body(state, batch_size):
         return train_step(config, state, x, batch_size)
@@ -188,6 +197,7 @@ def train(
     return jax.lax.scan(body, state, batch_sizes)
 
 
+@checked
 def coordinates(rbm: Rbm) -> Parameters:
     """The parameters in which training moves: for one-hot states, ln weights for a_bar.
 
@@ -201,6 +211,7 @@ def coordinates(rbm: Rbm) -> Parameters:
     return Parameters(p.w, p.a, p.a_bar + _offset(p.w, p.a, rbm.x_mean))
 
 
+@checked
 def from_coordinates(rbm: Rbm, position: Parameters) -> Rbm:
     """The RBM with these `coordinates`, and the mean and latent space of `rbm`."""
     if rbm.latent.absorbs_visible_bias:
@@ -211,6 +222,7 @@ def from_coordinates(rbm: Rbm, position: Parameters) -> Rbm:
     return Rbm(position, rbm.x_mean, rbm.latent)
 
 
+@checked
 def sum_batch(
     rbm: Rbm, key: Key[Array, ""], x: Shaped[Array, "N D"], batch_size: Int[Array, ""]
 ) -> Sums:

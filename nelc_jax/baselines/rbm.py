@@ -14,6 +14,8 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Shaped
 
 from .. import model
+from ..annotations import checked
+from ..checks import check_means, check_points
 from ..latent import Latent, OneHot
 from ..linear import contract
 from ..model import Model, backward_field, bernoulli_normaliser, forward_logits
@@ -38,7 +40,7 @@ class Rbm(eqx.Module):
     """Parameters, the mean of the data (centring), and the latent space.
 
     **Raises:** `ValueError` for one-hot states with the normalisation of eq. 19, which
-    belongs to no joint law p(x, z).
+    belongs to no joint law p(x, z), or a mean outside [0, 1] known at construction.
     """
 
     parameters: Parameters
@@ -46,6 +48,7 @@ class Rbm(eqx.Module):
     latent: Latent
 
     def __check_init__(self):
+        check_means("x_mean", self.x_mean)
         if isinstance(self.latent, OneHot) and self.latent.normalization != "softmax":
             raise ValueError(
                 f"normalization={self.latent.normalization!r}: expected 'softmax', the "
@@ -61,12 +64,14 @@ class Moments(eqx.Module):
     z: Float[Array, " L"]
 
 
+@checked
 def to_model(rbm: Rbm) -> Model:
     """The same two conditionals as a `Model`, to which all diagnostics apply."""
     p = rbm.parameters
     return Model(model.Parameters(p.w, p.a, p.w.T, p.a_bar), rbm.x_mean, rbm.latent)
 
 
+@checked
 def log_weight(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
     """ln (Z p(x)) = a^T x + ln sum_z exp(z^T h(x)) in nats.
 
@@ -80,6 +85,7 @@ def log_weight(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
     return contract(x.astype(h.dtype), rbm.parameters.a) + normaliser
 
 
+@checked
 def latent_log_weight(rbm: Rbm, z: Shaped[Array, "K L"]) -> Float[Array, " K"]:
     """ln (Z p_bar(z)) = c^T z + sum_i softplus((w z + a)_i) in nats.
 
@@ -91,6 +97,7 @@ def latent_log_weight(rbm: Rbm, z: Shaped[Array, "K L"]) -> Float[Array, " K"]:
     return contract(z.astype(c.dtype), c) + normaliser
 
 
+@checked
 def log_partition(rbm: Rbm) -> Float[Array, ""]:
     """ln Z = ln sum_z exp(latent_log_weight(z)) in nats, exact.
 
@@ -104,8 +111,8 @@ def log_partition(rbm: Rbm) -> Float[Array, ""]:
         return logsumexp(latent_log_weight(rbm, latent.states()))
     if latent.num_units > MAX_SUMMED_UNITS:
         raise ValueError(
-            f"num_units={latent.num_units}: 2^{latent.num_units} latent states are too "
-            f"many to sum (at most 2^{MAX_SUMMED_UNITS}); use ais.log_partition"
+            f"num_units={latent.num_units}: expected at most {MAX_SUMMED_UNITS}, a sum "
+            f"over 2^{MAX_SUMMED_UNITS} latent states; use ais.log_partition"
         )
     # Two powers of two: the chunks are whole.
     size = min(CHUNK, latent.num_states)
@@ -119,21 +126,29 @@ def log_partition(rbm: Rbm) -> Float[Array, ""]:
     return jax.lax.fori_loop(0, latent.num_states // size, add_chunk, start)
 
 
+@checked
 def log_prob(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
     """ln p(x_m) in nats, exact (raises as `log_partition`)."""
     return log_weight(rbm, x) - log_partition(rbm)
 
 
+@checked
 def log_likelihood(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, ""]:
-    """The mean of ln p(x_m) in nats a point (eq. 7), exact; raises as `log_prob`."""
+    """The mean of ln p(x_m) in nats a point (eq. 7), exact.
+
+    **Raises:** as `log_prob`, and `ValueError` when `x` has no points.
+    """
+    check_points("x", x)
     return jnp.mean(log_prob(rbm, x))
 
 
+@checked
 def occupancy(rbm: Rbm) -> Float[Array, " S"]:
     """p_bar(z) = exp(latent_log_weight(z)) / Z of every enumerated state (eq. 6)."""
     return jax.nn.softmax(latent_log_weight(rbm, rbm.latent.states()))
 
 
+@checked
 def data_moments(
     rbm: Rbm, x: Shaped[Array, "N D"], weights: Float[Array, " N"]
 ) -> Moments:
@@ -147,6 +162,7 @@ def data_moments(
     return Moments(contract(centred.T, z), contract(weights, bits), jnp.sum(z, axis=0))
 
 
+@checked
 def latent_moments(
     rbm: Rbm, z: Shaped[Array, "K L"], weights: Float[Array, " K"]
 ) -> Moments:
@@ -166,6 +182,7 @@ def latent_moments(
     )
 
 
+@checked
 def gradient(rbm: Rbm, positive: Moments, negative: Moments) -> Parameters:
     """d <ln p(x)> / d(w, a, a_bar), positive minus negative phase, in nats a point.
 
@@ -180,13 +197,19 @@ def gradient(rbm: Rbm, positive: Moments, negative: Moments) -> Parameters:
     )
 
 
+@checked
 def exact_gradient(rbm: Rbm, x: Shaped[Array, "N D"]) -> Parameters:
-    """`gradient` with the negative phase summed over all enumerated latent states."""
+    """`gradient` with the negative phase summed over all enumerated latent states.
+
+    **Raises:** `ValueError` when `x` has no points.
+    """
+    check_points("x", x)
     weights = jnp.full(x.shape[0], 1 / x.shape[0], rbm.x_mean.dtype)
     negative = latent_moments(rbm, rbm.latent.states(), occupancy(rbm))
     return gradient(rbm, data_moments(rbm, x, weights), negative)
 
 
+@checked
 def from_mixture(mixture: Mixture, x_mean: Float[Array, " D"]) -> Rbm:
     """The RBM with one-hot hidden layer that is this mixture.
 
@@ -202,6 +225,7 @@ def from_mixture(mixture: Mixture, x_mean: Float[Array, " D"]) -> Rbm:
     )
 
 
+@checked
 def to_mixture(rbm: Rbm) -> Mixture:
     """The mixture over latent states that the RBM is: weights p_bar, logits w z + a."""
     states = rbm.latent.states()

@@ -12,14 +12,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..annotations import checked
+from ..checks import check_count
 
+
+@checked
 def autocorrelation(series: Float[Array, " n"]) -> Float[Array, " n"]:
     """rho(k) for k = 0 .. n - 1, by Fourier transform of the centred series.
 
     Normalised by n (not n - k), which keeps the estimate a positive form. A constant
     series has rho(0) = 1 and zeros.
+
+    **Raises:** `ValueError` for an empty series.
     """
     n = series.shape[0]
+    check_count("len(series)", n, 1, "value")
     centred = series - jnp.mean(series)
     # Twice the length, so that the ends do not wrap around.
     spectrum = jnp.fft.rfft(centred, 2 * n)
@@ -28,14 +35,14 @@ def autocorrelation(series: Float[Array, " n"]) -> Float[Array, " n"]:
     return (covariance / scale).at[0].set(1)
 
 
+@checked
 def autocorrelation_time(series: Float[Array, " n"]) -> Float[Array, ""]:
     """Integrated autocorrelation time in steps of the series, at least 1 / n.
 
     Below one for a series that alternates. **Raises:** `ValueError` for n < 4.
     """
     n = series.shape[0]
-    if n < 4:
-        raise ValueError(f"series: expected at least 4 values, got {n}")
+    check_count("len(series)", n, 4, "values")
     rho = autocorrelation(series)
     pairs = jnp.sum(rho[: n // 2 * 2].reshape(-1, 2), axis=-1)
     positive = jnp.cumprod(pairs > 0)
@@ -43,6 +50,7 @@ def autocorrelation_time(series: Float[Array, " n"]) -> Float[Array, ""]:
     return jnp.maximum(2 * jnp.sum(monotone) - 1, 1 / n)
 
 
+@checked
 def effective_sample_size(series: Float[Array, " n"]) -> Float[Array, ""]:
     """n / t, the number of independent samples with the same error of the mean."""
     return series.shape[0] / autocorrelation_time(series)

@@ -15,6 +15,8 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 
+from ..annotations import checked
+from ..checks import check_count
 from ..latent import Latent
 from ..linear import contract, on_last_axis
 from ..model import Model, backward_field, bernoulli_normaliser, state_logits
@@ -24,6 +26,7 @@ _STRATA, _FINE = 4, 4
 """A tilt has a strength beta from every quarter of ]0, 1], one of four at random."""
 
 
+@checked
 def average_log_transitions(
     model: Model, key: Key[Array, ""], num_samples: int
 ) -> Float[Array, "S S"]:
@@ -41,6 +44,7 @@ def average_log_transitions(
     return combine_batches(log_transition_batches(model, key, num_samples, 1))
 
 
+@checked
 def average_transitions(
     model: Model, key: Key[Array, ""], num_samples: int
 ) -> Float[Array, "S S"]:
@@ -48,6 +52,7 @@ def average_transitions(
     return jnp.exp(average_log_transitions(model, key, num_samples))
 
 
+@checked
 def log_transition_batches(
     model: Model, key: Key[Array, ""], num_samples: int, num_batches: int
 ) -> Float[Array, "B S S"]:
@@ -58,10 +63,8 @@ def log_transition_batches(
 
     **Raises:** `ValueError` for a `num_samples` or `num_batches` below 1.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples={num_samples}: expected at least 1 sample")
-    if num_batches < 1:
-        raise ValueError(f"num_batches={num_batches}: expected at least 1 batch")
+    check_count("num_samples", num_samples, 1, "sample")
+    check_count("num_batches", num_batches, 1, "batch")
     num_draws = batch_size(model.latent)
     rounds = -(-num_samples // (num_draws * num_batches))
     logits = state_logits(model)
@@ -88,11 +91,13 @@ def log_transition_batches(
     return jnp.swapaxes(jax.lax.map(of_state, jnp.arange(logits.shape[0])), 0, 1)
 
 
+@checked
 def batch_size(latent: Latent) -> int:
     """The fewest draws of a latent state in a batch: 16 L, half of them tilted."""
     return 2 * 2 * _STRATA * latent.num_units
 
 
+@checked
 def combine_batches(batches: Float[Array, "B S S"]) -> Float[Array, "S S"]:
     """ln M of all batches together, with rows that sum to one up to rounding."""
     total = logsumexp(batches, axis=0)

@@ -5,9 +5,12 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Int, Shaped
 
+from ..annotations import checked
+from ..checks import check_count, check_points, check_values
 from ..model import Model, forward_log_prob
 
 
+@checked
 def latent_classes(
     model: Model,
     x: Shaped[Array, "N D"],
@@ -24,7 +27,13 @@ def latent_classes(
 
     **Arguments:** data `x`; `labels` in 0 .. K - 1; `num_classes`, K. A class without
     points is never chosen.
+
+    **Raises:** `ValueError` for a K below 1, an `x` without points, or known labels out
+    of range.
     """
+    check_count("num_classes", num_classes, 1, "class")
+    check_points("x", x)
+    _check_classes("labels", labels, num_classes)
     log_A = forward_log_prob(model, model.latent.states(), x)
     log_q = log_A - logsumexp(log_A, axis=-1, keepdims=True)
     member = labels[:, None] == jnp.arange(num_classes)[None]
@@ -34,13 +43,20 @@ def latent_classes(
     return jnp.argmax(share, axis=0).astype(jnp.int32)
 
 
+@checked
 def class_distribution(
     p_bar: Float[Array, " S"], classes: Int[Array, " S"], num_classes: int
 ) -> Float[Array, " K"]:
-    """P^e(k), the occupancy of the latent states of each class (below eq. 22)."""
+    """P^e(k), the occupancy of the latent states of each class (below eq. 22).
+
+    **Raises:** `ValueError` for a K below 1, or known `classes` out of range.
+    """
+    check_count("num_classes", num_classes, 1, "class")
+    _check_classes("classes", classes, num_classes)
     return jax.ops.segment_sum(p_bar, classes, num_classes)
 
 
+@checked
 def class_kl(
     data_share: Float[Array, " K"], model_share: Float[Array, " K"]
 ) -> Float[Array, ""]:
@@ -54,3 +70,8 @@ def class_kl(
         jnp.where(present, model_share, 1)
     )
     return jnp.sum(jnp.where(present, data_share * log_ratio, 0))
+
+
+def _check_classes(name: str, classes: Array, num_classes: int):
+    expected = f"a class in 0 .. {num_classes - 1}"
+    check_values(name, classes, lambda v: (v >= 0) & (v < num_classes), expected)

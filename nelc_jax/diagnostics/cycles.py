@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from ..annotations import checked
+
 
 class Cycles(eqx.Module):
     """The fundamental cycles, one a chord, of S (S - 1) / 2 rows.
@@ -29,6 +31,7 @@ class Cycles(eqx.Module):
     parent: Int[Array, " S"]
 
 
+@checked
 def fundamental_cycles(log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Cycles:
     """Schnakenberg's cycles for the spanning tree of the largest net currents.
 
@@ -70,12 +73,20 @@ def fundamental_cycles(log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]) ->
     )
 
 
+@checked
 def cycle_states(cycles: Cycles, number: int) -> list[int]:
     """The states of a fundamental cycle in the order of its current, on the host.
 
     **Arguments:** `cycles` of one model, of NumPy or JAX arrays outside of `jit`;
     `number`, the row of its chord.
+
+    **Raises:** `ValueError` for a row that is not there.
     """
+    if not 0 <= number < len(cycles.chord):
+        raise ValueError(
+            f"number={number}: expected one of the {len(cycles.chord)} fundamental "
+            "cycles, from 0"
+        )
     start, end = (int(state) for state in cycles.chord[number])
 
     def to_root(state: int) -> list[int]:

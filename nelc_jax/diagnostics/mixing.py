@@ -17,7 +17,10 @@ with the currents is what they are worth to a sampler.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..annotations import checked
 
+
+@checked
 def reversible_part(
     M: Float[Array, "S S"], p_bar: Float[Array, " S"]
 ) -> Float[Array, "S S"]:
@@ -32,6 +35,7 @@ def reversible_part(
     return jnp.where(total > 0, symmetric / jnp.where(total > 0, total, 1), M)
 
 
+@checked
 def integrated_time(
     M: Float[Array, "S S"], p_bar: Float[Array, " S"], f: Float[Array, " S"]
 ) -> Float[Array, ""]:

@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..annotations import checked
 from ..markov import stationary_distribution
 
 _SQUARINGS = 50
 
 
+@checked
 def second_eigenvalue_modulus(M: Float[Array, "S S"]) -> Float[Array, ""]:
     """|lambda_2|, the second-largest eigenvalue of M in modulus (below eq. 23).
 
@@ -34,6 +36,7 @@ def second_eigenvalue_modulus(M: Float[Array, "S S"]) -> Float[Array, ""]:
     return jnp.minimum(jnp.exp(log_radius), 1.0)
 
 
+@checked
 def relaxation_time(M: Float[Array, "S S"]) -> Float[Array, ""]:
     """tau = -1 / ln |lambda_2| in double steps (eq. 23).
 
@@ -47,6 +50,7 @@ def relaxation_time(M: Float[Array, "S S"]) -> Float[Array, ""]:
     return jnp.where(finite, -1 / jnp.log(jnp.where(finite, modulus, 0.5)), jnp.inf)
 
 
+@checked
 def mean_self_transition(M: Float[Array, "S S"]) -> Float[Array, ""]:
     """Tr M / S, the mean probability to stay a double step (eq. 24)."""
     return jnp.trace(M) / M.shape[-1]

@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
+from ..annotations import checked
+from ..checks import check_count, check_points
 from ..likelihood import mixture_log_prob
 from ..markov import stationary_distribution
 from ..model import Model, forward_log_prob
@@ -33,6 +35,7 @@ class Summary(eqx.Module):
     occupancy: Float[Array, "*b S"]
 
 
+@checked
 def summarize(
     model: Model,
     key: Key[Array, ""],
@@ -48,11 +51,15 @@ def summarize(
 
     **Arguments:** typed `key`; data `x`; `num_samples`; `occupancy`, p_bar where it is
     known: the kernel of a trained RBM is reducible to rounding and does not fix it.
+
+    **Raises:** `ValueError` for a `num_samples` below 1, or when `x` has no points.
     """
+    check_points("x", x)
     log_A = forward_log_prob(model, model.latent.states(), x)
     return _summary(average_log_transitions(model, key, num_samples), log_A, occupancy)
 
 
+@checked
 def summarize_batches(
     model: Model,
     key: Key[Array, ""],
@@ -68,10 +75,10 @@ def summarize_batches(
     **Returns:** the `Summary` of all samples, and one with a leading axis B for
     `uncertainty.jackknife_error` and `jackknife_bias`.
 
-    **Raises:** `ValueError` for a B below 2.
+    **Raises:** `ValueError` for a B below 2, or when `x` has no points.
     """
-    if num_batches < 2:
-        raise ValueError(f"num_batches={num_batches}: expected at least 2 batches")
+    check_count("num_batches", num_batches, 2, "batches")
+    check_points("x", x)
     log_A = forward_log_prob(model, model.latent.states(), x)
     batches = log_transition_batches(model, key, num_samples, num_batches)
     # Replicates in turn: a mixture over N points for each would add up.

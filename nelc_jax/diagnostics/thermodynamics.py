@@ -3,18 +3,23 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from ..annotations import checked
 
+
+@checked
 def fluxes(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Float[Array, "S S"]:
     """p_bar(z') M[z', z], the probability a double step of a jump from z' to z."""
     return p_bar[:, None] * M
 
 
+@checked
 def currents(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Float[Array, "S S"]:
     """J = p_bar M - (p_bar M)^T, net flux from z' to z per double step (eq. 21)."""
     flux = fluxes(M, p_bar)
     return flux - flux.T
 
 
+@checked
 def entropy_production_rate(
     M: Float[Array, "S S"],
     p_bar: Float[Array, " S"],
@@ -34,6 +39,7 @@ def entropy_production_rate(
     return _entropy_production(jnp.log(fluxes(M, p_bar)), jnp.log(floor))
 
 
+@checked
 def entropy_production_rate_log(
     log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]
 ) -> Float[Array, ""]:
@@ -56,6 +62,7 @@ def _entropy_production(log_flux: Float[Array, "S S"], log_floor) -> Float[Array
     return 0.5 * jnp.sum(terms)
 
 
+@checked
 def one_way_pairs(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Int[Array, ""]:
     """How many pairs z' < z carry flux in one direction only."""
     flux = fluxes(M, p_bar) > 0

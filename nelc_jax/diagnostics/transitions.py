@@ -4,7 +4,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
+from ..annotations import checked
 from ..chain import fold_chain
+from ..checks import check_count
 from ..model import Model
 
 
@@ -15,6 +17,7 @@ class Counts(eqx.Module):
     x: Bool[Array, " D"]
 
 
+@checked
 def count_transitions(
     model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
 ) -> Counts:
@@ -25,8 +28,7 @@ def count_transitions(
 
     **Raises:** `ValueError` for a T below 2.
     """
-    if num_steps < 2:
-        raise ValueError(f"num_steps={num_steps}: expected at least 2 double steps")
+    check_count("num_steps", num_steps, 2, "double steps")
     latent = model.latent
     states = jnp.arange(latent.num_states)
 
@@ -41,6 +43,7 @@ def count_transitions(
     return Counts(pairs, x_end)
 
 
+@checked
 def kernel_from_counts(
     pairs: Int[Array, "S S"],
 ) -> tuple[Float[Array, "S S"], Float[Array, " S"]]:

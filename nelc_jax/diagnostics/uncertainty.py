@@ -14,11 +14,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..annotations import checked
+from ..checks import check_count
 from .averages import combine_batches
 
 Tree = TypeVar("Tree")
 
 
+@checked
 def leave_one_out(batches: Float[Array, "B S S"]) -> Float[Array, "B S S"]:
     """ln M from all batches but one, for each of the B batches."""
     out = jnp.eye(batches.shape[0], dtype=bool)[:, :, None, None]
@@ -26,14 +29,18 @@ def leave_one_out(batches: Float[Array, "B S S"]) -> Float[Array, "B S S"]:
     return jax.vmap(combine_batches)(kept)
 
 
+@checked
 def jackknife_error(replicates: Tree) -> Tree:
     """Standard errors of the arrays in a pytree, from their B leave-one-out values.
 
     Infinite where a replicate is (a relaxation time can be).
+
+    **Raises:** `ValueError` for a B below 2.
     """
 
     def error(values: Float[Array, "B *s"]) -> Float[Array, "*s"]:
         size = values.shape[0]
+        check_count("replicates", size, 2, "batches")
         finite = jnp.all(jnp.isfinite(values), axis=0)
         variance = jnp.var(jnp.where(jnp.isfinite(values), values, 0), axis=0)
         return jnp.where(finite, jnp.sqrt((size - 1) * variance), jnp.inf)
@@ -41,6 +48,7 @@ def jackknife_error(replicates: Tree) -> Tree:
     return jax.tree.map(error, replicates)
 
 
+@checked
 def jackknife_bias(estimate: Tree, replicates: Tree) -> Tree:
     """Biases of the arrays in a pytree, to first order in 1 / samples.
 

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from ..annotations import checked
+from ..checks import check_count
 from ..model import Model, backward_log_probs, forward_log_prob, state_logits
 from ..noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
 
@@ -28,6 +30,7 @@ class Estimate(eqx.Module):
     error: Float[Array, ""]
 
 
+@checked
 def whole_chain_entropy_production(
     model: Model,
     key: Key[Array, ""],
@@ -44,8 +47,7 @@ def whole_chain_entropy_production(
 
     **Raises:** `ValueError` for a `num_samples` below 1.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples={num_samples}: expected at least 1 sample")
+    check_count("num_samples", num_samples, 1, "sample")
     logits, states = state_logits(model), model.latent.states()
     num_states = logits.shape[0]
 

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from ..annotations import checked
+from ..checks import check_count, check_times, check_values
 from .potential import Protocol, at_time, force
 
 ForceAt = Callable[[Float[Array, ""], Float[Array, " n"]], Float[Array, " n"]]
@@ -21,7 +23,7 @@ ForceAt = Callable[[Float[Array, ""], Float[Array, " n"]], Float[Array, " n"]]
 class Bath(eqx.Module):
     """`mobility`, mu > 0, length per time and force; `temperature`, kT > 0, an energy.
 
-    **Raises:** `ValueError` for plain numbers that are not positive.
+    **Raises:** `ValueError` for known numbers that are not positive.
     """
 
     mobility: Float[Array, ""] | float = 1.0
@@ -30,10 +32,10 @@ class Bath(eqx.Module):
     def __check_init__(self):
         for name in ("mobility", "temperature"):
             value = getattr(self, name)
-            if isinstance(value, float | int) and not value > 0:
-                raise ValueError(f"{name}={value}: expected a positive number")
+            check_values(name, value, lambda v: v > 0, "a positive number")
 
 
+@checked
 def euler_maruyama(
     force_at: ForceAt,
     bath: Bath,
@@ -48,7 +50,15 @@ def euler_maruyama(
     at the middle of the step so that a protocol run backwards takes the same ones.
 
     **Arguments:** `force_at(time, x)`; `bath`; `normals`; start `x`; `times`.
+
+    **Raises:** `ValueError` for another number of `normals` than of steps.
     """
+    check_times("times", times)
+    if len(normals) != len(times) - 1:
+        raise ValueError(
+            f"normals.shape={normals.shape}: expected a row for each of the "
+            f"{len(times) - 1} steps between times of shape {times.shape}"
+        )
 
     def body(x, inputs):
         start, end, normal = inputs
@@ -59,6 +69,7 @@ def euler_maruyama(
     return jnp.concatenate([x[None], path])
 
 
+@checked
 def drive(
     protocol: Protocol,
     bath: Bath,
@@ -71,7 +82,10 @@ def drive(
     `vmap` it over `key` and `x`: the protocol is then read once a step for all samples.
 
     **Arguments:** `protocol`; `bath`; typed `key`; start `x`; `times`, increasing.
+
+    **Raises:** `ValueError` for known `times` that do not increase.
     """
+    check_times("times", times)
 
     def body(x, inputs):
         start, end, step = inputs
@@ -82,16 +96,28 @@ def drive(
     return jax.lax.scan(body, x, (times[:-1], times[1:], steps))[0]
 
 
+@checked
 def equilibrate(
     key: Key[Array, ""], bath: Bath, stiffness: Float[Array, ""] | float, num: int
 ) -> Float[Array, " n"]:
-    """A draw from the equilibrium of the pure trap: normal with variance kT / k."""
+    """A draw from the equilibrium of the pure trap: normal with variance kT / k.
+
+    **Raises:** `ValueError` for a `num` below 1, or a known stiffness that is not
+    positive.
+    """
+    check_count("num", num, 1, "oscillator")
+    check_values("stiffness", stiffness, lambda v: v > 0, "a positive number")
     deviation = jnp.sqrt(jnp.asarray(bath.temperature / stiffness))
     return deviation * jax.random.normal(key, (num,))
 
 
+@checked
 def refine(times: Float[Array, " K"], substeps: int) -> Float[Array, " T"]:
-    """Each interval of `times` cut into `substeps` equal ones."""
+    """Each interval of `times` cut into `substeps` equal ones.
+
+    **Raises:** `ValueError` for `substeps` below 1.
+    """
+    check_count("substeps", substeps, 1, "step")
     shares = jnp.arange(substeps) / substeps
     inner = times[:-1, None] + jnp.diff(times)[:, None] * shares[None, :]
     return jnp.append(inner.ravel(), times[-1])

@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..annotations import checked
+from ..checks import check_values
 from .bath import Bath
 
 
@@ -55,11 +57,16 @@ class Generation(eqx.Module):
     """How noise becomes data: the `noising` undone, in a `bath`, within a `duration`.
 
     The defaults undo it at the pace at which it happened, in the same bath.
+
+    **Raises:** `ValueError` for a known `duration` that is not positive.
     """
 
     noising: Noising = Noising()
     bath: Bath = Bath()
     duration: Float[Array, ""] | float = 3.99
+
+    def __check_init__(self):
+        check_values("duration", self.duration, lambda v: v > 0, "a positive number")
 
 
 class Mixture(eqx.Module):
@@ -73,11 +80,13 @@ class Mixture(eqx.Module):
     log_weights: Float[Array, " m"]
 
 
+@checked
 def decay(noising: Noising, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """alpha, what is left of a data point's position at noising time t."""
     return jnp.exp(-noising.bath.mobility * noising.stiffness * time)
 
 
+@checked
 def spread(noising: Noising, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """s, the standard deviation (a length) around it at noising time t."""
     rate = noising.bath.mobility * noising.stiffness
@@ -85,6 +94,7 @@ def spread(noising: Noising, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
     return jnp.sqrt(variance / noising.stiffness)
 
 
+@checked
 def pace(generation: Generation) -> Float[Array, ""]:
     """c = (noising time per protocol time) mu / mu', without unit."""
     noising = generation.noising
@@ -92,12 +102,14 @@ def pace(generation: Generation) -> Float[Array, ""]:
     return jnp.asarray(clock * noising.bath.mobility / generation.bath.mobility)
 
 
+@checked
 def score_weight(generation: Generation) -> Float[Array, ""]:
     """c kT + kT', the energy in front of grad ln p in the force."""
     noising = generation.noising
     return pace(generation) * noising.bath.temperature + generation.bath.temperature
 
 
+@checked
 def trap_stiffness(generation: Generation) -> Float[Array, ""]:
     """kappa kT' / kT, of the trap in whose equilibrium generation starts."""
     noising = generation.noising
@@ -105,6 +117,7 @@ def trap_stiffness(generation: Generation) -> Float[Array, ""]:
     return jnp.asarray(noising.stiffness * ratio)
 
 
+@checked
 def protocol_time(
     generation: Generation, time: Float[Array, "*b"]
 ) -> Float[Array, "*b"]:
@@ -114,6 +127,7 @@ def protocol_time(
     return share * generation.duration
 
 
+@checked
 def noising_time(
     generation: Generation, time: Float[Array, "*b"]
 ) -> Float[Array, "*b"]:
@@ -123,6 +137,7 @@ def noising_time(
     return noising.latest - share * (noising.latest - noising.earliest)
 
 
+@checked
 def reverse_force(
     generation: Generation, x: Float[Array, "*b n"], score: Float[Array, "*b n"]
 ) -> Float[Array, "*b n"]:
@@ -134,6 +149,7 @@ def reverse_force(
     return outward + score_weight(generation) * score
 
 
+@checked
 def noise_points(
     noising: Noising,
     normals: Float[Array, "*b n"],
@@ -150,6 +166,7 @@ def noise_points(
     return noised, -normals / deviation
 
 
+@checked
 def log_density(
     noising: Noising,
     mixture: Mixture,

@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from ..annotations import checked
+from ..checks import check_points
 from ..linear import contract
 from . import diffusion
 from .network import Network
@@ -32,12 +34,14 @@ class Measurement(eqx.Module):
     target: Float[Array, "*b n"]
 
 
+@checked
 def loss_weight(network: Network, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """(s / (c kT + kT'))^2 at a noising time: each unit of loss counts the same."""
     s = diffusion.spread(network.generation.noising, time)
     return jnp.square(s / diffusion.score_weight(network.generation))
 
 
+@checked
 def local_gradient(x: Float[Array, "B n"], error: Float[Array, "B n"]) -> Potential:
     """The gradient of mean 1/2 |error|^2 for b, k, q and J, error = force - target.
 
@@ -45,7 +49,10 @@ def local_gradient(x: Float[Array, "B n"], error: Float[Array, "B n"]) -> Potent
     -e_i x_i^3 for q_i, -(e_i x_j + e_j x_i) for J_ij.
 
     **Arguments:** positions `x`; `error`, with a weight of each sample if there is one.
+
+    **Raises:** `ValueError` when `x` has no points.
     """
+    check_points("x", x)
     mean_outer = contract(error.T, x) / x.shape[0]
     return Potential(
         b=-jnp.mean(error, axis=0),
@@ -55,19 +62,28 @@ def local_gradient(x: Float[Array, "B n"], error: Float[Array, "B n"]) -> Potent
     )
 
 
+@checked
 def forces_between(
     knots: Potential, share: Float[Array, "C B"], x: Float[Array, "C B n"]
 ) -> Float[Array, "C B n"]:
     """Forces in the C = K - 1 intervals between knots, at a share of their length.
 
     The force is linear in the potential, and so it is in time between two knots.
+
+    **Raises:** `ValueError` for knots that are not one more than the intervals.
     """
+    if knots.b.shape[:-1] != (len(x) + 1,):
+        raise ValueError(
+            f"knots.b.shape={knots.b.shape}: expected potentials at {len(x) + 1} "
+            f"knots, the ends of {len(x)} intervals"
+        )
     at_knots = jax.vmap(jax.vmap(force, in_axes=(None, 0)))(knots, _around(x, x))
     num = x.shape[1]
     first, last = at_knots[:-1, :num], at_knots[1:, num:]
     return first + share[..., None] * (last - first)
 
 
+@checked
 def knot_gradient(
     x: Float[Array, "C B n"],
     error: Float[Array, "C B n"],
@@ -97,6 +113,7 @@ def _around(
     return jnp.concatenate(pairs, axis=1)
 
 
+@checked
 def measure_force(
     network: Network,
     knots: Potential,

@@ -11,8 +11,11 @@ so that one learning rate fits all knots, and q stays positive.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from ..annotations import checked
+from ..checks import check_count, check_points, check_times
 from . import diffusion
 from .diffusion import Generation
 from .potential import Potential, Protocol
@@ -26,11 +29,17 @@ class Network(eqx.Module):
 
     `generation`; `pairs`, True for the coupled i < j; `knots`, decreasing noising times
     from `latest` to `earliest`.
+
+    **Raises:** `ValueError` for known knots that do not decrease.
     """
 
     generation: Generation
     pairs: Bool[Array, "n n"]
     knots: Float[Array, " K"]
+
+    def __check_init__(self):
+        if isinstance(self.knots, np.ndarray | jax.Array):
+            check_times("knots", self.knots, 2, "decreasing")
 
 
 class Parameters(eqx.Module):
@@ -42,11 +51,17 @@ class Parameters(eqx.Module):
     J: Float[Array, "K n n"]
 
 
+@checked
 def geometric_knots(noising: diffusion.Noising, num: int) -> Float[Array, " K"]:
-    """`num` noising times from `latest` to `earliest`, by a constant factor each."""
+    """`num` noising times from `latest` to `earliest`, by a constant factor each.
+
+    **Raises:** `ValueError` for a `num` below 2.
+    """
+    check_count("num", num, 2, "knots")
     return jnp.geomspace(noising.latest, noising.earliest, num)
 
 
+@checked
 def init_parameters(network: Network, x: Float[Array, "N n"]) -> Parameters:
     """The protocol that is exact for independent, normally distributed positions.
 
@@ -55,7 +70,10 @@ def init_parameters(network: Network, x: Float[Array, "N n"]) -> Parameters:
     every oscillator needs to know its own statistics only.
 
     **Arguments:** `network`; data `x`.
+
+    **Raises:** `ValueError` when `x` has no points, or other coordinates than `pairs`.
     """
+    check_points("x", x)
     generation, length, stiffness = (
         network.generation,
         _length(network),
@@ -77,6 +95,7 @@ def init_parameters(network: Network, x: Float[Array, "N n"]) -> Parameters:
     )
 
 
+@checked
 def knot_potentials(network: Network, parameters: Parameters) -> Potential:
     """The potentials at the knots."""
     stiffness, length = _scale(network), _length(network)
@@ -89,12 +108,14 @@ def knot_potentials(network: Network, parameters: Parameters) -> Potential:
     )
 
 
+@checked
 def protocol(network: Network, parameters: Parameters) -> Protocol:
     """The driving protocol, in protocol time, of the parameters."""
     times = diffusion.protocol_time(network.generation, network.knots)
     return Protocol(times, knot_potentials(network, parameters))
 
 
+@checked
 def change_pace(protocol: Protocol, old: Generation, new: Generation) -> Protocol:
     """A protocol for another bath or duration, as well learned as the old one.
 
@@ -121,6 +142,7 @@ def change_pace(protocol: Protocol, old: Generation, new: Generation) -> Protoco
     )
 
 
+@checked
 def pull_back(
     network: Network, parameters: Parameters, gradient: Potential
 ) -> Parameters:

@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from ..annotations import checked
+from ..checks import check_count, check_values
 from . import diffusion
 from .diffusion import Noising
 from .learning import Measurement, forces_between
@@ -24,14 +26,20 @@ from .network import Network
 from .potential import Potential
 
 
+@checked
 def observation_time(
     noising: Noising, time: Float[Array, "*b"], fraction: float
 ) -> Float[Array, "*b"]:
-    """delta = fraction s^2 / (2 mu kT), a noising time, never more than fraction t."""
+    """delta = fraction s^2 / (2 mu kT), a noising time, never more than fraction t.
+
+    **Raises:** `ValueError` for a known fraction outside of (0, 1).
+    """
+    check_values("fraction", fraction, lambda v: (v > 0) & (v < 1), "between 0 and 1")
     diffusivity = noising.bath.mobility * noising.bath.temperature
     return fraction * jnp.square(diffusion.spread(noising, time)) / (2 * diffusivity)
 
 
+@checked
 def watch_noising(
     noising: Noising,
     normals: Float[Array, "3 *b n"],
@@ -50,6 +58,7 @@ def watch_noising(
     return before, now, after
 
 
+@checked
 def measure_motion(
     network: Network,
     knots: Potential,
@@ -66,7 +75,10 @@ def measure_motion(
 
     **Arguments:** as `learning.measure_force`; `fraction` of `observation_time`;
     `substeps` in which the motion of the network is integrated.
+
+    **Raises:** `ValueError` for a `fraction` or `substeps` out of range.
     """
+    check_count("substeps", substeps, 1, "step")
     generation = network.generation
     noising, bath = generation.noising, generation.bath
     delta = observation_time(noising, time, fraction)

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from ..annotations import checked
+from ..checks import check_count, check_times, check_values
 from ..linear import contract
 
 
@@ -32,12 +34,20 @@ class Protocol(eqx.Module):
     """A driving protocol: the potentials at the `times`, linear in time between them.
 
     `times`, increasing; `potential`, with a leading axis over them.
+
+    **Raises:** `ValueError` for fewer than two times, or known ones that do not
+    increase.
     """
 
     times: Float[Array, " K"]
     potential: Potential
 
+    def __check_init__(self):
+        if isinstance(self.times, np.ndarray | jax.Array):
+            check_times("times", self.times, 2)
 
+
+@checked
 def energy(potential: Potential, x: Float[Array, " n"]) -> Float[Array, ""]:
     """V(x), an energy.
 
@@ -51,6 +61,7 @@ def energy(potential: Potential, x: Float[Array, " n"]) -> Float[Array, ""]:
     return jnp.sum(on_site) + contract(x, contract(jnp.triu(potential.J, 1), x))
 
 
+@checked
 def force(potential: Potential, x: Float[Array, " n"]) -> Float[Array, " n"]:
     """F = -grad V: F_i = -(b_i + k_i x_i + q_i x_i^3 + sum_{j != i} J_ij x_j).
 
@@ -61,14 +72,28 @@ def force(potential: Potential, x: Float[Array, " n"]) -> Float[Array, " n"]:
     return -(on_site + contract(above + above.T, x))
 
 
+@checked
 def harmonic_trap(num: int, stiffness: Float[Array, ""] | float) -> Potential:
-    """The pure trap V = stiffness |x|^2 / 2 of `num` uncoupled oscillators."""
+    """The pure trap V = stiffness |x|^2 / 2 of `num` uncoupled oscillators.
+
+    **Raises:** `ValueError` for a `num` below 1.
+    """
+    check_count("num", num, 1, "oscillator")
     zero = jnp.zeros(num)
     return Potential(zero, zero + stiffness, zero, jnp.zeros((num, num)))
 
 
+@checked
 def at_time(protocol: Protocol, time: Float[Array, ""]) -> Potential:
-    """The potential at a protocol time, that of the nearer end outside of the range."""
+    """The potential at a protocol time, that of the nearer end outside of the range.
+
+    **Raises:** `ValueError` for a protocol whose potentials are not one a time.
+    """
+    if protocol.potential.b.shape[:-1] != protocol.times.shape:
+        raise ValueError(
+            f"protocol.potential.b.shape={protocol.potential.b.shape}: expected a "
+            f"potential for each of the times of shape {protocol.times.shape}"
+        )
     times = protocol.times
     last = times.shape[0] - 2
     cell = jnp.clip(jnp.searchsorted(times, time, side="right") - 1, 0, last)
@@ -81,16 +106,27 @@ def at_time(protocol: Protocol, time: Float[Array, ""]) -> Potential:
     return jax.tree.map(between, protocol.potential)
 
 
+@checked
 def all_to_all(num: int) -> Bool[np.ndarray, "n n"]:
-    """The pairs i < j of a network in which every two oscillators are coupled."""
+    """The pairs i < j of a network in which every two oscillators are coupled.
+
+    **Raises:** `ValueError` for a `num` below 1.
+    """
+    check_count("num", num, 1, "oscillator")
     return np.triu(np.ones((num, num), bool), 1)
 
 
+@checked
 def lattice(rows: int, columns: int, radius: float) -> Bool[np.ndarray, "n n"]:
     """The pairs i < j of a square lattice at a distance of at most `radius` sites.
 
     Oscillators are numbered row by row; the lattice ends at its edges.
+
+    **Raises:** `ValueError` for no row or column, or a negative radius.
     """
+    check_count("rows", rows, 1, "row")
+    check_count("columns", columns, 1, "column")
+    check_values("radius", radius, lambda v: v >= 0, "a distance, not negative")
     sites = np.indices((rows, columns)).reshape(2, -1).T
     squared = np.sum((sites[:, None] - sites[None]) ** 2, axis=-1)
     return np.triu(squared <= radius**2, 1)

@@ -12,10 +12,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ..annotations import checked
+from ..checks import check_count, check_points
 from .learning import local_gradient
 from .potential import Potential, force
 
 
+@checked
 def project(
     pairs: Bool[Array, "n n"],
     x: Float[Array, "N n"],
@@ -30,7 +33,13 @@ def project(
 
     **Arguments:** `pairs`, the coupled i < j; positions `x`; forces `target` there;
     `iterations` of conjugate gradients at most, in each of the `rounds`.
+
+    **Raises:** `ValueError` when `x` has no points, or for fewer than one iteration or
+    round.
     """
+    check_points("x", x)
+    check_count("iterations", iterations, 1, "iteration")
+    check_count("rounds", rounds, 1, "round")
     right = local_gradient(x, target)
 
     def one_round(_, state):

@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from ..annotations import checked
+from ..checks import check_points, check_times
 from . import diffusion
 from .bath import Bath
 from .diffusion import Generation
@@ -33,6 +35,7 @@ class Ledger(eqx.Module):
     heat: Float[Array, ""]
 
 
+@checked
 def drive_metered(
     protocol: Protocol,
     bath: Bath,
@@ -45,7 +48,10 @@ def drive_metered(
     `work` counts from the potential at the first to that at the last of the `times`.
 
     **Arguments:** as `bath.drive`.
+
+    **Raises:** as `bath.drive`.
     """
+    check_times("times", times)
 
     def body(carry, inputs):
         x, heat = carry
@@ -69,6 +75,7 @@ def drive_metered(
     return Ledger(end, gained + heat, heat)
 
 
+@checked
 def step_heat(
     bath: Bath,
     x: Float[Array, " n"],
@@ -87,13 +94,19 @@ def step_heat(
     return jnp.sum(mean_force * (moved - x)) + bath.mobility * duration / 4 * excess
 
 
+@checked
 def jarzynski(work: Float[Array, " N"], bath: Bath) -> Float[Array, ""]:
-    """dF = -kT ln <exp(-W / kT)>, the free energy difference from works (an energy)."""
+    """dF = -kT ln <exp(-W / kT)>, the free energy difference from works (an energy).
+
+    **Raises:** `ValueError` when there are none.
+    """
+    check_points("work", work)
     exponents = -work / bath.temperature
     mean = jax.nn.logsumexp(exponents) - jnp.log(work.shape[0])
     return -bath.temperature * mean
 
 
+@checked
 def entropy_production(
     heat: Float[Array, " N"],
     bath: Bath,
@@ -104,10 +117,14 @@ def entropy_production(
 
     **Arguments:** `heat` of N paths; `bath`; the differential entropies of the
     positions at the start and at the end, in nats, with the same unit of length.
+
+    **Raises:** `ValueError` when there are no paths.
     """
+    check_points("heat", heat)
     return jnp.mean(heat) / bath.temperature + entropy_end - entropy_start
 
 
+@checked
 def ideal_entropy_rate(
     generation: Generation, x: Float[Array, "N n"], score: Float[Array, "N n"]
 ) -> Float[Array, ""]:
@@ -117,7 +134,10 @@ def ideal_entropy_rate(
     density moves: proportional to 1 / duration in sum.
 
     **Arguments:** `generation`; positions `x` drawn from p_t, and the `score` there.
+
+    **Raises:** `ValueError` when `x` has no points.
     """
+    check_points("x", x)
     noising, bath = generation.noising, generation.bath
     push = noising.stiffness * x + noising.bath.temperature * score
     velocity = diffusion.pace(generation) * bath.mobility * push

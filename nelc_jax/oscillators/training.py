@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
+from ..annotations import check_settings, checked
+from ..checks import check_count, check_points
 from .learning import Measurement, knot_gradient, loss_weight, measure_force
 from .network import (
     Network,
@@ -45,8 +47,7 @@ class Config(eqx.Module):
     substeps: int = eqx.field(static=True, default=2)
 
     def __check_init__(self):
-        if self.rule not in ("force", "observed"):
-            raise ValueError(f"rule={self.rule!r}: expected 'force' or 'observed'")
+        check_settings(self)
         for name in ("num_steps", "batch", "learning_rate", "substeps"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)}: expected more than 0")
@@ -63,6 +64,7 @@ class State(eqx.Module):
     step: Int[Array, ""]
 
 
+@checked
 def init(key: Key[Array, ""], network: Network, x: Float[Array, "N n"]) -> State:
     """The state before the first step: uncoupled oscillators (`init_parameters`).
 
@@ -72,6 +74,7 @@ def init(key: Key[Array, ""], network: Network, x: Float[Array, "N n"]) -> State
     return State(parameters, _adam().init(_leaves(parameters)), key, jnp.int32(0))
 
 
+@checked
 def train(
     config: Config,
     network: Network,
@@ -83,7 +86,10 @@ def train(
 
     **Returns:** the last state, and the loss a degree of freedom of every step, without
     unit; for observed motion with the noise of the displacements.
+
+    **Raises:** `ValueError` for `num_steps` below 1, or when `x` has no points.
     """
+    check_count("num_steps", num_steps, 1, "step")
 
     def body(state, _):
         return train_step(config, network, state, x)
@@ -91,6 +97,7 @@ def train(
     return jax.lax.scan(body, state, None, length=num_steps)
 
 
+@checked
 def train_step(
     config: Config, network: Network, state: State, x: Float[Array, "N n"]
 ) -> tuple[State, Float[Array, ""]]:
@@ -106,6 +113,7 @@ def train_step(
     return State(Parameters(**parameters), optimizer, state.key, state.step + 1), loss
 
 
+@checked
 def estimate_gradient(
     config: Config,
     network: Network,
@@ -116,7 +124,10 @@ def estimate_gradient(
     """The gradient of the loss summed over the intervals, from one batch, and its mean.
 
     **Arguments:** `config`; `network`; `parameters`; typed `key`; data `x`.
+
+    **Raises:** `ValueError` when `x` has no points.
     """
+    check_points("x", x)
     points_key, share_key, measure_key = jax.random.split(key, 3)
     knots = network.knots
     shape = (knots.shape[0] - 1, config.batch)

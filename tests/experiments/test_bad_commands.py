@@ -1,0 +1,108 @@
+"""Bad command lines and data files of every command: one line, and nothing written."""
+
+import numpy as np
+import pytest
+
+from experiments import compare, oscillators, sample, show, train_ensemble
+from experiments.errors import UserError
+from experiments.horizon import __main__ as horizon
+from experiments.verdict import __main__ as verdict
+
+COMMANDS = {
+    "train_ensemble": train_ensemble,
+    "compare": compare,
+    "oscillators": oscillators,
+    "horizon": horizon,
+    "verdict": verdict,
+}
+
+BAD = [
+    *(
+        (command, f"--{option} {value}", f"--{option} {value}")
+        for command, option, *values in (
+            ("train_ensemble", "models", "0", "-3"),
+            ("train_ensemble", "units", "0"),
+            ("train_ensemble", "epochs", "-1"),
+            ("train_ensemble", "steps-per-epoch", "0"),
+            ("train_ensemble", "chain-length", "0"),
+            ("train_ensemble", "batch-first", "0"),
+            ("train_ensemble", "batch-last", "-1"),
+            ("train_ensemble", "learning-rate", "-0.1", "nan", "inf"),
+            ("train_ensemble", "eps", "0.0", "nan"),
+            ("train_ensemble", "decay", "-0.1", "nan"),
+            ("train_ensemble", "seed", "-1"),
+            ("train_ensemble", "dataset", "nothing", "absent.npz"),
+            ("compare", "models", "0"),
+            ("compare", "units", "-2"),
+            ("compare", "epochs", "0"),
+            ("compare", "seed", "-1"),
+            ("compare", "dataset", "nothing", "absent.npy"),
+            ("oscillators", "models", "0"),
+            ("oscillators", "steps", "-5"),
+            ("oscillators", "batch", "0"),
+            ("oscillators", "knots", "1"),
+            ("oscillators", "side", "3", "29"),
+            ("oscillators", "fraction", "0.0", "1.0", "nan"),
+            ("oscillators", "radius", "0.0", "nan"),
+            ("oscillators", "learning-rate", "0.0", "inf"),
+            ("oscillators", "seed", "-1"),
+        )
+        for value in values
+    ),
+    ("oscillators", "--task digits --dataset cifar", "--dataset cifar"),
+    ("train_ensemble", "--dataset mnist --data-dir absent", "--data-dir absent"),
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "shown"), BAD, ids=[f"{c} {o}" for c, o, _ in BAD]
+)
+def test_bad_options(tmp_path, monkeypatch, command, options, shown):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=rf"^{shown}\b.*") as caught:
+        COMMANDS[command].main(["--out", "run", *options.split()])
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+FILES = {
+    "complex": ({"x": np.zeros((4, 4), complex)}, "x has dtype complex128"),
+    "infinite": ({"x": np.full((4, 4), np.inf)}, r"x\[0, 0\] is inf"),
+    "negative": ({"x": np.full((4, 4), -1)}, r"x\[0, 0\] is -1"),
+    "bytes": ({"x": np.full((4, 4), 255, np.uint8)}, r"x\[0, 0\] is 255.*threshold"),
+    "scalar": ({"x": np.float64(1)}, r"x has shape \(\)"),
+    "dates": ({"x": np.zeros((4, 4), "M8[s]")}, "x has dtype datetime64"),
+    "no arrays": ({}, r"arrays \[\]: expected x"),
+    "labels of two axes": (
+        {"x": np.zeros((4, 4)), "labels": np.zeros((4, 1))},
+        r"labels have shape \(4, 1\), expected \(4,\)",
+    ),
+    "a label": (
+        {"x": np.zeros((4, 4)), "labels": np.int64(0)},
+        r"labels have shape \(\), expected \(4,\)",
+    ),
+    "pickled": ({"x": np.array([[{}]], dtype=object)}, "cannot be read as NumPy"),
+    "few points": ({"x": np.zeros((4, 4))}, "4 points, fewer than --batch-last"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_bad_files(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    arrays, message = FILES[name]
+    np.savez("points.npz", **arrays)
+    with pytest.raises(UserError, match=message) as caught:
+        train_ensemble.main(["--out", "run", "--dataset", "points.npz"])
+    assert "points.npz" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["points.npz"]
+
+
+@pytest.mark.parametrize("command", [sample, show])
+def test_no_finished_run(tmp_path, command):
+    for place, words in (
+        (tmp_path / "absent", "is not a directory"),
+        (tmp_path, "config.json"),
+    ):
+        with pytest.raises(UserError, match=words):
+            command.main([str(place)])
