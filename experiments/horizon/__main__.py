@@ -42,6 +42,9 @@ class Horizon:
     run: RunOptions
     quick: bool = False
     """A small version of everything: to try it, not to judge by it."""
+    measure_again: bool = False
+    """Measure ensembles anew that are finished in --out, without training them again;
+    their history.csv stays."""
 
 
 def main(arguments: list[str] | None = None) -> Path:
@@ -60,10 +63,8 @@ def main(arguments: list[str] | None = None) -> Path:
         "controls": controls(base, len(train.x)),
     }
     parts = [part for family in families.values() for part in family]
-    runs = {
-        name: found[0]
-        for name, found in train_parts(parts, train, held_out, out).items()
-    }
+    trained = train_parts(parts, train, held_out, out, options.measure_again)
+    runs = {name: found[0] for name, found in trained.items()}
     best = ceiling(train, base.units)
     panels = {
         f"{norm}, exact score": {

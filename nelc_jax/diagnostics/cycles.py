@@ -39,6 +39,10 @@ def fundamental_cycles(log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]) ->
     pair without flux in both directions is no edge; states that no edge reaches stay
     out.
 
+    A current is the difference of two fluxes: one below their rounding (1e-7 of them in
+    single precision), as between states that mostly swap, is noise, while
+    `entropy_production_rate` of the same chain is not.
+
     **Arguments:** `log_M[z', z]`, z' from, `-inf` where M is zero; `p_bar`.
     """
     size = p_bar.shape[0]

@@ -63,11 +63,12 @@ def geometric_knots(noising: diffusion.Noising, num: int) -> Float[Array, " K"]:
 
 @checked
 def init_parameters(network: Network, x: Float[Array, "N n"]) -> Parameters:
-    """The protocol that is exact for independent, normally distributed positions.
+    """The protocol for independent, normally distributed positions.
 
     With the mean m and variance v of the data at an oscillator,
     k = (c kT + kT') / (alpha^2 v + s^2) - c kappa, b = -alpha m (k + c kappa), J = 0:
-    every oscillator needs to know its own statistics only.
+    every oscillator needs to know its own statistics only. Exact but for q, which is
+    positive and starts at `softplus(SMALL_QUARTIC)` of its unit.
 
     **Arguments:** `network`; data `x`.
 
