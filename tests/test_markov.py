@@ -49,9 +49,16 @@ def test_bipartite_chain(x64):
     np.testing.assert_allclose(found[:2].sum(), 0.5, rtol=1e-12)
 
 
+def test_states_that_never_change(x64):
+    """A uniform start is kept, in either precision."""
+    for dtype in (np.float32, float):
+        found = law(jnp.eye(3, dtype=dtype))
+        np.testing.assert_allclose(found, 1 / 3, rtol=1e-6)
+
+
 def test_absorbing_state():
     M = jnp.asarray([[0.5, 0.3, 0.2], [0.4, 0.5, 0.1], [0.0, 0.0, 1.0]])
-    np.testing.assert_allclose(law(M), [0, 0, 1], atol=1e-7)
+    np.testing.assert_array_equal(law(M), [0, 0, 1])
 
 
 def test_two_closed_classes(x64):
