@@ -52,18 +52,22 @@ def run(points, out, *options):
 
 @pytest.fixture(scope="module")
 def three(points, tmp_path_factory):
-    """Three models of the small settings, trained together."""
+    """A directory with three models of the small settings, trained together."""
+    out = tmp_path_factory.mktemp("runs") / "three"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "FINAL_SAMPLES", 256)
         patch.setattr(measure, "COUNTED_STEPS", 500)
-        return run(points, tmp_path_factory.mktemp("runs") / "three")
+        run(points, out)
+    return out
 
 
 @pytest.mark.parametrize("latent", ["onehot", "binary"])
-def test_the_whole_run(points, tmp_path, latent):
-    out = tmp_path / latent
+def test_the_whole_run(points, tmp_path, three, latent):
     averaged = ("--estimator", "averaged", "--horizon", "0", "--score", "exact")
-    result = run(points, out, "--latent", latent, *averaged * (latent == "binary"))
+    out = three if latent == "onehot" else tmp_path / latent
+    if latent == "binary":
+        run(points, out, "--latent", latent, *averaged)
+    result = load_run(out)
     states = 3 if latent == "onehot" else 8
     assert result.config["latent"] == latent
     assert result.config["num_points"] == 60
@@ -86,6 +90,7 @@ def test_the_whole_run(points, tmp_path, latent):
 
 
 def test_member_does_not_depend_on_the_ensemble(points, tmp_path, three):
+    three = load_run(three)
     one = run(points, tmp_path / "one", "--models", "1")
     np.testing.assert_allclose(
         one.arrays["w"][0], three.arrays["w"][0], rtol=1e-4, atol=1e-4
@@ -96,7 +101,7 @@ def test_member_does_not_depend_on_the_ensemble(points, tmp_path, three):
 
 
 def test_groups_of_members_are_the_same_members(points, tmp_path, three):
-    together = three
+    together = load_run(three)
     in_turn = run(points, tmp_path / "in_turn", "--members-at-once", "2")
     assert in_turn.models["model"].tolist() == [0, 1, 2]
     for name in ("epoch", "model"):

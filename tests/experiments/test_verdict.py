@@ -97,8 +97,14 @@ def test_quick_verdict_goes_on_where_it_was(points, tmp_path, short, monkeypatch
         trained.append(named["name"])
         return train_ensemble(members, *rest, **named)
 
+    def judged(members):
+        raise StopIteration
+
     monkeypatch.setattr(parts, "train_ensemble", counted)
-    verdict.main(arguments)
+    # What follows was tested above.
+    monkeypatch.setattr(verdict, "judge_all", judged)
+    with pytest.raises(StopIteration):
+        verdict.main(arguments)
     assert trained == ["sigmoid-paper-0"]
     assert lost.read_text() == before
     assert {p: p.stat().st_mtime_ns for p in kept if p != lost} == {
@@ -107,12 +113,6 @@ def test_quick_verdict_goes_on_where_it_was(points, tmp_path, short, monkeypatch
 
     # Measured again by the same estimators, nothing changes.
     tables = {path: load_run(path.parent).models for path in kept}
-
-    def judged(members):
-        raise StopIteration
-
-    # What follows was tested above.
-    monkeypatch.setattr(verdict, "judge_all", judged)
     with pytest.raises(StopIteration):
         verdict.main([*arguments, "--measure-again"])
     assert trained == ["sigmoid-paper-0"]
