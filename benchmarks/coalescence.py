@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from experiments.errors import reports_user_errors
-from experiments.finished import model_of, open_run
+from experiments.command.errors import reports_user_errors
+from experiments.runs.finished import model_of, open_run
 from nelc_jax import exact
 from nelc_jax.diagnostics import relaxation_time
 from nelc_jax.latent import OneHot

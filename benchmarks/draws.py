@@ -15,8 +15,8 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from experiments.errors import reports_user_errors
-from experiments.finished import model_of, open_run
+from experiments.command.errors import reports_user_errors
+from experiments.runs.finished import model_of, open_run
 from nelc_jax.diagnostics import jackknife_error, summarize_batches
 
 BATCHES = 16

@@ -20,7 +20,7 @@ from benchmarks.compare_peers import time_peers
 from benchmarks.phases import phase_seconds
 from benchmarks.timing import device_limits, peak_memory_mib
 from benchmarks.workloads import STEPS_PER_EPOCH, Job, data_for, workload
-from experiments.devices import use_all_cores
+from experiments.command.devices import use_all_cores
 from nelc_jax import ensemble, training
 from nelc_jax.training import Config
 

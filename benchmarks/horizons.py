@@ -11,7 +11,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from experiments.devices import use_all_cores
+from experiments.command.devices import use_all_cores
 from nelc_jax import Config, OneHot, ensemble, training
 
 MODELS, UNITS, POINTS, PIXELS = 36, 6, 3000, 784

@@ -11,9 +11,10 @@ from functools import partial
 import jax
 import numpy as np
 
-from experiments import oscillators_digits, oscillators_gaussians
-from experiments.devices import use_all_cores
-from experiments.oscillators_run import network_at_pace
+from experiments.command.devices import use_all_cores
+from experiments.oscillators import digits as oscillators_digits
+from experiments.oscillators import gaussians as oscillators_gaussians
+from experiments.oscillators.run import network_at_pace
 from nelc_jax import ensemble
 from nelc_jax.oscillators import training
 from nelc_jax.oscillators.potential import all_to_all

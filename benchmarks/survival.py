@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from experiments import run_directory
+from experiments.runs import directory as run_directory
 
 RESULTS = (run_directory.HISTORY, run_directory.MODELS, run_directory.CHECKPOINT)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.data import load_dataset
+from experiments.data.datasets import load_dataset
 from nelc_jax.latent import Binary, Latent, OneHot
 from nelc_jax.minibatch import batch_schedule
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from experiments.signals import leave_at_interrupt
+from experiments.command.signals import leave_at_interrupt
 
 # While Python looks for the module of `python -m experiments.X`, and only then: its
 # imports take seconds, in which Ctrl-C would end in a traceback.

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import run_directory
-from experiments.devices import use_all_cores
-from experiments.errors import reports_user_errors
-from experiments.options import RunOptions, check_positive, parse
-from experiments.run_directory import Run
+from experiments.command.devices import use_all_cores
+from experiments.command.errors import reports_user_errors
+from experiments.command.options import RunOptions, check_positive, parse
+from experiments.runs import directory as run_directory
+from experiments.runs.directory import Run
 from experiments.verdict import page
 from experiments.verdict.__main__ import ceiling, check_points, load_parts, prepare
 from experiments.verdict.parts import Part, machines, train_parts, trainer_of

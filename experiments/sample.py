@@ -11,17 +11,21 @@ import numpy as np
 import tyro
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from experiments import run_directory
-from experiments.errors import UserError, reports_unwritable, reports_user_errors
+from experiments.command.errors import (
+    UserError,
+    reports_unwritable,
+    reports_user_errors,
+)
+from experiments.command.options import check_positive, check_seed, parse
 from experiments.figures import by_likelihood, save_figure
 from experiments.figures.samples import (
     grid_figure,
     trajectory_figure,
     write_animation,
 )
-from experiments.finished import model_of, open_run
-from experiments.options import check_positive, check_seed, parse
-from experiments.run_directory import Run
+from experiments.runs import directory as run_directory
+from experiments.runs.directory import Run
+from experiments.runs.finished import model_of, open_run
 from nelc_jax.chain import sample_chain
 from nelc_jax.diagnostics import cycle_states, fundamental_cycles
 from nelc_jax.model import Model, state_logits

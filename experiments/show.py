@@ -5,12 +5,12 @@ from pathlib import Path
 
 import tyro
 
-from experiments import run_directory
-from experiments.errors import reports_unwritable, reports_user_errors
+from experiments.command.errors import reports_unwritable, reports_user_errors
+from experiments.command.options import parse
 from experiments.figures import save_figures
-from experiments.finished import open_run
-from experiments.options import parse
-from experiments.report import write_report
+from experiments.report.report import write_report
+from experiments.runs import directory as run_directory
+from experiments.runs.finished import open_run
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,28 @@ from signal import Signals
 import jax
 import numpy as np
 
-from experiments import run_directory, versions
-from experiments.checkpoint import Checkpoint
-from experiments.data import Dataset
-from experiments.devices import join_processes, use_all_cores
-from experiments.ensemble_options import (
+from experiments.command import versions
+from experiments.command.devices import join_processes, use_all_cores
+from experiments.command.errors import Interrupted, reports_user_errors
+from experiments.command.signals import Stop, noticed_signals
+from experiments.data.datasets import Dataset
+from experiments.figures import save_figures
+from experiments.report.report import write_report
+from experiments.runs import directory as run_directory
+from experiments.runs.checkpoint import Checkpoint
+from experiments.runs.directory import Run
+from experiments.runs.progress import Progress, Schedule, Trained, join
+from experiments.runs.resume import (
+    Group,
+    check_saved,
+    form_groups,
+    read_saved,
+    write_group,
+    write_groups,
+)
+from experiments.training.ensemble import Ensemble, state_structure, train_ensemble
+from experiments.training.measure import model_table
+from experiments.training.options import (
     TrainEnsemble,
     check_options,
     describe,
@@ -23,23 +40,7 @@ from experiments.ensemble_options import (
     parse_options,
     stored_arguments,
 )
-from experiments.ensemble_run import Ensemble, state_structure, train_ensemble
-from experiments.errors import Interrupted, reports_user_errors
-from experiments.figures import save_figures
-from experiments.measure import model_table
-from experiments.progress import Progress, Schedule, Trained, join
-from experiments.report import write_report
-from experiments.resume import (
-    Group,
-    check_saved,
-    form_groups,
-    read_saved,
-    write_group,
-    write_groups,
-)
-from experiments.run_directory import Run
-from experiments.signals import Stop, noticed_signals
-from experiments.trainers import Trainer
+from experiments.training.trainers import Trainer
 from nelc_jax.model import Model
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments.figures.ensemble import fig2, fig4
 from experiments.figures.portrait import MAX_UNITS, NUM_STEPS, by_likelihood, fig3
 from experiments.figures.style import STYLE
-from experiments.run_directory import Run
+from experiments.runs.directory import Run
 
 DOTS_PER_INCH = 220
 

@@ -19,7 +19,7 @@ from experiments.figures.style import (
     mark_beyond,
     sigma_colours,
 )
-from experiments.run_directory import Run
+from experiments.runs.directory import Run
 
 
 @rc_context(STYLE)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from experiments.figures.page import FRAME, Cell, Page, fit_cell
 from experiments.figures.style import STYLE, TWO_COLUMNS
-from experiments.finished import model_of
-from experiments.run_directory import Run
+from experiments.runs.directory import Run
+from experiments.runs.finished import model_of
 from nelc_jax.chain import sample_chain
 from nelc_jax.latent import OneHot
 from nelc_jax.model import Model, forward_logits

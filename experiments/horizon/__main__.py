@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from experiments import run_directory
-from experiments.devices import use_all_cores
-from experiments.errors import reports_user_errors
+from experiments.command.devices import use_all_cores
+from experiments.command.errors import reports_user_errors
+from experiments.command.options import RunOptions, parse
 from experiments.horizon import page
 from experiments.horizon.parts import (
     HORIZONS,
@@ -15,7 +15,7 @@ from experiments.horizon.parts import (
     literal,
 )
 from experiments.horizon.variance import relative_errors
-from experiments.options import RunOptions, parse
+from experiments.runs import directory as run_directory
 from experiments.verdict.__main__ import (
     QUICK,
     ceiling,

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from experiments.figures.style import LOG_LIKELIHOOD, SIGMA, STYLE, TWO_COLUMNS
 from experiments.horizon.cycle_types import cycle_types, random_permutations
-from experiments.run_directory import Run
+from experiments.runs.directory import Run
 
 REACHED = 1.18
 """Nats below the ceiling where the steps are counted: -147.5 on the paper's data."""

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.run_directory import Run
+from experiments.runs.directory import Run
 from nelc_jax import horizon, traces
 from nelc_jax.chain import sample_chain
 from nelc_jax.latent import Latent

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import run_directory
-from experiments.data import Dataset, held_out_part, load_dataset, load_test
-from experiments.devices import use_all_cores
-from experiments.errors import UserError, reports_user_errors
-from experiments.measure import history_batches
-from experiments.options import RunOptions, check_positive, check_seed, parse
-from experiments.trainers import EM_STEPS, RESTARTS
+from experiments.command.devices import use_all_cores
+from experiments.command.errors import UserError, reports_user_errors
+from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.data.datasets import Dataset, held_out_part, load_dataset, load_test
+from experiments.runs import directory as run_directory
+from experiments.training.measure import history_batches
+from experiments.training.trainers import EM_STEPS, RESTARTS
 from experiments.verdict import page
 from experiments.verdict.claims import judge_all, members_of
 from experiments.verdict.parts import (

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
-from experiments.run_directory import Run
+from experiments.runs.directory import Run
 
 Members = dict[str, np.ndarray]
 

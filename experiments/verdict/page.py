@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from experiments.figures.style import LOG_LIKELIHOOD, SIGMA, STYLE, TWO_COLUMNS
-from experiments.run_directory import Run
+from experiments.runs.directory import Run
 from experiments.verdict.claims import CLAIMS, Judgement, members_of, rank_correlation
 from experiments.verdict.sampling import match
 

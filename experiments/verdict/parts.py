@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from experiments import run_directory
-from experiments.data import Dataset
-from experiments.ensemble_run import Ensemble, measure_again, train_ensemble
-from experiments.measure import model_table
-from experiments.progress import Schedule, Trained
-from experiments.run_directory import Run, load_run
-from experiments.trainers import Controlled, Cycles, Equilibrium, Trainer
+from experiments.data.datasets import Dataset
+from experiments.runs import directory as run_directory
+from experiments.runs.directory import Run, load_run
+from experiments.runs.progress import Schedule, Trained
+from experiments.training.ensemble import Ensemble, measure_again, train_ensemble
+from experiments.training.measure import model_table
+from experiments.training.trainers import Controlled, Cycles, Equilibrium, Trainer
 from nelc_jax.baselines import pcd
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.likelihood import occupancy_log_prob

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from sklearn.linear_model import LogisticRegression
 
-from experiments.data import Dataset
-from experiments.run_directory import Run
+from experiments.data.datasets import Dataset
+from experiments.runs.directory import Run
 from nelc_jax.chain import sample_chain
 from nelc_jax.diagnostics import (
     autocorrelation_time,

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from experiments import ensemble_run, measure, run_directory, train_ensemble
+from experiments import train_ensemble
+from experiments.runs import directory as run_directory
+from experiments.training import ensemble as ensemble_run
+from experiments.training import measure
 
 OPTIONS = (
     "--models 3 --units 2 --epochs 4 --steps-per-epoch 3 --chain-length 4 "

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.run_directory import Run
+from experiments.runs.directory import Run
 
 
 def synthetic_run(

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from experiments import compare, oscillators, sample, show, train_ensemble
-from experiments.errors import UserError
+from experiments import compare, sample, show, train_ensemble
+from experiments.command.errors import UserError
 from experiments.horizon import __main__ as horizon
+from experiments.oscillators import __main__ as oscillators
 from experiments.verdict import __main__ as verdict
 
 COMMANDS = {

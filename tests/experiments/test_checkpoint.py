@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import resume, run_directory
-from experiments.checkpoint import (
+from experiments.command.errors import UserError
+from experiments.runs import directory as run_directory
+from experiments.runs import resume
+from experiments.runs.checkpoint import (
     Checkpoint,
     check_arrays,
     name_arrays,
@@ -17,9 +19,8 @@ from experiments.checkpoint import (
     restore_arrays,
     unpack,
 )
-from experiments.ensemble_run import state_structure
-from experiments.errors import UserError
-from experiments.trainers import Cycles, Equilibrium
+from experiments.training.ensemble import state_structure
+from experiments.training.trainers import Cycles, Equilibrium
 from nelc_jax.baselines import pcd
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.training import Config

@@ -7,9 +7,9 @@ import urllib.request
 import numpy as np
 import pytest
 
-from experiments import data
-from experiments.data import load_dataset
-from experiments.errors import UserError
+from experiments.command.errors import UserError
+from experiments.data import datasets as data
+from experiments.data.datasets import load_dataset
 
 
 def write_idx(path, array):

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.run_directory import load_run
+from experiments.runs.directory import load_run
 
 OPTIONS = (
     "--models 5 --units 2 --epochs 3 --steps-per-epoch 4 --chain-length 8 "
@@ -39,11 +39,11 @@ def start(out, *options, stopped_in=None, **environment):
 import signal
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
-from experiments import measure
+from experiments.training import measure
 measure.FINAL_SAMPLES = 64
 measure.COUNTED_STEPS = 100
-from experiments.ensemble_run import Ensemble
-from experiments.errors import reports_user_errors
+from experiments.training.ensemble import Ensemble
+from experiments.command.errors import reports_user_errors
 from experiments.train_ensemble import main
 epoch = Ensemble.epoch
 

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import measure
-from experiments.ensemble_run import Ensemble, Schedule, train_ensemble
-from experiments.trainers import Cycles
+from experiments.training import measure
+from experiments.training.ensemble import Ensemble, Schedule, train_ensemble
+from experiments.training.trainers import Cycles
 from nelc_jax.latent import OneHot
 from nelc_jax.training import Config
 

@@ -14,11 +14,11 @@ from PIL import Image
 from synthetic import synthetic_run
 
 from experiments import figures, sample, show
-from experiments.data import load_dataset
-from experiments.errors import UserError, reports_user_errors
+from experiments.command.errors import UserError, reports_user_errors
+from experiments.data.datasets import load_dataset
 from experiments.figures.samples import grid_figure, trajectory_figure, write_animation
-from experiments.finished import model_of, open_run
-from experiments.run_directory import create_run_directory, write_run
+from experiments.runs.directory import create_run_directory, write_run
+from experiments.runs.finished import model_of, open_run
 
 
 @pytest.fixture

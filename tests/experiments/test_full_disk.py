@@ -7,9 +7,10 @@ import brief
 import numpy as np
 import pytest
 
-from experiments import run_directory, train_ensemble
-from experiments.checkpoint import unpack
-from experiments.errors import reports_user_errors
+from experiments import train_ensemble
+from experiments.command.errors import reports_user_errors
+from experiments.runs import directory as run_directory
+from experiments.runs.checkpoint import unpack
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 RESULTS = ("history.csv", "models.csv", "checkpoint.safetensors")

@@ -7,16 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import (
-    oscillators,
-    oscillators_digits,
-    oscillators_gaussians,
-    oscillators_metrics,
-    oscillators_run,
-)
-from experiments.errors import UserError
-from experiments.oscillators_data import load_gray
-from experiments.run_directory import load_run
+from experiments.command.errors import UserError
+from experiments.oscillators import __main__ as oscillators
+from experiments.oscillators import digits as oscillators_digits
+from experiments.oscillators import gaussians as oscillators_gaussians
+from experiments.oscillators import metrics as oscillators_metrics
+from experiments.oscillators import run as oscillators_run
+from experiments.oscillators.data import load_gray
+from experiments.runs.directory import load_run
 from nelc_jax.oscillators.potential import all_to_all
 from nelc_jax.oscillators.training import Config
 

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from synthetic import synthetic_run
 
 from experiments.figures import SavedFigure
-from experiments.report import quantiles, write_report
+from experiments.report.report import quantiles, write_report
 
 VOID = {"meta", "img", "br", "link", "input"}
 

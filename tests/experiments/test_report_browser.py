@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from synthetic import synthetic_run
 
 from experiments.figures import SavedFigure
-from experiments.report import write_report
+from experiments.report.report import write_report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)

@@ -1,7 +1,7 @@
 import numpy as np
 from synthetic import synthetic_run
 
-from experiments.report_cycles import cycles_section
+from experiments.report.cycles import cycles_section
 
 RING = np.array([[0.05, 0.9, 0.05], [0.05, 0.05, 0.9], [0.9, 0.05, 0.05]])
 

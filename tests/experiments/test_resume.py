@@ -15,12 +15,15 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import ensemble_run, run_directory, train_ensemble, versions
-from experiments.checkpoint import pack, unpack
-from experiments.ensemble_run import Ensemble
-from experiments.errors import Interrupted, UserError
-from experiments.progress import Schedule
-from experiments.run_directory import load_run
+from experiments import train_ensemble
+from experiments.command import versions
+from experiments.command.errors import Interrupted, UserError
+from experiments.runs import directory as run_directory
+from experiments.runs.checkpoint import pack, unpack
+from experiments.runs.directory import load_run
+from experiments.runs.progress import Schedule
+from experiments.training import ensemble as ensemble_run
+from experiments.training.ensemble import Ensemble
 from nelc_jax.ensemble import member_mesh
 
 RESULTS = ("history.csv", "models.csv", "checkpoint.safetensors")
@@ -429,9 +432,10 @@ import os, signal, sys
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
 import brief
-from experiments import run_directory, train_ensemble
-from experiments.ensemble_run import Ensemble
-from experiments.errors import reports_user_errors
+from experiments import train_ensemble
+from experiments.runs import directory as run_directory
+from experiments.training.ensemble import Ensemble
+from experiments.command.errors import reports_user_errors
 brief.shorten(setattr)
 reached, epoch, fsync = [], Ensemble.epoch, os.fsync
 

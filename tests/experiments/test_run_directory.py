@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import run_directory
-from experiments.errors import (
+from experiments.command.errors import (
     Interrupted,
     UserError,
     reports_unwritable,
     reports_user_errors,
 )
-from experiments.run_directory import Run, create_run_directory, load_run, write_run
+from experiments.runs import directory as run_directory
+from experiments.runs.directory import Run, create_run_directory, load_run, write_run
 
 
 def test_round_trip(tmp_path):
@@ -112,7 +112,7 @@ def test_a_directory_is_held_by_one_process_at_a_time(tmp_path):
 
 def test_another_process_holds_a_directory_as_long_as_it_lives(tmp_path):
     program = (
-        "import pathlib, sys; from experiments.run_directory import locked\n"
+        "import pathlib, sys; from experiments.runs.directory import locked\n"
         "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
     )
     with subprocess.Popen(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.errors import reports_user_errors
-from experiments.signals import NOTICED, leave_at_interrupt, noticed_signals
+from experiments.command.errors import reports_user_errors
+from experiments.command.signals import NOTICED, leave_at_interrupt, noticed_signals
 
 
 def test_signals_are_noticed_and_given_back():
@@ -77,7 +77,7 @@ def test_interrupted_imports_end_in_one_line(command, tmp_path):
 def test_imports_of_others_leave_signals_alone():
     """Importing is no reason to change what Ctrl-C does to somebody's program."""
     program = (
-        "import signal; import experiments.errors; "
+        "import signal; import experiments.command.errors; "
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)

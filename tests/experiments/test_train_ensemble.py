@@ -7,10 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import ensemble_run, measure, run_directory, train_ensemble
-from experiments.errors import UserError
-from experiments.run_directory import load_run
-from experiments.trainers import Cycles
+from experiments import train_ensemble
+from experiments.command.errors import UserError
+from experiments.runs import directory as run_directory
+from experiments.runs.directory import load_run
+from experiments.training import ensemble as ensemble_run
+from experiments.training import measure
+from experiments.training.trainers import Cycles
 from nelc_jax import training
 from nelc_jax.latent import OneHot
 from nelc_jax.training import Config

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments import compare, measure
-from experiments.data import Dataset, held_out_part
-from experiments.errors import UserError
-from experiments.finished import model_of, open_run
-from experiments.run_directory import Run, load_run
+from experiments import compare
+from experiments.command.errors import UserError
+from experiments.data.datasets import Dataset, held_out_part
+from experiments.runs.directory import Run, load_run
+from experiments.runs.finished import model_of, open_run
+from experiments.training import measure
 from experiments.verdict import __main__ as verdict
 from experiments.verdict import page, parts
 from experiments.verdict.claims import (

@@ -2,7 +2,7 @@
 
 from importlib import metadata
 
-from experiments.versions import earlier_versions, installed, resumed_with
+from experiments.command.versions import earlier_versions, installed, resumed_with
 
 NOW = {"jax": "0.11.2", "jaxlib": "0.11.2", "numpy": "2.4.0"}
 

@@ -11,11 +11,11 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from tqdm import tqdm
 
-from experiments.checkpoint import name_arrays, restore_arrays
-from experiments.errors import UserError
-from experiments.measure import Measured, measure, measure_epoch
-from experiments.progress import HISTORY_COLUMNS, Progress, Schedule, Trained
-from experiments.trainers import Trainer
+from experiments.command.errors import UserError
+from experiments.runs.checkpoint import name_arrays, restore_arrays
+from experiments.runs.progress import HISTORY_COLUMNS, Progress, Schedule, Trained
+from experiments.training.measure import Measured, measure, measure_epoch
+from experiments.training.trainers import Trainer
 from nelc_jax import ensemble
 from nelc_jax.diagnostics.summary import Summary
 from nelc_jax.model import Model

@@ -7,11 +7,11 @@ from typing import Literal
 import jax
 import numpy as np
 
-from experiments import versions
-from experiments.data import Dataset, load_dataset
-from experiments.errors import UserError
-from experiments.options import RunOptions, check_positive, check_seed, parse
-from experiments.trainers import Cycles, Trainer
+from experiments.command import versions
+from experiments.command.errors import UserError
+from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.data.datasets import Dataset, load_dataset
+from experiments.training.trainers import Cycles, Trainer
 from nelc_jax.latent import MAX_ENUMERATED, Binary, OneHot
 from nelc_jax.training import Config
 

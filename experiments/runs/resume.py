@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments import run_directory
-from experiments.checkpoint import Checkpoint, check_arrays, pack, unpack
-from experiments.errors import UserError
-from experiments.progress import HISTORY_COLUMNS, Progress
+from experiments.command.errors import UserError
+from experiments.runs import directory as run_directory
+from experiments.runs.checkpoint import Checkpoint, check_arrays, pack, unpack
+from experiments.runs.progress import HISTORY_COLUMNS, Progress
 
 FREE = {"epochs", "members_at_once", "save_every", "data_dir"}
 FREE |= {"device", "versions", "earlier_versions", "seconds"}

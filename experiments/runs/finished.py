@@ -7,9 +7,9 @@ from pathlib import Path
 import jax.numpy as jnp
 from safetensors import SafetensorError
 
-from experiments.data import square
-from experiments.errors import UserError
-from experiments.run_directory import CHECKPOINT, CONFIG, MODELS, Run, load_run
+from experiments.command.errors import UserError
+from experiments.data.datasets import square
+from experiments.runs.directory import CHECKPOINT, CONFIG, MODELS, Run, load_run
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.model import Model, Parameters
 

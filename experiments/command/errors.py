@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from signal import SIGINT
 
-from experiments.signals import INTERRUPTED, raise_at_interrupt
+from experiments.command.signals import INTERRUPTED, raise_at_interrupt
 
 
 class UserError(Exception):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import jax
 import numpy as np
 
-from experiments.measure import Measured
+from experiments.training.measure import Measured
 from nelc_jax import minibatch
 from nelc_jax.model import Model
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
-from experiments.errors import UserError
+from experiments.command.errors import UserError
 
 DIGITS = (0, 1, 2)
 """The classes of the paper (Sect. IV A)."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from experiments.data import Dataset
+from experiments.data.datasets import Dataset
 from nelc_jax.diagnostics import classes, thermodynamics, transitions
 from nelc_jax.diagnostics.averages import batch_size
 from nelc_jax.diagnostics.cycles import fundamental_cycles

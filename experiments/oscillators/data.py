@@ -6,8 +6,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from experiments.data import embedded_images, mnist_images
-from experiments.errors import UserError
+from experiments.command.errors import UserError
+from experiments.data.datasets import embedded_images, mnist_images
 
 MAX_IMAGES = 10_000
 
@@ -27,7 +27,7 @@ def load_gray(name: str, data_dir: Path | None, side: int) -> GrayImages:
 
     MNIST's images are cut to the 20 x 20 pixels in which its digits are.
 
-    **Raises:** `UserError` for another name, and as `experiments.data.load_dataset`.
+    **Raises:** `UserError` for another name, and as `load_dataset`.
     """
     if name == "digits":
         images, digits = _small_digits()

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.figures import SavedFigure
-from experiments.report import document, figure_block, settings_table
-from experiments.run_directory import write_text
+from experiments.report.report import document, figure_block, settings_table
+from experiments.runs.directory import write_text
 
 
 def write_oscillator_report(

@@ -4,7 +4,7 @@ import os
 
 import jax
 
-from experiments.errors import UserError
+from experiments.command.errors import UserError
 
 
 def use_all_cores() -> None:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.figures import by_likelihood
-from experiments.run_directory import Run
+from experiments.runs.directory import Run
 from nelc_jax.diagnostics import cycle_states, fundamental_cycles
 
 SHOWN = 12

@@ -11,9 +11,9 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from experiments.errors import UserError
-from experiments.oscillators_metrics import entropy
-from experiments.oscillators_tables import add_row, columns
+from experiments.command.errors import UserError
+from experiments.oscillators.metrics import entropy
+from experiments.oscillators.tables import add_row, columns
 from nelc_jax import ensemble
 from nelc_jax.oscillators import bath, diffusion, thermodynamics, training
 from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.figures import SavedFigure, by_likelihood
-from experiments.report_cycles import cycles_section
-from experiments.report_style import SCRIPT, STYLE
-from experiments.run_directory import Run, write_text
+from experiments.report.cycles import cycles_section
+from experiments.report.style import SCRIPT, STYLE
+from experiments.runs.directory import Run, write_text
 
 
 class Quantity(NamedTuple):

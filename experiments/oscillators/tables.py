@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments.oscillators_metrics import mean_and_error
+from experiments.oscillators.metrics import mean_and_error
 from nelc_jax.oscillators.potential import Protocol
 
 Columns = dict[str, np.ndarray]

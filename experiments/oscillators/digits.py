@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.svm import SVC
 
-from experiments.oscillators_data import GrayImages
-from experiments.oscillators_metrics import energy_distance, nearest
-from experiments.oscillators_reference import draw_reference, train_reference
-from experiments.oscillators_run import (
+from experiments.oscillators.data import GrayImages
+from experiments.oscillators.metrics import energy_distance, nearest
+from experiments.oscillators.reference import draw_reference, train_reference
+from experiments.oscillators.run import (
     cost_table,
     draw_samples,
     limit_protocol,
@@ -18,7 +18,7 @@ from experiments.oscillators_run import (
     split_keys,
     train_members,
 )
-from experiments.oscillators_tables import comparison, history, protocol_arrays
+from experiments.oscillators.tables import comparison, history, protocol_arrays
 from nelc_jax.oscillators import diffusion
 from nelc_jax.oscillators.bath import Bath
 from nelc_jax.oscillators.diffusion import Mixture, Noising

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import tyro
 
-from experiments.errors import UserError
+from experiments.command.errors import UserError
 
 Options = TypeVar("Options")
 

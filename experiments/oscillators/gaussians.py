@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.oscillators_metrics import energy_distance
-from experiments.oscillators_run import (
+from experiments.oscillators.metrics import energy_distance
+from experiments.oscillators.run import (
     cost_table,
     draw_samples,
     exact_force,
@@ -17,7 +17,7 @@ from experiments.oscillators_run import (
     split_keys,
     train_members,
 )
-from experiments.oscillators_tables import comparison, history, protocol_arrays
+from experiments.oscillators.tables import comparison, history, protocol_arrays
 from nelc_jax.oscillators import diffusion, thermodynamics
 from nelc_jax.oscillators.bath import Bath, equilibrate, euler_maruyama, refine
 from nelc_jax.oscillators.diffusion import Mixture, Noising

@@ -8,11 +8,14 @@ from typing import Literal
 import jax
 import numpy as np
 
-from experiments import run_directory, versions
-from experiments.devices import use_all_cores
-from experiments.errors import UserError, reports_user_errors
+from experiments.command import versions
+from experiments.command.devices import use_all_cores
+from experiments.command.errors import UserError, reports_user_errors
+from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.figures import SavedFigure, save_figure
-from experiments.figures.oscillators import (
+from experiments.oscillators.data import load_gray
+from experiments.oscillators.digits import Digits, run_digits
+from experiments.oscillators.figures import (
     cloud_figure,
     cost_figure,
     field_figure,
@@ -20,12 +23,10 @@ from experiments.figures.oscillators import (
     loss_figure,
     pace_figure,
 )
-from experiments.options import RunOptions, check_positive, check_seed, parse
-from experiments.oscillators_data import load_gray
-from experiments.oscillators_digits import Digits, run_digits
-from experiments.oscillators_gaussians import FIELD_TIMES, Gaussians, run_gaussians
-from experiments.oscillators_report import write_oscillator_report
-from experiments.run_directory import Run
+from experiments.oscillators.gaussians import FIELD_TIMES, Gaussians, run_gaussians
+from experiments.oscillators.report import write_oscillator_report
+from experiments.runs import directory as run_directory
+from experiments.runs.directory import Run
 
 
 @dataclass(frozen=True)

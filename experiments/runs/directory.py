@@ -22,7 +22,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, load_file, save
 
-from experiments.errors import UserError
+from experiments.command.errors import UserError
 
 CONFIG, HISTORY, MODELS = "config.json", "history.csv", "models.csv"
 CHECKPOINT, FIGURES, REPORT = "checkpoint.safetensors", "figures", "report.html"

@@ -1,0 +1,1 @@
+"""Options, errors, signals and devices of the commands."""

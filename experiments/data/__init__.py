@@ -1,0 +1,1 @@
+"""Data sets of zeros and ones."""

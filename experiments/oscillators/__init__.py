@@ -1,0 +1,1 @@
+"""Driven oscillator networks (arXiv 2506.19136)."""

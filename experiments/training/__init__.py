@@ -1,0 +1,1 @@
+"""Training an ensemble from the host, and measuring it."""
