@@ -9,7 +9,6 @@ import importlib
 import jax
 import jax.numpy as jnp
 import numpy as np
-import reference
 
 from nelc_jax import (
     Binary,
@@ -28,6 +27,8 @@ from nelc_jax.baselines import mixture, pcd, rbm
 from nelc_jax.diagnostics import fundamental_cycles
 from nelc_jax.oscillators import diffusion, network, potential
 from nelc_jax.oscillators import training as osc_training
+
+from . import reference
 
 RNG = np.random.default_rng(0)
 

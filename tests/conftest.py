@@ -6,9 +6,10 @@ import jax
 import jaxtyping
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import latent
+
+from . import reference
 
 # Shells start background jobs with SIGINT ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

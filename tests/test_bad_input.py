@@ -2,13 +2,11 @@
 
 import re
 
-import calls
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from calls import CALLS, KEY, LARGE, MODEL, RBM, X
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +14,9 @@ from nelc_jax import Binary, Config, Model, OneHot, ensemble, files
 from nelc_jax import oscillators as osc
 from nelc_jax.baselines import Rbm, pcd, rbm
 from nelc_jax.oscillators import training as osc_training
+
+from . import calls
+from .calls import CALLS, KEY, LARGE, MODEL, RBM, X
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

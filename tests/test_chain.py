@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import chain, latent
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.model import Model, Parameters
+
+from . import reference
 
 NUM_CHAINS = 20_000
 NUM_STEPS = 3

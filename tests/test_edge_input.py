@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, logsumexp
@@ -48,6 +47,8 @@ from nelc_jax.diagnostics import (
     reversible_part,
     second_eigenvalue_modulus,
 )
+
+from . import reference
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -2,10 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import exact
 from nelc_jax.model import Model
+
+from . import reference
 
 READINGS = ("paper", "exact")
 LAWS = {

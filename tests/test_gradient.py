@@ -3,10 +3,11 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import gradient, latent
 from nelc_jax.chain import Trajectory
+
+from . import reference
 
 READINGS = ("paper", "exact")
 

@@ -6,10 +6,11 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import exact, horizon
 from nelc_jax.latent import Binary
+
+from . import reference
 
 HORIZONS = (1, 2, 4, None)
 

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import latent
 from nelc_jax.latent import Binary, OneHot, sample_latent
+
+from . import reference
 
 L = 4
 SPACES = (OneHot(L), OneHot(L, "softmax"), Binary(L))

@@ -2,9 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import chain, likelihood
+
+from . import reference
 
 SPREAD = 0.1  # The tolerated error of the fitted exponents, see `test_converges`.
 

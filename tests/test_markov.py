@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.markov import eliminate, stationary_distribution
+
+from . import reference
 
 law = jax.jit(stationary_distribution)
 

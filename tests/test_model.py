@@ -2,10 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import model as nm
 from nelc_jax.latent import Binary, OneHot
+
+from . import reference
 
 EVERY_X = reference.bit_rows(5)
 

@@ -2,10 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import chain, noise, parallel
 from nelc_jax.latent import Binary
+
+from . import reference
 
 
 def jitted(function):

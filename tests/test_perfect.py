@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 from scipy import stats
 
 from nelc_jax import latent, parallel, perfect
 from nelc_jax.chain import BLOCK
+
+from . import reference
 
 NUM_SAMPLES, HORIZON = 20_000, 100
 NUM_MAPS = 31

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.poisson import deviation, truncated_deviation
+
+from . import reference
 
 solve = jax.jit(deviation)
 

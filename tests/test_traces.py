@@ -5,11 +5,12 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import traces
 from nelc_jax.chain import Trajectory
 from nelc_jax.gradient import two_step_gradient
+
+from . import reference
 
 LAMBDA = 0.6
 

@@ -5,13 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import exact, horizon, minibatch, training
 from nelc_jax.gradient import two_step_gradient
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.noise import draw_indices
 from nelc_jax.training import Config
+
+from . import reference
 
 CONFIG = Config(chain_length=8)
 LATENTS = (OneHot(3), Binary(3))

@@ -3,9 +3,10 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from machines import random_rbm
 
 from nelc_jax import latent
+
+from .machines import random_rbm
 
 
 @pytest.fixture(params=("softmax", "binary"))

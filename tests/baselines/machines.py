@@ -2,9 +2,10 @@
 
 import jax
 import numpy as np
-import reference
 
 from nelc_jax.baselines import rbm
+
+from .. import reference
 
 
 def random_rbm(kind, num_visible=5, num_units=3, seed=5):

@@ -3,9 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
-from machines import random_rbm
 
 from nelc_jax.baselines import ais, rbm
+
+from .machines import random_rbm
 
 KEY = jax.random.key(5)
 

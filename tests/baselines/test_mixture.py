@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import exact
 from nelc_jax.baselines import mixture
+
+from .. import reference
 
 KEY = jax.random.key(3)
 

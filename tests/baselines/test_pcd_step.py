@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import reference
-from machines import assert_close, random_rbm
 
 from nelc_jax import chain, noise
 from nelc_jax.baselines import pcd, rbm
 from nelc_jax.baselines.pcd import Config
 from nelc_jax.latent import Binary, OneHot
+
+from .. import reference
+from .machines import assert_close, random_rbm
 
 KEY = jax.random.key(1)
 

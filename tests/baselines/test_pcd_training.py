@@ -5,14 +5,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
-from machines import assert_close
 from sklearn.neural_network import BernoulliRBM
 
 from nelc_jax import ensemble
 from nelc_jax.baselines import pcd, rbm
 from nelc_jax.baselines.pcd import Config
 from nelc_jax.latent import Binary, OneHot
+
+from .. import reference
+from .machines import assert_close
 
 LATENTS = (OneHot(3, "softmax"), Binary(3))
 KEY = jax.random.key(1)

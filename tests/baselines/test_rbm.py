@@ -4,13 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
-from machines import random_rbm
 
 from nelc_jax import chain, exact, latent
 from nelc_jax.baselines import mixture, rbm
 from nelc_jax.diagnostics import entropy_production_rate
 from nelc_jax.latent import Binary, OneHot
+
+from .. import reference
+from .machines import random_rbm
 
 pytestmark = pytest.mark.usefixtures("x64")
 

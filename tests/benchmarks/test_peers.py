@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 import nelc_jax.chain
 from benchmarks.peers import common, processes
@@ -17,6 +16,8 @@ from nelc_jax import ensemble, exact, training
 from nelc_jax.gradient import two_step_gradient
 from nelc_jax.latent import OneHot
 from nelc_jax.model import Parameters
+
+from .. import reference
 
 PEERS = ("numpy_one", "torch_one", "torch_batched")
 L, D = 3, 9

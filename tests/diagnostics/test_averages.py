@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 from scipy import special, stats
 
 from nelc_jax.diagnostics import (
@@ -14,6 +13,8 @@ from nelc_jax.diagnostics import (
 from nelc_jax.diagnostics.averages import batch_size
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.model import Model, Parameters
+
+from .. import reference
 
 
 def test_average_is_exact_kernel(system):

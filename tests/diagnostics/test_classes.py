@@ -2,9 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.diagnostics import class_distribution, class_kl, latent_classes
+
+from .. import reference
 
 classes_of = jax.jit(latent_classes, static_argnums=3)
 

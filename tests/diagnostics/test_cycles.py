@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.diagnostics import (
     cycle_states,
@@ -10,6 +9,8 @@ from nelc_jax.diagnostics import (
     fundamental_cycles,
 )
 from nelc_jax.markov import stationary_distribution
+
+from .. import reference
 
 run = jax.jit(fundamental_cycles)
 

@@ -2,10 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.diagnostics import integrated_time, reversible_part
 from nelc_jax.markov import stationary_distribution
+
+from .. import reference
 
 time = jax.jit(integrated_time)
 

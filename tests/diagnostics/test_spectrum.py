@@ -2,13 +2,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.diagnostics import (
     mean_self_transition,
     relaxation_time,
     second_eigenvalue_modulus,
 )
+
+from .. import reference
 
 modulus = jax.jit(second_eigenvalue_modulus)
 tau = jax.jit(relaxation_time)

@@ -2,9 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.diagnostics import summarize
+
+from .. import reference
 
 
 @pytest.fixture

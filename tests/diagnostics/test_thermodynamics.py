@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.diagnostics import (
     currents,
@@ -13,6 +12,8 @@ from nelc_jax.diagnostics import (
     fluxes,
     one_way_pairs,
 )
+
+from .. import reference
 
 SIZES = (2, 3, 6)
 rate = jax.jit(entropy_production_rate)

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax import chain
 from nelc_jax.diagnostics import (
@@ -13,6 +12,8 @@ from nelc_jax.diagnostics import (
     relaxation_time,
 )
 from nelc_jax.markov import stationary_distribution
+
+from .. import reference
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "binary"])

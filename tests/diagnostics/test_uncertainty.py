@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.diagnostics import (
     combine_batches,
@@ -13,6 +12,8 @@ from nelc_jax.diagnostics import (
     summarize,
     summarize_batches,
 )
+
+from .. import reference
 
 
 def test_leave_one_out_by_hand():

@@ -2,11 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 
 from nelc_jax.diagnostics import whole_chain_entropy_production
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.model import Model, Parameters
+
+from .. import reference
 
 
 def exact(system):

@@ -7,10 +7,11 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-from synthetic import synthetic_run
 
 from experiments.figures import by_likelihood, fig2, fig3, fig4, save_figures
 from experiments.figures.style import sigma_colours
+
+from .synthetic import synthetic_run
 
 
 def filled(axes):

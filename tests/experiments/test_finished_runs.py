@@ -11,7 +11,6 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from PIL import Image
-from synthetic import synthetic_run
 
 from experiments import figures, sample, show
 from experiments.command.errors import UserError, reports_user_errors
@@ -19,6 +18,8 @@ from experiments.data.datasets import load_dataset
 from experiments.figures.samples import grid_figure, trajectory_figure, write_animation
 from experiments.runs.directory import create_run_directory, write_run
 from experiments.runs.finished import model_of, open_run
+
+from .synthetic import synthetic_run
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import os
 import subprocess
 
-import brief
 import numpy as np
 import pytest
 
@@ -11,6 +10,8 @@ from experiments import train_ensemble
 from experiments.command.errors import reports_user_errors
 from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import unpack
+
+from . import brief
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 RESULTS = ("history.csv", "models.csv", "checkpoint.safetensors")

@@ -3,7 +3,6 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import synthetic_run
 
 from experiments.horizon import page
 from experiments.horizon.cycle_types import (
@@ -13,6 +12,8 @@ from experiments.horizon.cycle_types import (
 )
 from experiments.horizon.parts import controls, horizons, literal
 from experiments.verdict.parts import Part, trainer_of
+
+from .synthetic import synthetic_run
 
 
 def test_chance_of_cycle_types_by_enumeration():

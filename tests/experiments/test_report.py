@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-from synthetic import synthetic_run
 
 from experiments.figures import SavedFigure
 from experiments.report.report import quantiles, write_report
+
+from .synthetic import synthetic_run
 
 VOID = {"meta", "img", "br", "link", "input"}
 

@@ -9,10 +9,11 @@ import subprocess
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from synthetic import synthetic_run
 
 from experiments.figures import SavedFigure
 from experiments.report.report import write_report
+
+from .synthetic import synthetic_run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)

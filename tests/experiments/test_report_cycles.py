@@ -1,7 +1,8 @@
 import numpy as np
-from synthetic import synthetic_run
 
 from experiments.report.cycles import cycles_section
+
+from .synthetic import synthetic_run
 
 RING = np.array([[0.05, 0.9, 0.05], [0.05, 0.05, 0.9], [0.9, 0.05, 0.05]])
 

@@ -10,7 +10,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import brief
 import jax
 import numpy as np
 import pytest
@@ -25,6 +24,8 @@ from experiments.runs.progress import Schedule
 from experiments.training import ensemble as ensemble_run
 from experiments.training.ensemble import Ensemble
 from nelc_jax.ensemble import member_mesh
+
+from . import brief
 
 RESULTS = ("history.csv", "models.csv", "checkpoint.safetensors")
 
@@ -431,7 +432,7 @@ def killed_process(out, *command, number, epoch, moment="epoch"):
 import os, signal, sys
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
-import brief
+from tests.experiments import brief
 from experiments import train_ensemble
 from experiments.runs import directory as run_directory
 from experiments.training.ensemble import Ensemble
@@ -454,14 +455,13 @@ if "{moment}" == "write":
     os.fsync = written
 reports_user_errors(train_ensemble.main)()
 """
-    tests, root = Path(__file__).parent, Path(__file__).parents[2]
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(out.parent / "cache"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     return subprocess.run(
         [sys.executable, "-c", program, "--out", str(out), *command],
-        env=os.environ | cache | {"PYTHONPATH": f"{tests}{os.pathsep}{root}"},
+        env=os.environ | cache | {"PYTHONPATH": str(Path(__file__).parents[2])},
         stderr=subprocess.PIPE,
         text=True,
         timeout=300,

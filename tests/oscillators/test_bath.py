@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from systems import random_potential, stack
 
 from nelc_jax.oscillators.bath import (
     Bath,
@@ -21,6 +20,8 @@ from nelc_jax.oscillators.potential import (
     force,
     harmonic_trap,
 )
+
+from .systems import random_potential, stack
 
 BATH = Bath(0.7, 0.6)
 STIFFNESS = 1.3

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from systems import GENERATION, NOISING
 
 from nelc_jax.oscillators import diffusion
 from nelc_jax.oscillators.bath import Bath, equilibrate, euler_maruyama, refine
 from nelc_jax.oscillators.diffusion import Generation, Mixture, Noising
+
+from .systems import GENERATION, NOISING
 
 MEANS = np.array([[1.0, 0.5], [-1.2, 0.3]])
 WEIGHTS = np.array([0.7, 0.3])

@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import GENERATION, random_network
 
 from nelc_jax.oscillators import diffusion
 from nelc_jax.oscillators.learning import (
@@ -15,6 +14,8 @@ from nelc_jax.oscillators.learning import (
 from nelc_jax.oscillators.network import knot_potentials
 from nelc_jax.oscillators.potential import Protocol, at_time, force
 from nelc_jax.oscillators.training import Config, estimate_gradient
+
+from .systems import GENERATION, random_network
 
 pytestmark = pytest.mark.usefixtures("x64")
 

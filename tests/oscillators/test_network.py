@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import GENERATION, NOISING, random_network
 
 from nelc_jax.oscillators import diffusion
 from nelc_jax.oscillators.bath import Bath
@@ -18,6 +17,8 @@ from nelc_jax.oscillators.network import (
     pull_back,
 )
 from nelc_jax.oscillators.potential import Potential, all_to_all, at_time, force
+
+from .systems import GENERATION, NOISING, random_network
 
 pytestmark = pytest.mark.usefixtures("x64")
 

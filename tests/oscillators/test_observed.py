@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import GENERATION, NOISING, random_network
 
 from nelc_jax.oscillators import diffusion
 from nelc_jax.oscillators.network import (
@@ -18,6 +17,8 @@ from nelc_jax.oscillators.observed import (
 )
 from nelc_jax.oscillators.potential import Potential
 from nelc_jax.oscillators.training import Config, estimate_gradient
+
+from .systems import GENERATION, NOISING, random_network
 
 MEAN, DEVIATION = 0.6, 0.4
 

@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import GENERATION, NOISING
 
 from nelc_jax.oscillators import diffusion, training
 from nelc_jax.oscillators.network import Network, geometric_knots, knot_potentials
 from nelc_jax.oscillators.potential import all_to_all
 from nelc_jax.oscillators.training import Config
+
+from .systems import GENERATION, NOISING
 
 COVARIANCE = np.array([[0.5, 0.3], [0.3, 0.4]])
 

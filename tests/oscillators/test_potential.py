@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import random_potential, stack
 
 from nelc_jax.oscillators.potential import (
     Protocol,
@@ -15,6 +14,8 @@ from nelc_jax.oscillators.potential import (
     harmonic_trap,
     lattice,
 )
+
+from .systems import random_potential, stack
 
 
 @pytest.mark.usefixtures("x64")

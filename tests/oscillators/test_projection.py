@@ -3,10 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
-from systems import random_potential
 
 from nelc_jax.oscillators import potential, projection
 from nelc_jax.oscillators.potential import Potential, all_to_all, lattice
+
+from .systems import random_potential
 
 pytestmark = pytest.mark.usefixtures("x64")
 

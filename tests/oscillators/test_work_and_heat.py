@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import random_potential, stack
 
 from nelc_jax.oscillators import diffusion, thermodynamics
 from nelc_jax.oscillators.bath import Bath, drive, equilibrate
@@ -17,6 +16,8 @@ from nelc_jax.oscillators.potential import (
     force,
     harmonic_trap,
 )
+
+from .systems import random_potential, stack
 
 BATH = Bath(0.7, 0.6)
 STIFF = (1.0, 4.0)
