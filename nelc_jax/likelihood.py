@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key, Shaped
 
-from .annotations import checked
+from ._checks import checked
 from .chain import fold_chain
 from .model import Model, bernoulli_log_prob, forward_log_prob, forward_logits
 

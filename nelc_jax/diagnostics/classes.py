@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Int, Shaped
 
-from ..annotations import checked
-from ..checks import check_count, check_points, check_values
+from .._checks import check_count, check_points, check_values, checked
 from ..model import Model, forward_log_prob
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ..annotations import checked
+from .._checks import checked
 
 
 class Cycles(eqx.Module):

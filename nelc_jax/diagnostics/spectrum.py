@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..annotations import checked
+from .._checks import checked
 from ..markov import stationary_distribution
 
 _SQUARINGS = 50

@@ -5,8 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
-from ..annotations import checked
-from ..checks import check_count, check_points
+from .._checks import check_count, check_points, checked
 from ..likelihood import mixture_log_prob
 from ..markov import stationary_distribution
 from ..model import Model, forward_log_prob

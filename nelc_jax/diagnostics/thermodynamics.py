@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ..annotations import checked
+from .._checks import checked
 
 
 @checked

@@ -4,9 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from ..annotations import checked
+from .._checks import check_count, checked
 from ..chain import fold_chain
-from ..checks import check_count
 from ..model import Model
 
 

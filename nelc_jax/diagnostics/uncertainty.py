@@ -14,8 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..annotations import checked
-from ..checks import check_count
+from .._checks import check_count, checked
 from .averages import combine_batches
 
 Tree = TypeVar("Tree")
