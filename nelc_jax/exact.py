@@ -23,6 +23,19 @@ from .model import (
     forward_logits,
 )
 
+__all__ = [
+    "backward_matrix",
+    "draws",
+    "forward_matrix",
+    "horizon_log_likelihood",
+    "latent_distribution",
+    "latent_kernel",
+    "log_likelihood",
+    "two_step_gradient",
+    "visible_distribution",
+    "visible_states",
+]
+
 MAX_VISIBLE = 16
 """Visible bits up to which all 2^D states are enumerated."""
 

@@ -14,6 +14,13 @@ from ._checks import checked
 from .chain import fold_chain
 from .model import Model, bernoulli_log_prob, forward_log_prob, forward_logits
 
+__all__ = [
+    "chain_log_prob",
+    "mixture_log_prob",
+    "occupancy_log_prob",
+    "trajectory_log_prob",
+]
+
 
 @checked
 def mixture_log_prob(

@@ -11,6 +11,8 @@ from jaxtyping import Array, Int, Key, Shaped
 from ._checks import check_batches, check_count, check_points, checked
 from ._random import draw_indices
 
+__all__ = ["batch_schedule"]
+
 CHUNK = 16
 """Data points of a mini-batch that are gathered and summed at a time."""
 

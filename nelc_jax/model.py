@@ -16,6 +16,20 @@ from ._checks import check_bits, check_means, check_points, checked
 from ._linear import contract, on_last_axis
 from .latent import AbstractLatent
 
+__all__ = [
+    "Model",
+    "Parameters",
+    "backward_field",
+    "backward_log_probs",
+    "bernoulli_log_prob",
+    "bernoulli_normaliser",
+    "forward_log_prob",
+    "forward_log_prob_star",
+    "forward_logits",
+    "init_model",
+    "state_logits",
+]
+
 INITIAL_CLIP = 1e-3
 """Pixel means are clipped to [INITIAL_CLIP, 1 - INITIAL_CLIP] before their logit."""
 

@@ -21,6 +21,8 @@ from ._parallel import random_maps, require_enumerable
 from ._random import BLOCK, draw_pixels, pixel_table
 from .model import Model, forward_logits
 
+__all__ = ["PerfectSamples", "perfect_sample"]
+
 MAX_STEPS = 2**31 // BLOCK - 1
 """The largest horizon: each step into the past takes a block of a chain's counters."""
 

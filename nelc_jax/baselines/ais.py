@@ -27,6 +27,8 @@ from ..model import (
 from . import rbm as law
 from .rbm import Parameters, Rbm
 
+__all__ = ["AnnealedEstimate", "log_partition"]
+
 
 class AnnealedEstimate(eqx.Module):
     """ln Z in nats, its standard error, and the `log_ratios` ln w of the chains.

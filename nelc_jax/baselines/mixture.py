@@ -17,6 +17,17 @@ from .._linear import contract
 from ..likelihood import mixture_log_prob, responsibilities
 from ..model import bernoulli_log_prob
 
+__all__ = [
+    "BernoulliMixture",
+    "best",
+    "em_step",
+    "fit",
+    "fit_restarts",
+    "init",
+    "log_likelihood",
+    "log_prob",
+]
+
 MEAN_CLIP = 1e-6
 """Pixel means of a component are confined to [MEAN_CLIP, 1 - MEAN_CLIP]."""
 

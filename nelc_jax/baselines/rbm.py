@@ -20,6 +20,25 @@ from ..latent import AbstractLatent, OneHot
 from ..model import Model, backward_field, bernoulli_normaliser, forward_logits
 from .mixture import BernoulliMixture
 
+__all__ = [
+    "Moments",
+    "Parameters",
+    "Rbm",
+    "data_moments",
+    "exact_gradient",
+    "from_mixture",
+    "gradient",
+    "latent_log_weight",
+    "latent_moments",
+    "log_likelihood",
+    "log_partition",
+    "log_prob",
+    "log_weight",
+    "occupancy",
+    "to_mixture",
+    "to_model",
+]
+
 MAX_SUMMED_UNITS = 20
 """Z of a binary hidden layer is summed over 2^L states up to this L."""
 

@@ -14,6 +14,8 @@ from jaxtyping import Array, Float
 
 from .._checks import check_count, checked
 
+__all__ = ["autocorrelation", "autocorrelation_time", "effective_sample_size"]
+
 
 @checked
 def autocorrelation(series: Float[Array, " n"]) -> Float[Array, " n"]:

@@ -21,6 +21,14 @@ from .._random import draw_pixels, pixel_table
 from ..latent import AbstractLatent
 from ..model import Model, backward_field, bernoulli_normaliser, state_logits
 
+__all__ = [
+    "average_log_transitions",
+    "average_transitions",
+    "batch_size",
+    "combine_batches",
+    "log_transition_batches",
+]
+
 _STRATA, _FINE = 4, 4
 """A tilt has a strength beta from every quarter of ]0, 1], one of four at random."""
 

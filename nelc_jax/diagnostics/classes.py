@@ -8,6 +8,8 @@ from jaxtyping import Array, Float, Int, Shaped
 from .._checks import check_count, check_points, check_values, checked
 from ..model import Model, forward_log_prob
 
+__all__ = ["class_distribution", "class_kl", "latent_classes"]
+
 
 @checked
 def latent_classes(

@@ -19,6 +19,8 @@ from jaxtyping import Array, Float
 
 from .._checks import checked
 
+__all__ = ["integrated_time", "reversible_part"]
+
 
 @checked
 def reversible_part(

@@ -7,6 +7,8 @@ from jaxtyping import Array, Float
 from .._checks import checked
 from ..markov import stationary_distribution
 
+__all__ = ["mean_self_transition", "relaxation_time", "second_eigenvalue_modulus"]
+
 _SQUARINGS = 50
 
 

@@ -14,6 +14,8 @@ from .spectrum import mean_self_transition, relaxation_time
 from .thermodynamics import entropy_production_rate_log
 from .uncertainty import leave_one_out
 
+__all__ = ["Summary", "summarize", "summarize_batches"]
+
 
 class Summary(eqx.Module):
     """What Figs. 2 and 4 show of one model.

@@ -5,6 +5,14 @@ from jaxtyping import Array, Float, Int
 
 from .._checks import checked
 
+__all__ = [
+    "currents",
+    "entropy_production_rate",
+    "entropy_production_rate_log",
+    "fluxes",
+    "one_way_pairs",
+]
+
 
 @checked
 def fluxes(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Float[Array, "S S"]:

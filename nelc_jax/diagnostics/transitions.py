@@ -8,6 +8,8 @@ from .._checks import check_count, checked
 from ..chain import fold_chain
 from ..model import Model
 
+__all__ = ["Counts", "count_transitions", "kernel_from_counts"]
+
 
 class Counts(eqx.Module):
     """Transitions z' -> z seen on a chain: `pairs[z', z]`, and the chain's last x."""

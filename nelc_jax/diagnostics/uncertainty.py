@@ -17,6 +17,8 @@ from jaxtyping import Array, Float
 from .._checks import check_count, checked
 from .averages import combine_batches
 
+__all__ = ["jackknife_bias", "jackknife_error", "leave_one_out"]
+
 Tree = TypeVar("Tree")
 
 

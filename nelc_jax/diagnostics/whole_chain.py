@@ -18,6 +18,8 @@ from .._checks import check_count, checked
 from .._random import draw_pixels, pixel_table
 from ..model import Model, backward_log_probs, forward_log_prob, state_logits
 
+__all__ = ["MeanAndError", "whole_chain_entropy_production"]
+
 CHUNK = 32
 """Samples a latent state that share the random rounding of the probabilities."""
 

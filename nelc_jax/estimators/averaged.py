@@ -40,6 +40,8 @@ from .base import (
     visible_bias,
 )
 
+__all__ = ["AveragedGradient", "Draws", "weighted_draws"]
+
 
 class Draws(eqx.Module):
     """Draws x ~ A_z of every latent state z with their weights, and p(z'|x) of each.

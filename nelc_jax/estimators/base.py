@@ -25,6 +25,8 @@ from ..latent import AbstractLatent
 from ..likelihood import responsibilities
 from ..model import Model, Parameters
 
+__all__ = ["AbstractEstimator", "DataSums", "Gradient", "Support", "data_sums"]
+
 
 class Gradient(eqx.Module):
     """The gradient in nats per unit of each parameter, and what came with it.

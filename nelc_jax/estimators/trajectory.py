@@ -36,6 +36,8 @@ from .base import (
     visible_bias,
 )
 
+__all__ = ["TrajectoryGradient"]
+
 
 class TrajectoryGradient(AbstractEstimator):
     """The paper's stochastic gradient of the log-likelihood (eq. 16a-d, 17).

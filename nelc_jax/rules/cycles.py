@@ -1,5 +1,8 @@
 """The paper's rule: ascent of the likelihood of a nonequilibrium latent cycle."""
 
+from functools import partial
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,12 +10,14 @@ import optax
 from jaxtyping import Array, Int, Key, Shaped
 
 from .._checks import check_batches, check_points, checked
-from ..estimators import AbstractEstimator, TrajectoryGradient
+from ..estimators import AbstractEstimator, Gradient, TrajectoryGradient
 from ..estimators.base import DataSums, data_sums
 from ..latent import AbstractLatent
 from ..minibatch import sum_chunks
 from ..model import Model, init_model
 from ..training import AbstractRule, State, StepInfo, ascend, rmsprop
+
+__all__ = ["Cycles"]
 
 
 class Cycles(AbstractRule):
@@ -59,22 +64,10 @@ class Cycles(AbstractRule):
         """
         check_points("x", x)
         check_batches("batch_size", batch_size)
-        model, estimator = state.model, self.estimator
+        model = state.model
         key = jax.random.fold_in(state.key, state.step)
-        x_end, sample = estimator.sample(model, key, state.x)
-        support = estimator.support(model, sample)
-        zeros = jax.tree.map(
-            jnp.zeros_like,
-            DataSums(support.logits, support.weights, support.weights[0]),
-        )
-        sums = sum_chunks(
-            lambda points, weights: data_sums(support, points, weights),
-            zeros,
-            key,
-            x,
-            batch_size,
-        )
-        found = estimator.gradient(model, sample, support, sums)
+        x_end, sample = self.estimator.sample(model, key, state.x)
+        found = self.gradient(model, key, sample, x, batch_size)
         parameters, optimizer = ascend(
             self.optimizer, state, found.gradient, model.parameters
         )
@@ -85,3 +78,25 @@ class Cycles(AbstractRule):
             key=state.key,
             step=state.step + 1,
         ), StepInfo(found.log_likelihood, found.finite)
+
+    @checked
+    def gradient(
+        self,
+        model: Model,
+        key: Key[Array, ""],
+        sample: Any,
+        x: Shaped[Array, "N D"],
+        batch_size: Int[Array, ""],
+    ) -> Gradient:
+        """The estimator's gradient from its `sample`, on the mini-batch of a `key`.
+
+        The sums over the mini-batch are added up over chunks, so that one program
+        serves every `batch_size`.
+        """
+        support = self.estimator.support(model, sample)
+        zeros = jax.tree.map(
+            jnp.zeros_like,
+            DataSums(support.logits, support.weights, support.weights[0]),
+        )
+        sums = sum_chunks(partial(data_sums, support), zeros, key, x, batch_size)
+        return self.estimator.gradient(model, sample, support, sums)

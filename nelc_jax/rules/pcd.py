@@ -29,6 +29,8 @@ from ..minibatch import sum_chunks
 from ..model import Model, bernoulli_normaliser, init_model
 from ..training import AbstractRule, State, StepInfo, ascend, rmsprop
 
+__all__ = ["AbstractNegativePhase", "ExactPhase", "Pcd", "PersistentChain"]
+
 
 class AbstractNegativePhase(eqx.Module):
     """The law of (x, z) in the negative phase; fields are static settings."""
