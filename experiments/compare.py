@@ -1,6 +1,11 @@
 """Equilibrium beside the paper's model: `python -m experiments.compare --out DIR`."""
 
-from dataclasses import dataclass, replace
+from experiments.command.signals import leave_at_interrupt
+
+if __name__ == "__main__":
+    leave_at_interrupt()
+
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -9,14 +14,17 @@ import numpy as np
 
 from experiments.command.devices import use_all_cores
 from experiments.command.errors import reports_user_errors
-from experiments.command.options import RunOptions, check_positive, parse
-from experiments.runs import directory as run_directory
+from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.data.datasets import load_split
 from experiments.runs.directory import Run
+from experiments.runs.files import write_text
+from experiments.runs.finished import model_of
+from experiments.runs.lock import claimed
+from experiments.training.equilibrium import rbms
+from experiments.training.settings import Settings
+from experiments.training.study import Study, Variant, ceiling, check_points
 from experiments.verdict import page
-from experiments.verdict.__main__ import ceiling, check_points, load_parts, prepare
-from experiments.verdict.parts import Part, machines, train_parts, trainer_of
 from nelc_jax.baselines import ais, rbm
-from nelc_jax.latent import Latent
 
 TEMPERATURES, CHAINS = 4000, 100
 """Intermediate laws and chains of annealed importance sampling."""
@@ -45,44 +53,40 @@ def main(arguments: list[str] | None = None) -> Path:
     """Run the command with its command line (or `arguments`); returns `--out`."""
     options = parse(Compare, "compare", arguments)
     check_positive(models=options.models, units=options.units, epochs=options.epochs)
-    train, held_out = load_parts(options.run)
-    base = Part(
-        "cycles",
-        options.run.seed,
-        units=options.units,
+    out, seed = options.run.out, options.run.seed
+    check_seed(seed)
+    train, held_out = load_split(options.run.dataset, options.run.data_dir)
+    settings = Settings(
         models=options.models,
+        units=options.units,
         epochs=options.epochs,
+        batch_last=min(Settings.batch_last, len(train.x)),
     )
-    base = replace(base, batch_last=min(base.batch_last, len(train.x)))
-    check_points(train, base)
-    out = options.run.out
-    prepare(out, "compare")
-    seeds = range(options.run.seed, options.run.seed + 1)
-    rbms = machines(base, seeds)
-    runs = train_parts([base, *rbms], train, held_out, out)
-    table = page.likelihood_table(runs, ceiling(train, options.units))
-    latents = {part.group: trainer_of(part).latent for part in rbms}
-    partition = partition_table({name: runs[name][0] for name in latents}, latents)
-    run_directory.write_text(out / "compare.md", f"{table}\n\n{partition}\n")
+    check_points(train, settings)
+    equilibrium = rbms(settings, [seed])
+    with claimed(out, {"command": "compare"}):
+        study = Study(train, held_out, out)
+        runs = study.run([Variant("cycles", seed, settings), *equilibrium])
+        table = page.likelihood_table(runs, ceiling(train, options.units))
+        partition = partition_table({v.group: runs[v.group][0] for v in equilibrium})
+        write_text(out / "compare.md", f"{table}\n\n{partition}\n")
     print(f"{table}\n\n{partition}\nsee {out / 'compare.md'}")
     return out
 
 
-def partition_table(runs: dict[str, Run], latents: dict[str, Latent]) -> str:
+def partition_table(runs: dict[str, Run]) -> str:
     """ln Z of the best RBM of each ensemble: exact, and by annealed sampling."""
     lines = [
         "| Best RBM of | ln Z, exact | ln Z, annealed | effective chains |",
         "| --- | --- | --- | --- |",
     ]
     for name, run in runs.items():
-        best = int(np.argmax(run.models["log_likelihood"]))
-        arrays = {key: jnp.asarray(array[best]) for key, array in run.arrays.items()}
-        machine = rbm.Rbm(
-            rbm.Parameters(arrays["w"], arrays["a"], arrays["a_bar"]),
-            arrays["x_mean"],
-            latents[name],
+        model = model_of(run, int(np.argmax(run.models["log_likelihood"])))
+        of_joint = rbm.Parameters(
+            model.parameters.w, model.parameters.a, model.parameters.a_bar
         )
-        exact, estimate = _partition(machine, jax.random.key(0))
+        best = rbm.Rbm(of_joint, model.x_mean, model.latent)
+        exact, estimate = _partition(best, jax.random.key(0))
         lines.append(
             f"| {name} | {exact:.2f} | {estimate.log_partition:.2f} ± "
             f"{estimate.standard_error:.2f} | {estimate.effective_chains:.0f} of "
@@ -92,10 +96,9 @@ def partition_table(runs: dict[str, Run], latents: dict[str, Latent]) -> str:
 
 
 @jax.jit
-def _partition(machine: rbm.Rbm, key):
+def _partition(model: rbm.Rbm, key):
     betas = jnp.linspace(0, 1, TEMPERATURES)
-    exact = rbm.log_partition(machine)
-    return exact, ais.log_partition(machine, key, betas, CHAINS)
+    return rbm.log_partition(model), ais.log_partition(model, key, betas, CHAINS)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """What a trained model generates: `python -m experiments.sample RUN`."""
 
-import json
+from experiments.command.signals import leave_at_interrupt
+
+if __name__ == "__main__":
+    leave_at_interrupt()
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +15,7 @@ import numpy as np
 import tyro
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from experiments.command.errors import (
-    UserError,
-    reports_unwritable,
-    reports_user_errors,
-)
+from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.options import check_positive, check_seed, parse
 from experiments.figures import by_likelihood, save_figure
 from experiments.figures.samples import (
@@ -23,9 +23,10 @@ from experiments.figures.samples import (
     trajectory_figure,
     write_animation,
 )
-from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run
+from experiments.runs.files import write_table
 from experiments.runs.finished import model_of, open_run
+from experiments.runs.lock import claimed
 from nelc_jax.chain import sample_chain
 from nelc_jax.diagnostics import cycle_states, fundamental_cycles
 from nelc_jax.model import Model, state_logits
@@ -86,15 +87,11 @@ def main(arguments: list[str] | None = None) -> Path:
         "steps": options.steps,
         "seed": options.seed,
     }
-    _prepare(out)
     model = model_of(run, index)
     occupancy = jnp.asarray(run.arrays["occupancy"][index])
     key = jax.random.fold_in(jax.random.key(options.seed), number)
-    drawn = draw(model, occupancy, key, options.samples, options.steps)
-    with reports_unwritable(out):
-        run_directory.write_text(
-            out / run_directory.CONFIG, json.dumps(config, indent=2) + "\n"
-        )
+    with claimed(out, config):
+        drawn = draw(model, occupancy, key, options.samples, options.steps)
         _write(out, run, index, model, drawn)
     print(f"model {number}: {options.samples} samples, {CHAINS} chains; see {out}")
     return out
@@ -140,16 +137,6 @@ def _row(run: Run, number: int | None) -> int:
     return int(found[0])
 
 
-def _prepare(out: Path) -> None:
-    """Make the directory, or take up that of an earlier call."""
-    config = out / run_directory.CONFIG
-    own = config.is_file() and '"command": "sample"' in config.read_text()
-    if out.exists() and not own and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"--out {out} holds something else: choose another directory")
-    with reports_unwritable(out):
-        out.mkdir(parents=True, exist_ok=True)
-
-
 def _write(out: Path, run: Run, index: int, model: Model, drawn: Drawn) -> None:
     image_shape = run.config.get("image_shape")
     number = run.models["model"][index]
@@ -159,7 +146,7 @@ def _write(out: Path, run: Run, index: int, model: Model, drawn: Drawn) -> None:
     chain, step = np.indices(chain_z.shape)
     table = {"chain": chain, "t": step, "z": chain_z}
     columns = {name: column.ravel() for name, column in table.items()}
-    run_directory.write_table(out / "trajectories.csv", columns)
+    write_table(out / "trajectories.csv", columns)
     figure = grid_figure(x, image_shape)
     save_figure(out, "images", f"Model {number}: samples", "", figure)
     expected = np.asarray(jax.nn.sigmoid(state_logits(model)))

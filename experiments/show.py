@@ -1,5 +1,10 @@
 """The figures and the report of a run again: `python -m experiments.show RUN`."""
 
+from experiments.command.signals import leave_at_interrupt
+
+if __name__ == "__main__":
+    leave_at_interrupt()
+
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Ends of a command that are no failures of it: one line on standard error each."""
+"""How a command ends that the user must act on: one line on standard error."""
 
 import contextlib
 import functools
@@ -45,15 +45,15 @@ def reports_user_errors(main: Callable[..., object]) -> Callable[..., None]:
 
 
 @contextlib.contextmanager
-def reports_unwritable(path: Path) -> Iterator[None]:
-    """Make an `OSError` of writing below `path` a `UserError`."""
+def reports_unwritable(
+    place: Path | str, way_out: str = "choose another directory"
+) -> Iterator[None]:
+    """Make an `OSError` of writing in a `place` a `UserError` with a way out."""
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}): choose another "
-            "directory"
-        ) from error
+        reason = error.strerror or error
+        raise UserError(f"{place} cannot be written ({reason}): {way_out}") from error
 
 
 def _leave(line: str, status: int):

@@ -77,7 +77,7 @@ def steps_to(run: Run, mark: float) -> np.ndarray:
     """
     epochs, likelihood = _histories(run)
     above = likelihood > mark
-    first = epochs[above.argmax(axis=1)] * run.config["part"]["steps_per_epoch"]
+    first = epochs[above.argmax(axis=1)] * run.config["steps_per_epoch"]
     return np.where(above.any(axis=1), first, np.inf)
 
 
@@ -89,7 +89,7 @@ def likelihood_figure(panels: dict[str, dict[str, Run]], ceiling: float) -> Figu
     for axes, (title, runs) in zip(all_axes, panels.items(), strict=True):
         for colour, (name, run) in zip(COLOURS, runs.items(), strict=False):
             epochs, likelihood = _histories(run)
-            steps = epochs * run.config["part"]["steps_per_epoch"]
+            steps = epochs * run.config["steps_per_epoch"]
             low, middle, high = np.quantile(likelihood, (0.25, 0.5, 0.75), axis=0)
             for quartile in (low, high):
                 axes.plot(steps, quartile, color=colour, linewidth=0.5, alpha=0.7)

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.runs.directory import Run
+from experiments.runs.finished import model_of
 from nelc_jax import horizon, traces
 from nelc_jax.chain import sample_chain
-from nelc_jax.latent import Latent
 from nelc_jax.model import Model, Parameters, state_logits
 
 REPEATS = 256
@@ -19,19 +19,14 @@ CHAIN_LENGTH, DRAWS = 48, 8
 
 
 def relative_errors(
-    run: Run, latent: Latent, index: int, x: np.ndarray
+    run: Run, index: int, x: np.ndarray
 ) -> dict[str, tuple[float, float]]:
     """Root mean square errors of w's and w_bar's gradients, over the gradients' norms.
 
     With the exact score, for the model `index` of a run. The chains start from draws of
     the model.
     """
-    arrays = {name: jnp.asarray(array[index]) for name, array in run.arrays.items()}
-    model = Model(
-        Parameters(*(arrays[name] for name in ("w", "a", "w_bar", "a_bar"))),
-        arrays["x_mean"],
-        latent,
-    )
+    model, p_bar = model_of(run, index), jnp.asarray(run.arrays["occupancy"][index])
     points = jnp.asarray(x)
     found = {}
     for name, long in (("K=1", 1), ("K=4", 4), ("K=all", None)):
@@ -40,7 +35,6 @@ def relative_errors(
             expected, _averaged(model, points, long, jax.random.key(0))
         )
         if long is not None:
-            p_bar = arrays["occupancy"]
             estimates = _along_chains(model, points, long, p_bar, jax.random.key(1))
             found[f"along the chain, {name}"] = _error(expected, estimates)
     return found

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from experiments.command.errors import UserError
-from experiments.data.datasets import embedded_images, mnist_images
+from experiments.data.mnist import embedded_images, mnist_images
 
 MAX_IMAGES = 10_000
 

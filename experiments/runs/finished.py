@@ -1,21 +1,19 @@
 """Finished runs, as the commands that come after training open them."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
-from safetensors import SafetensorError
 
 from experiments.command.errors import UserError
-from experiments.data.datasets import square
 from experiments.runs.directory import CHECKPOINT, CONFIG, MODELS, Run, load_run
-from nelc_jax.latent import Binary, OneHot
+from nelc_jax.latent import Binary, Latent, OneHot
 from nelc_jax.model import Model, Parameters
 
+_OF_ENSEMBLES = ("compare", "verdict", "horizon")
 _PARAMETERS = ("w", "a", "w_bar", "a_bar")
 _KERNELS = ("latent_kernel", "log_latent_kernel", "occupancy")
-_OF_ENSEMBLES = ("compare", "verdict", "horizon")
 _NEEDED = (*_PARAMETERS, "x_mean", "x", *_KERNELS)
 
 
@@ -29,14 +27,17 @@ def open_run(path: Path) -> Run:
     try:
         _check_one_ensemble(path)
         run = load_run(path)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read ({reason}): train it again") from error
-    if isinstance(run.config.get("part"), dict) and "x_mean" in run.arrays:
-        run = _of_part(path, run)
     if "latent" not in run.config:
         raise UserError(
             f"{path}: {CONFIG} is not that of train_ensemble; give one of its runs"
+        )
+    if str(run.config.get("rule", "")).startswith(RBM_RULE):
+        raise UserError(
+            f"{path} holds restricted Boltzmann machines, not models with a latent "
+            "cycle: give an ensemble of these"
         )
     missing = [name for name in _NEEDED if name not in run.arrays]
     if missing:
@@ -44,6 +45,10 @@ def open_run(path: Path) -> Run:
             f"{path} is not a finished run: {CHECKPOINT} lacks {', '.join(missing)}"
         )
     return run
+
+
+RBM_RULE = "Equilibrium("
+"""How the rule of restricted Boltzmann machines is described."""
 
 
 def _check_one_ensemble(path: Path):
@@ -54,7 +59,7 @@ def _check_one_ensemble(path: Path):
     settings = json.loads(config.read_text())
     if isinstance(settings, dict) and settings.get("command") in _OF_ENSEMBLES:
         finished = sorted(table.parent for table in path.glob(f"*/{MODELS}"))
-        cycles = [p for p in finished if '"kind": "cycles"' in (p / CONFIG).read_text()]
+        cycles = [p for p in finished if f'"{RBM_RULE}' not in (p / CONFIG).read_text()]
         way_out = f"such as {cycles[0]}" if cycles else "once it is finished"
         raise UserError(
             f"{path} is of {settings['command']}, with an ensemble in each directory "
@@ -62,27 +67,44 @@ def _check_one_ensemble(path: Path):
         )
 
 
-def _of_part(path: Path, run: Run) -> Run:
-    """An ensemble of `compare`, `verdict` or `horizon`, as `train_ensemble` has it."""
-    settings = {**run.config, **run.config["part"]}
-    del settings["part"]
-    if settings.get("kind") != "cycles":
-        raise UserError(
-            f"{path} holds restricted Boltzmann machines, not models with a latent "
-            "cycle: give an ensemble of these"
-        )
-    # Missing in older ones, and known from the number of pixels alone.
-    shape = square(run.arrays["x_mean"].shape[-1])
-    return replace(run, config={"image_shape": shape, **settings})
+def latent_settings(latent: Latent) -> dict:
+    """What config.json says of a latent space: its name, size and normalisation."""
+    if isinstance(latent, OneHot):
+        return {
+            "latent": "onehot",
+            "units": latent.num_units,
+            "normalization": latent.normalization,
+        }
+    name = "binary" if isinstance(latent, Binary) else type(latent).__name__
+    return {"latent": name, "units": latent.num_units}
+
+
+def latent_of(run: Run) -> Latent:
+    """The latent space of the models of a run.
+
+    **Raises:** `UserError` for one that is not of this library, read from a file.
+    """
+    if run.latent is not None:
+        return run.latent
+    units, name = run.config["units"], run.config["latent"]
+    if name == "onehot":
+        return OneHot(units, run.config.get("normalization", "sigmoid"))
+    if name == "binary":
+        return Binary(units)
+    raise UserError(f"the latent space {name} of these models is not known here")
+
+
+def models_of(run: Run) -> Model:
+    """The models of a run, with a leading axis."""
+    latent = latent_of(run)
+
+    def one(x_mean, *parameters):
+        return Model(Parameters(*parameters), x_mean, latent)
+
+    names = ("x_mean", *_PARAMETERS)
+    return jax.vmap(one)(*(jnp.asarray(run.arrays[name]) for name in names))
 
 
 def model_of(run: Run, index: int) -> Model:
     """The model in one row of `models.csv`."""
-    arrays = {name: jnp.asarray(run.arrays[name][index]) for name in _PARAMETERS}
-    units = arrays["a_bar"].shape[-1]
-    if run.config["latent"] == "binary":
-        latent = Binary(units)
-    else:
-        latent = OneHot(units, run.config.get("normalization", "sigmoid"))
-    x_mean = jnp.asarray(run.arrays["x_mean"][index])
-    return Model(Parameters(**arrays), x_mean, latent)
+    return jax.tree.map(lambda array: array[index], models_of(run))

@@ -1,23 +1,17 @@
-"""Train an ensemble epoch by epoch: a host loop around compiled chunks."""
+"""The compiled programs of an ensemble: begin, train an epoch, measure."""
 
 import math
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from tqdm import tqdm
 
-from experiments.command.errors import UserError
 from experiments.runs.checkpoint import name_arrays, restore_arrays
-from experiments.runs.progress import HISTORY_COLUMNS, Progress, Schedule, Trained
 from experiments.training.measure import Measured, measure, measure_epoch
-from experiments.training.trainers import Trainer
+from experiments.training.trainers import Rule
 from nelc_jax import ensemble
-from nelc_jax.diagnostics.summary import Summary
 from nelc_jax.model import Model
 
 
@@ -34,13 +28,13 @@ class Ensemble:
         seed: int,
         numbers: np.ndarray,
         size: int,
-        trainer: Trainer,
+        rule: Rule,
         x: np.ndarray,
         learning_rate: float,
         states: dict[str, np.ndarray] | None = None,
     ):
         self._mesh = ensemble.member_mesh(size)
-        self._trainer = trainer
+        self._rule = rule
         self._padded = size + -size % self._mesh.size
         self.numbers = numbers
         self._members = self._put_rows(numbers)
@@ -49,7 +43,7 @@ class Ensemble:
         if states is None:
             self._states = _init(
                 self._mesh,
-                self._trainer,
+                self._rule,
                 learning_rate,
                 self._members,
                 self._seed,
@@ -58,7 +52,7 @@ class Ensemble:
         else:
             self._states = restore_arrays(
                 {name: self._put_rows(array) for name, array in states.items()},
-                state_structure(trainer, x),
+                state_structure(rule, x),
             )
 
     def epoch(self, number: int, batch_sizes: np.ndarray):
@@ -68,7 +62,7 @@ class Ensemble:
         """
         self._states, info, summary, *spread = _epoch(
             self._mesh,
-            self._trainer,
+            self._rule,
             self._states,
             self._members,
             self._seed,
@@ -83,7 +77,7 @@ class Ensemble:
         return self._own(
             _measure(
                 self._mesh,
-                self._trainer,
+                self._rule,
                 self._states,
                 self._members,
                 self._seed,
@@ -93,7 +87,7 @@ class Ensemble:
 
     def models(self) -> tuple[Model, np.ndarray]:
         """The models' parameters, and the ends of their persistent chains."""
-        models = jax.vmap(self._trainer.model)(self._states)
+        models = jax.vmap(self._rule.model)(self._states)
         return self._own((models, self._states.x))
 
     def states(self) -> dict[str, np.ndarray]:
@@ -114,10 +108,15 @@ class Ensemble:
         return jax.tree.map(lambda array: np.asarray(array)[: len(self.numbers)], tree)
 
 
-def state_structure(trainer: Trainer, x: np.ndarray) -> Any:
+def state_structure(rule: Rule, x: np.ndarray) -> Any:
     """Shapes and types of the state of one member, without computing anything."""
     data = jax.ShapeDtypeStruct(x.shape, x.dtype)
-    return jax.eval_shape(trainer.init, jax.random.key(0), data, 0.1)
+    return jax.eval_shape(rule.init, jax.random.key(0), data, 0.1)
+
+
+def known_occupancy(rule: Rule, x: np.ndarray) -> bool:
+    """Whether the rule has a formula for p_bar."""
+    return jax.eval_shape(rule.occupancy, state_structure(rule, x)) is not None
 
 
 def _keys(seed: jax.Array):
@@ -126,20 +125,20 @@ def _keys(seed: jax.Array):
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _init(mesh, trainer, learning_rate, members, seed, x):
+def _init(mesh, rule, learning_rate, members, seed, x):
     def one(member, seed, x):
         key = jax.random.fold_in(_keys(seed)[0], member)
-        return trainer.init(key, x, learning_rate)
+        return rule.init(key, x, learning_rate)
 
     return ensemble.map_members(one, 1, mesh)(members, seed, x)
 
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
-def _epoch(mesh, trainer, states, members, seed, number, x, batch_sizes):
+def _epoch(mesh, rule, states, members, seed, number, x, batch_sizes):
     def one(state, member, seed, number, x, batch_sizes):
-        state, info = trainer.train(state, x, batch_sizes)
+        state, info = rule.train(state, x, batch_sizes)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
-        model, p_bar = trainer.model(state), trainer.occupancy(state)
+        model, p_bar = rule.model(state), rule.occupancy(state)
         return state, info, *measure_epoch(model, key, x, p_bar, number)
 
     mapped = ensemble.map_members(one, 2, mesh)
@@ -147,9 +146,9 @@ def _epoch(mesh, trainer, states, members, seed, number, x, batch_sizes):
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _measure(mesh, trainer, states, members, seed, x):
+def _measure(mesh, rule, states, members, seed, x):
     def one(state, member, seed, x):
-        model, p_bar = trainer.model(state), trainer.occupancy(state)
+        model, p_bar = rule.model(state), rule.occupancy(state)
         return measure(model, _final_key(seed, member), state.x, x, p_bar)
 
     return ensemble.map_members(one, 2, mesh)(states, members, seed, x)
@@ -185,82 +184,3 @@ def _measure_models(mesh, models, starts, p_bar, members, seed, x):
 
     mapped = ensemble.map_members(one, 4, mesh)
     return mapped(models, starts, p_bar, members, seed, x)
-
-
-def train_ensemble(
-    members: Ensemble,
-    schedule: Schedule,
-    after_epoch: Callable[[Progress], None],
-    name: str = "training",
-    begun: Progress | None = None,
-) -> Trained:
-    """Train with a progress bar, from the beginning or on; measure at the end.
-
-    **Arguments:** `after_epoch` is told of the progress after every epoch; `name`, that
-    of the progress bar; `begun`, the progress of members that were trained before.
-
-    **Raises:** `UserError` naming the model and step where a number went non-finite.
-    """
-    sizes = schedule.batch_sizes()
-    progress = begun or Progress()
-    started = time.perf_counter() - progress.seconds
-    first = progress.epoch
-    with tqdm(
-        total=schedule.epochs,
-        initial=first,
-        unit="epoch",
-        desc=name,
-        disable=jax.process_index() != 0,
-    ) as bar:
-        for epoch, size in enumerate(sizes[first:], first + 1):
-            info, summary, spread = members.epoch(
-                epoch, np.full(schedule.steps_per_epoch, size)
-            )
-            _check_finite(
-                info.finite, members.numbers, (epoch - 1) * schedule.steps_per_epoch
-            )
-            row = _history_row(epoch, members.numbers, info, summary, spread)
-            seconds = time.perf_counter() - started
-            progress = Progress(epoch, [*progress.rows, row], seconds)
-            bar.set_postfix_str(
-                f"L = {summary.log_likelihood.mean():.2f} nats, "
-                f"sigma = {summary.entropy_production_rate.mean():.2f} nats/step"
-            )
-            bar.update()
-            after_epoch(progress)
-    trained = time.perf_counter()
-    measured = members.measure()
-    seconds = {
-        "training": progress.seconds,
-        "measuring": time.perf_counter() - trained,
-    }
-    return Trained(
-        members.numbers, *members.models(), progress.history(), measured, seconds
-    )
-
-
-def _check_finite(finite: np.ndarray, numbers: np.ndarray, first_step: int):
-    if not finite.all():
-        step = int(np.argmin(finite.all(axis=0)))
-        model = numbers[np.argmin(finite[:, step])]
-        raise UserError(
-            f"model {model} went non-finite at gradient step {first_step + step + 1}: "
-            "lower --learning-rate; what was saved before is kept"
-        )
-
-
-def _history_row(
-    epoch: int, numbers: np.ndarray, info, summary: Summary, spread
-) -> dict[str, np.ndarray]:
-    columns = (
-        np.full(len(numbers), epoch),
-        numbers,
-        summary.log_likelihood,
-        info.log_likelihood.mean(axis=1),
-        summary.entropy_production_rate,
-        *spread,
-        summary.relaxation_time,
-        summary.mean_self_transition,
-        summary.min_occupancy,
-    )
-    return dict(zip(HISTORY_COLUMNS, map(np.asarray, columns), strict=True))

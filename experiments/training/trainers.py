@@ -1,4 +1,4 @@
-"""What an ensemble trains: the model of the paper, a control, or the equilibrium."""
+"""The rules that an ensemble trains by: the paper's, its controls, the equilibrium."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ RESTARTS, EM_STEPS = 24, 200
 """Starts and steps of EM for the mixture, the ceiling of every one-hot model."""
 
 
-class Trainer(Protocol):
+class Rule(Protocol):
     """Static and hashable; its functions are pure and take one member's state.
 
     A state has the field `x`, the end of its chain.

@@ -7,7 +7,8 @@ from scipy import stats
 
 from experiments.figures.style import LOG_LIKELIHOOD, SIGMA, STYLE, TWO_COLUMNS
 from experiments.runs.directory import Run
-from experiments.verdict.claims import CLAIMS, Judgement, members_of, rank_correlation
+from experiments.verdict.claims import CLAIMS, members_of, rank_correlation
+from experiments.verdict.judgements import Judgement
 from experiments.verdict.sampling import match
 
 MARKS = {"holds": "yes", "does not hold": "no", "undecided": "?"}

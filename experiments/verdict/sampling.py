@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from sklearn.linear_model import LogisticRegression
 
-from experiments.data.datasets import Dataset
+from experiments.data.dataset import Dataset
 from experiments.runs.directory import Run
+from experiments.runs.finished import models_of
 from nelc_jax.chain import sample_chain
 from nelc_jax.diagnostics import (
     autocorrelation_time,
@@ -21,8 +22,7 @@ from nelc_jax.diagnostics import (
     integrated_time,
     reversible_part,
 )
-from nelc_jax.latent import Latent
-from nelc_jax.model import Model, Parameters, state_logits
+from nelc_jax.model import Model, state_logits
 
 DRAWS = 512
 """Digits drawn from every latent state and classified."""
@@ -67,36 +67,27 @@ def train_classifier(train: Dataset, held_out: Dataset) -> tuple[Classifier, flo
 
 
 def measure_sampling(
-    run: Run, latent: Latent, classifier: Classifier, train: Dataset
+    run: Run, classifier: Classifier, train: Dataset
 ) -> dict[str, np.ndarray]:
     """The `Sampling` of every model of a run, as columns."""
     assert train.labels is not None
-    arrays = {name: jnp.asarray(value) for name, value in run.arrays.items()}
+    kernels, occupancies, ends = (
+        jnp.asarray(run.arrays[name]) for name in ("latent_kernel", "occupancy", "x")
+    )
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     data_share = jnp.asarray(counts / counts.sum(), jnp.float32)
-    keys = jax.random.split(
-        jax.random.key(run.config["part"]["seed"]), len(arrays["x"])
-    )
-    columns = _measure(arrays, keys, latent, classifier, data_share)
+    keys = jax.random.split(jax.random.key(run.config["seed"]), len(ends))
+    members = (models_of(run), keys, kernels, occupancies, ends)
+    columns = _measure(members, classifier, data_share)
     return {name: np.asarray(column) for name, column in vars(columns).items()}
 
 
 @jax.jit
-def _measure(arrays, keys, latent, classifier, data_share):
+def _measure(members, classifier, data_share):
     def one(member):
-        array, key = member
-        parameters = Parameters(*(array[k] for k in ("w", "a", "w_bar", "a_bar")))
-        return _measure_one(
-            Model(parameters, array["x_mean"], latent),
-            key,
-            array["latent_kernel"],
-            array["occupancy"],
-            array["x"],
-            classifier,
-            data_share,
-        )
+        return _measure_one(*member, classifier=classifier, data_share=data_share)
 
-    return jax.lax.map(one, (arrays, keys))
+    return jax.lax.map(one, members)
 
 
 def _measure_one(

@@ -1,0 +1,44 @@
+"""The command line of the experiment on horizons."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experiments.command.options import RunOptions, check_seed, parse
+from experiments.data.datasets import load_split
+from experiments.horizon.measure import measure_horizons
+from experiments.runs.lock import claimed
+from experiments.training.settings import Settings
+from experiments.training.study import QUICK, Study, check_points
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """Train 36 models for each number K of double steps that the gradient goes back.
+
+    K = 1, 2, 4, 16 and all, with both normalisations; the paper's literal rule along
+    the chain and averaged; and controls. Writes a directory an ensemble below --out,
+    and horizon.md with its figures. Give the same --out again to go on after an
+    interruption.
+    """
+
+    run: RunOptions
+    quick: bool = False
+    """A small version of everything: to try it, not to judge by it."""
+    measure_again: bool = False
+    """Measure ensembles anew that are finished in --out, without training them again;
+    their history.csv stays."""
+
+
+def main(arguments: list[str] | None = None) -> Path:
+    """Run the command with its command line (or `arguments`); returns `--out`."""
+    options = parse(Horizon, "horizon", arguments)
+    out, seed = options.run.out, options.run.seed
+    check_seed(seed)
+    train, held_out = load_split(options.run.dataset, options.run.data_dir)
+    base = replace(Settings(), **QUICK) if options.quick else Settings()
+    check_points(train, base)
+    with claimed(out, {"command": "horizon"}):
+        study = Study(train, held_out, out, options.measure_again)
+        measure_horizons(study, base, seed)
+    print(f"tables written to {out / 'horizon.md'}")
+    return out

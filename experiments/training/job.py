@@ -1,0 +1,130 @@
+"""What a process trains, from its first or last saved epoch to tables and arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from signal import Signals
+
+import jax
+import numpy as np
+
+from experiments.command.errors import Interrupted
+from experiments.command.signals import Stop
+from experiments.data.dataset import Dataset
+from experiments.runs import directory as run_directory
+from experiments.runs.checkpoint import Checkpoint
+from experiments.runs.directory import Run
+from experiments.runs.files import write_table
+from experiments.runs.groups import Group, form_groups, write_group, write_groups
+from experiments.runs.progress import Progress
+from experiments.training.columns import model_table
+from experiments.training.diagnostics import Diagnostic, diagnostic_columns
+from experiments.training.ensemble import Ensemble
+from experiments.training.loop import Trained, join, train_ensemble
+from experiments.training.settings import Settings
+from experiments.training.trainers import Rule
+from nelc_jax.model import Model
+
+
+@dataclass(frozen=True)
+class Job:
+    """What this process trains, and where the results go.
+
+    `config`, what `config.json` says; `stop`, whether a signal came; `go_on`, the
+    advice to who sent it; without `save`, nothing is saved before the end.
+    """
+
+    rule: Rule
+    dataset: Dataset
+    settings: Settings
+    seed: int
+    config: dict
+    out: Path
+    diagnostics: Sequence[Diagnostic] = ()
+    stop: Stop = field(default_factory=Stop)
+    go_on: str = ""
+    save: bool = True
+
+    def obey(self, when: str) -> None:
+        """Give way to a signal; all that is needed to go on has been saved."""
+        number = self.stop.signal
+        if number is not None:
+            line = f"stopped by {Signals(number).name} {when}: to go on, {self.go_on}"
+            raise Interrupted(line, number)
+
+
+def train_job(job: Job, checkpoints: list[Checkpoint]) -> Run:
+    """Train and measure all groups in turn from where they are; write the results."""
+    numbers = job.settings.own_numbers()
+    size = job.settings.members_at_once or job.settings.models
+    size = min(-(-size // jax.process_count()), len(numbers))
+    groups = form_groups(checkpoints, numbers, size)
+    write_groups(job.out, job.config, groups)
+    trained = join([_train_group(job, group, size) for group in groups])
+    return write_results(job, trained)
+
+
+def write_results(job: Job, trained: Trained) -> Run:
+    """Write the tables and arrays of a run whose training has ended."""
+    model = trained.model
+    columns, arrays = model_table(trained.measured, model, job.dataset)
+    columns |= diagnostic_columns(job.diagnostics, model, trained.measured.summary)
+    run = Run(
+        {**job.config, "seconds": trained.seconds},
+        trained.history,
+        {"model": trained.numbers, **columns},
+        {**_parameters(model, trained.x), **arrays},
+        model.latent,
+    )
+    # Without it, the files of the run are known to be unfinished.
+    (job.out / run_directory.REPORT).unlink(missing_ok=True)
+    run_directory.write_run(job.out, run)
+    return run
+
+
+def _train_group(job: Job, group: Group, size: int) -> Trained:
+    settings = job.settings
+    job.obey(f"after epoch {group.progress.epoch}")
+    members = Ensemble(
+        job.seed,
+        group.numbers,
+        size,
+        job.rule,
+        job.dataset.x,
+        settings.learning_rate,
+        group.states,
+    )
+
+    def after_epoch(progress: Progress):
+        epoch = progress.epoch
+        due = epoch % settings.save_every == 0 or epoch == settings.epochs
+        if job.save and (due or job.stop.signal is not None):
+            _save(job, Group(group.numbers, progress, members.states()))
+        job.obey(f"after epoch {epoch}")
+
+    trained = train_ensemble(
+        members,
+        settings.batch_sizes(job.config["batch_epochs"]),
+        settings.steps_per_epoch,
+        after_epoch,
+        job.config.get("ensemble", "training"),
+        group.progress,
+    )
+    job.obey("after measuring")
+    return trained
+
+
+def _save(job: Job, reached: Group):
+    write_group(job.out, job.config, reached)
+    # The tables of a finished run stay until those of more epochs are whole.
+    if not (job.out / run_directory.REPORT).exists():
+        history = reached.progress.history()
+        write_table(job.out / run_directory.HISTORY, history)
+
+
+def _parameters(model: Model, x: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays that make a model, and the ends of the persistent chains."""
+    parameters = model.parameters
+    arrays = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
+    arrays |= {"x_mean": model.x_mean, "x": x}
+    return {name: np.asarray(array) for name, array in arrays.items()}

@@ -1,0 +1,188 @@
+"""A run from data to report: `run_ensemble` trains any rule and writes everything."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from experiments.command import versions
+from experiments.command.errors import UserError, reports_unwritable
+from experiments.command.options import check_seed
+from experiments.command.signals import noticed_signals
+from experiments.data.dataset import Dataset
+from experiments.figures import save_figures
+from experiments.report.report import write_report
+from experiments.runs import directory as run_directory
+from experiments.runs.checkpoint import Checkpoint
+from experiments.runs.directory import Run
+from experiments.runs.files import remove_leftovers
+from experiments.runs.finished import latent_settings
+from experiments.runs.lock import locked
+from experiments.runs.resume import check_saved, read_saved
+from experiments.training.diagnostics import Diagnostic, describe_diagnostics
+from experiments.training.ensemble import state_structure
+from experiments.training.job import Job, train_job
+from experiments.training.settings import OF_RULE, Settings
+from experiments.training.trainers import Rule
+
+
+def run_ensemble(
+    dataset: Dataset,
+    out: Path | str,
+    settings: Settings | None = None,
+    rule: Rule | None = None,
+    *,
+    seed: int = 0,
+    diagnostics: Sequence[Diagnostic] = (),
+    resume: bool = False,
+    notes: Mapping | None = None,
+    go_on: str = "call run_ensemble again with resume=True",
+) -> Run:
+    """Train an ensemble, measure it, and write tables, arrays, figures and report.
+
+    SIGINT and SIGTERM end it once it has saved what it needs to go on.
+
+    **Arguments:** `dataset`; `out`, the directory of the results; `settings`, by
+    default the paper's; `rule`, by default that of the settings, of which those in
+    `OF_RULE` count for no other; `seed` of all random numbers; `diagnostics`, further
+    columns of `models.csv`; `resume`, whether to go on with the run in `out`; `notes`,
+    what else `config.json` says; `go_on`, the advice to who stops the run.
+
+    **Returns:** the run. Of several processes (JAX's distributed runtime), each has its
+    own models, in `out`/process-K.
+
+    **Raises:** `UserError` for settings without meaning, too few data, or an `out` that
+    is taken, cannot be written, or holds another run than is to go on; `Interrupted`.
+    """
+    settings = settings or Settings()
+    settings.check()
+    check_seed(seed)
+    _check_points(dataset, settings)
+    numbers = settings.own_numbers()
+    out = own_directory(Path(out))
+    config = describe(settings, rule, dataset, seed, diagnostics) | dict(notes or {})
+    with noticed_signals() as stop:
+        job = Job(
+            rule or settings.rule(),
+            dataset,
+            settings,
+            seed,
+            config,
+            out,
+            diagnostics,
+            stop,
+            go_on,
+        )
+        if resume:
+            run_directory.check_begun(out)
+            with locked(out):
+                return _go_on(job, numbers)
+        run_directory.check_vacant(out)
+        with locked(out):
+            remove_leftovers(out)
+            run_directory.create_run_directory(out, config)
+            return _train_and_draw(job, [])
+
+
+def own_directory(out: Path) -> Path:
+    """Where this process writes: of several, each has a directory of its own."""
+    if jax.process_count() > 1:
+        return out / f"process-{jax.process_index()}"
+    return out
+
+
+def describe(
+    settings: Settings,
+    rule: Rule | None,
+    dataset: Dataset,
+    seed: int,
+    diagnostics: Sequence[Diagnostic] = (),
+) -> dict:
+    """What config.json holds: every setting, the data, the versions that ran."""
+    config = {"dataset": dataset.name, "seed": seed, **asdict(settings)}
+    if rule is not None:
+        config = {name: value for name, value in config.items() if name not in OF_RULE}
+        state = state_structure(rule, dataset.x)
+        latent = jax.eval_shape(rule.model, state).latent
+        config |= {"rule": " ".join(repr(rule).split()), **latent_settings(latent)}
+    if diagnostics:
+        config["diagnostics"] = describe_diagnostics(diagnostics)
+    return {
+        **config,
+        "batch_epochs": settings.epochs,
+        "num_points": len(dataset.x),
+        "num_visible": dataset.x.shape[1],
+        "class_names": list(dataset.class_names),
+        "image_shape": dataset.image_shape,
+        "data_digest": dataset.digest(),
+        "processes": jax.process_count(),
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "versions": versions.installed(),
+    }
+
+
+def _check_points(dataset: Dataset, settings: Settings):
+    if len(dataset.x) < settings.batch_last:
+        raise UserError(
+            f"--dataset {dataset.name} has {len(dataset.x)} points, fewer than "
+            f"--batch-last {settings.batch_last}: give at most {len(dataset.x)}"
+        )
+
+
+def _go_on(job: Job, numbers: np.ndarray) -> Run:
+    """The run that `out` holds, from the states that were saved of it."""
+    out, epochs = job.out, job.settings.epochs
+    saved = read_saved(out)
+    config = {**job.config, "batch_epochs": saved.config["batch_epochs"]}
+    check_saved(saved, config, state_structure(job.rule, job.dataset.x), numbers)
+    if saved.finished and epochs == saved.epochs:
+        print(f"--out {out} is finished: all {epochs} epochs are done")
+        return run_directory.load_run(out)
+    checkpoints = list(saved.checkpoints.values())
+    config |= _other_versions(config["versions"], checkpoints)
+    with _unwritable(out):
+        remove_leftovers(out, out / run_directory.TRAINING)
+    return _train_and_draw(replace(job, config=config), checkpoints)
+
+
+def _unwritable(out: Path):
+    way_out = (
+        "what was saved before is kept: make room, then repeat the command with "
+        "--resume"
+    )
+    return reports_unwritable(f"--out {out}", way_out)
+
+
+def _other_versions(installed: dict, checkpoints: list[Checkpoint]) -> dict:
+    """Say it where states of other versions go on; what config.json holds of it."""
+    configs = [checkpoint.config for checkpoint in checkpoints]
+    earlier = versions.earlier_versions(installed, configs)
+    if not earlier:
+        return {}
+    print(versions.resumed_with(installed, earlier))
+    return {"earlier_versions": earlier}
+
+
+def _train_and_draw(job: Job, checkpoints: list[Checkpoint]) -> Run:
+    out = job.out
+    with _unwritable(out):
+        run = train_job(job, checkpoints)
+        job.obey("before the figures")
+        figures = save_figures(run, out / run_directory.FIGURES)
+        job.obey("before the report")
+        write_report(run, figures, out / run_directory.REPORT)
+    _print_result(run, out)
+    return run
+
+
+def _print_result(run: Run, out: Path):
+    models = run.models
+    best = int(np.argmax(models["log_likelihood"]))
+    sigma = models["entropy_production_rate"]
+    print(
+        f"best log-likelihood {models['log_likelihood'][best]:.2f} nats (model {best}, "
+        f"sigma {sigma[best]:.2f} nats/double step); trained in "
+        f"{run.config['seconds']['training']:.0f} s; see {out / 'report.html'}"
+    )

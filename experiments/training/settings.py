@@ -1,0 +1,154 @@
+"""What an ensemble is trained with: one class of settings for every command."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import numpy as np
+
+from experiments.command.errors import UserError
+from experiments.command.options import check_positive
+from experiments.training.trainers import Cycles
+from nelc_jax import minibatch
+from nelc_jax.latent import MAX_ENUMERATED, Binary, Latent, OneHot
+from nelc_jax.training import Config
+
+OF_RULE = (
+    "latent",
+    "units",
+    "normalization",
+    "score",
+    "estimator",
+    "horizon",
+    "chain_length",
+    "decay",
+    "eps",
+)
+"""The settings that only `Settings.rule` reads."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How many models train, by which rule, for how long; the defaults are the paper's.
+
+    The texts below the fields are also those of the command line.
+    """
+
+    models: int = 36
+    """Number of models; model i is the same whatever this number."""
+    latent: Literal["onehot", "binary"] = "onehot"
+    """onehot: one of --units bits is on; binary: any of 2^units bit patterns."""
+    units: int = 6
+    """Latent units, L."""
+    normalization: Literal["sigmoid", "softmax"] = "sigmoid"
+    """p(z|x) of one-hot states: the paper's eq. 19, or the softmax of eq. 9."""
+    score: Literal["paper", "exact"] = "paper"
+    """Reading of z - mu in eq. 16c-d: eq. 15 to the letter, or the true derivative."""
+    estimator: Literal["trajectory", "averaged"] = "trajectory"
+    """Averages of the gradient: over the chain, or over --chain-length draws of every
+    latent state in its place."""
+    horizon: int = 1
+    """Double steps that the gradient goes back, the paper's 1; 0: all of them, which
+    needs --estimator averaged."""
+    epochs: int = 120
+    """Epochs."""
+    steps_per_epoch: int = 30
+    """Gradient steps an epoch."""
+    chain_length: int = 48
+    """Double steps of the Markov chain a gradient step, T."""
+    batch_first: int = 16
+    """Mini-batch size in the first epoch."""
+    batch_last: int = 160
+    """Mini-batch size in the last epoch; it grows linearly in between."""
+    learning_rate: float = 0.1
+    """Learning rate of RMSprop."""
+    decay: float = 0.9
+    """Decay of RMSprop's mean of squared gradients."""
+    eps: float = 1e-8
+    """Added to that mean inside the root."""
+    members_at_once: int | None = None
+    """Models held in memory at a time, for ensembles larger than the machine; groups of
+    this many are trained in turn, with the same results. Default: all."""
+    save_every: int = 10
+    """Epochs between two saved states of the training."""
+
+    def check(self) -> None:
+        """Check every setting by itself.
+
+        **Raises:** `UserError` for the first that has no meaning.
+        """
+        check_positive(
+            models=self.models,
+            units=self.units,
+            epochs=self.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            chain_length=self.chain_length,
+            batch_first=self.batch_first,
+            batch_last=self.batch_last,
+            learning_rate=self.learning_rate,
+            eps=self.eps,
+            save_every=self.save_every,
+        )
+        if self.members_at_once is not None:
+            check_positive(members_at_once=self.members_at_once)
+        if self.batch_first > self.batch_last:
+            raise UserError(
+                f"--batch-first {self.batch_first} exceeds --batch-last "
+                f"{self.batch_last}: mini-batches grow in training"
+            )
+        if not 0 <= self.decay < 1:
+            raise UserError(f"--decay {self.decay}: expected 0 <= decay < 1")
+
+    def latent_space(self) -> Latent:
+        """The latent space.
+
+        **Raises:** `UserError` for more latent states than can be enumerated.
+        """
+        if self.latent == "onehot":
+            latent = OneHot(self.units, self.normalization)
+        else:
+            latent = Binary(self.units)
+        if latent.num_states > MAX_ENUMERATED:
+            raise UserError(
+                f"--units {self.units}: {latent.num_states} latent states, but the "
+                f"diagnostics enumerate at most {MAX_ENUMERATED}: use fewer units"
+            )
+        return latent
+
+    def rule(self) -> Cycles:
+        """The paper's rule with these settings.
+
+        **Raises:** `UserError` as `latent_space`, and for a horizon that the estimator
+        does not have.
+        """
+        latent = self.latent_space()
+        try:
+            config = Config(
+                self.chain_length,
+                self.score,
+                self.decay,
+                self.eps,
+                estimator=self.estimator,
+                horizon=self.horizon or None,
+            )
+        except ValueError as error:
+            raise UserError(f"--horizon {self.horizon}: {error}") from error
+        return Cycles(latent, config)
+
+    def batch_sizes(self, batch_epochs: int) -> np.ndarray:
+        """The mini-batch size of every epoch; the first `batch_epochs` make it grow."""
+        first, last = self.batch_first, self.batch_last
+        sizes = minibatch.batch_schedule(first, last, batch_epochs)
+        return sizes[np.minimum(np.arange(self.epochs), batch_epochs - 1)]
+
+    def own_numbers(self) -> np.ndarray:
+        """The numbers of the models that this process trains.
+
+        **Raises:** `UserError` for fewer models than processes.
+        """
+        processes = jax.process_count()
+        if self.models < processes:
+            raise UserError(
+                f"--models {self.models}: {processes} processes need one each at least"
+            )
+        return np.array_split(np.arange(self.models), processes)[jax.process_index()]

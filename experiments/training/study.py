@@ -1,0 +1,147 @@
+"""Ensembles of a study: each trained once, and kept in a directory of its own."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from experiments.command.errors import UserError
+from experiments.data.dataset import Dataset
+from experiments.runs import directory as run_directory
+from experiments.runs.directory import Run, load_run
+from experiments.runs.finished import models_of
+from experiments.runs.resume import finished_with
+from experiments.training.diagnostics import Diagnostic
+from experiments.training.ensemble import known_occupancy, measure_again
+from experiments.training.job import Job, train_job, write_results
+from experiments.training.loop import Trained
+from experiments.training.run import describe
+from experiments.training.settings import Settings
+from experiments.training.trainers import EM_STEPS, RESTARTS, Rule
+from nelc_jax.baselines import mixture
+from nelc_jax.likelihood import occupancy_log_prob
+
+QUICK = {
+    "models": 8,
+    "epochs": 12,
+    "steps_per_epoch": 10,
+    "chain_length": 24,
+    "batch_last": 32,
+}
+"""The settings of a study that is only tried."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One ensemble of a study: its group there, its seed, and how it is trained.
+
+    `other_rule`: by another rule than that of the settings.
+    """
+
+    group: str
+    seed: int
+    settings: Settings
+    other_rule: Rule | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its directory."""
+        return f"{self.group}-{self.seed}"
+
+    @property
+    def rule(self) -> Rule:
+        """The rule by which it is trained."""
+        return self.other_rule or self.settings.rule()
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the ensembles of a study share: data, and the directory above theirs.
+
+    `again`: ensembles that are finished are measured anew.
+    """
+
+    train: Dataset
+    held_out: Dataset
+    out: Path
+    again: bool = False
+
+    def run(self, variants: Sequence[Variant]) -> dict[str, list[Run]]:
+        """All variants in turn, by group, with a progress bar over them."""
+        runs: dict[str, list[Run]] = {}
+        for variant in tqdm(variants, unit="ensemble", desc=self.out.name):
+            runs.setdefault(variant.group, []).append(self._run(variant))
+        return runs
+
+    def _run(self, variant: Variant) -> Run:
+        """Train a variant, or read it where that was done with the same settings."""
+        job = self._job(variant)
+        out = job.out
+        if all((out / name).is_file() for name in run_directory.RESULTS):
+            run = load_run(out)
+            if finished_with(run.config, job.config):
+                return _measure_again(job, run) if self.again else run
+        run_directory.begin(out, job.config)
+        return train_job(job, [])
+
+    def _job(self, variant: Variant) -> Job:
+        settings, rule = variant.settings, variant.other_rule
+        config = describe(settings, rule, self.train, variant.seed)
+        points = jnp.asarray(self.held_out.x)
+        held_out = Diagnostic(
+            "held_out_log_likelihood",
+            "nats",
+            "mean log-probability of a point held out of training",
+            lambda model, summary: jnp.mean(
+                occupancy_log_prob(model, summary.occupancy, points)
+            ),
+        )
+        return Job(
+            variant.rule,
+            self.train,
+            settings,
+            variant.seed,
+            config | {"ensemble": variant.name, "held_out": self.held_out.digest()},
+            self.out / variant.name,
+            [held_out],
+            save=False,
+        )
+
+
+def _measure_again(job: Job, run: Run) -> Run:
+    """The final measures anew, by the present estimators; the history stays."""
+    models, ends = models_of(run), run.arrays["x"]
+    numbers = run.models["model"].astype(np.uint32)
+    x = job.dataset.x
+    p_bar = run.arrays["occupancy"] if known_occupancy(job.rule, x) else None
+    started = time.perf_counter()
+    measured = measure_again(models, ends, p_bar, numbers, job.seed, x)
+    seconds = {**run.config["seconds"], "measuring": time.perf_counter() - started}
+    trained = Trained(numbers, models, ends, run.history, measured, seconds)
+    return write_results(replace(job, config=run.config), trained)
+
+
+def check_points(train: Dataset, settings: Settings) -> None:
+    """Check that the data suffice for the largest mini-batch.
+
+    **Raises:** `UserError` where they do not.
+    """
+    if len(train.x) < settings.batch_last:
+        raise UserError(
+            f"--dataset {train.name} leaves {len(train.x)} points to train on, fewer "
+            f"than the largest mini-batch, {settings.batch_last}"
+        )
+
+
+def ceiling(train: Dataset, units: int) -> float:
+    """The best log-likelihood of a mixture of as many components, by EM."""
+    x = jnp.asarray(train.x)
+    found = jax.jit(
+        lambda key: mixture.fit_restarts(key, units, x, RESTARTS, EM_STEPS)[1]
+    )(jax.random.key(0))
+    return float(found.max())

@@ -1,0 +1,51 @@
+"""The command line of the verdict."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.data.datasets import load_split
+from experiments.runs.lock import claimed
+from experiments.training.settings import Settings
+from experiments.training.study import QUICK, Study, check_points
+from experiments.verdict.judge import judge_findings
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Judge the findings of arXiv 2512.11415 on several ensembles of every reading.
+
+    Writes one directory an ensemble below --out, and verdict.md with its figures. A
+    run that was interrupted goes on where it was: give the same --out again.
+    """
+
+    run: RunOptions
+    ensembles: int = 5
+    """Ensembles with different seeds, for each reading and each RBM."""
+    quick: bool = False
+    """A small version of everything, in two minutes: to try it, not to judge by it."""
+    measure_again: bool = False
+    """Measure ensembles anew that are finished in --out, without training them again;
+    their history.csv stays."""
+    sensitivity: bool = True
+    """Also train with other optimiser settings, T and L, one ensemble each."""
+
+
+def main(arguments: list[str] | None = None) -> Path:
+    """Run the command with its command line (or `arguments`); returns `--out`."""
+    options = parse(Verdict, "verdict", arguments)
+    check_positive(ensembles=options.ensembles)
+    out, seed = options.run.out, options.run.seed
+    check_seed(seed)
+    train, held_out = load_split(options.run.dataset, options.run.data_dir)
+    base, count = Settings(), options.ensembles
+    if options.quick:
+        base, count = replace(base, **QUICK), 1
+    check_points(train, base)
+    with claimed(out, {"command": "verdict"}):
+        study = Study(train, held_out, out, options.measure_again)
+        seeds = range(seed, seed + count)
+        sensitivity = options.sensitivity and not options.quick
+        judge_findings(study, base, seeds, sensitivity)
+    print(f"verdict written to {out / 'verdict.md'}")
+    return out
