@@ -46,6 +46,12 @@ class Run:
     models: dict[str, np.ndarray]
     arrays: dict[str, np.ndarray]
 
+    def over_epochs(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The epochs, and a column of the history with a row a model, in order."""
+        epochs = np.unique(self.history["epoch"])
+        order = np.lexsort((self.history["epoch"], self.history["model"]))
+        return epochs, self.history[name][order].reshape(-1, len(epochs))
+
 
 def check_vacant(path: Path) -> None:
     """Check that nothing is in the way of a new run directory.
