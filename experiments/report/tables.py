@@ -1,11 +1,9 @@
 """Tables of a page in Markdown."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 
-def markdown_table(rows: Mapping[str, Mapping[str, str]], head: str) -> str:
+def markdown_table(rows: dict[str, dict[str, str]], head: str) -> str:
     """A table with `head` above the names of its rows; a missing cell is empty.
 
     **Arguments:** `rows`: for each name the cells by their heading.
