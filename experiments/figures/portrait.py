@@ -14,7 +14,7 @@ from experiments.figures.style import STYLE, TWO_COLUMNS
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
 from nelc_jax.chain import sample_chain
-from nelc_jax.latent import OneHot
+from nelc_jax.latent import Latent
 from nelc_jax.model import Model, forward_logits
 
 NUM_STEPS = 12
@@ -25,6 +25,9 @@ MAX_UNITS = 18
 
 MAX_ANNOTATED = 12
 """Kernels of at most this many states have their values written in the cells."""
+
+MAX_BITS = 10
+"""Of more latent units, a state is written as its number and not as its bits."""
 
 # Inches.
 LEFT, RIGHT, GAP = 0.46, 0.06, 0.04
@@ -76,6 +79,19 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     return page.figure
 
 
+def units_are_states(latent: Latent) -> bool:
+    """Whether each state has one unit on, its own."""
+    states = np.asarray(latent.states())
+    return np.array_equal(states, np.eye(latent.num_units))
+
+
+def numbered_by_bits(latent: Latent) -> bool:
+    """Whether the bits of a state, first unit lowest, are its number in binary."""
+    places = 2 ** np.arange(latent.num_units)
+    numbers = np.asarray(latent.states()) @ places
+    return np.array_equal(numbers, np.arange(latent.num_states))
+
+
 def by_likelihood(run: Run) -> np.ndarray:
     """Rows of `models.csv` from the best to the worst final log-likelihood."""
     values = run.models["log_likelihood"].astype(float)
@@ -94,8 +110,9 @@ def _draw_units(
     """One block of w, w_bar and a_bar, a column a unit, and a beside w if asked for."""
     p = jax.tree.map(np.asarray, model.parameters)
     pitch = cell.width + GAP
-    one_hot = isinstance(model.latent, OneHot)
-    top = r"$\bar p_\alpha$" if one_hot else r"$\langle z_\alpha\rangle$"
+    top = r"$\langle z_\alpha\rangle$"
+    if units_are_states(model.latent):
+        top = r"$\bar p_\alpha$"
     headings = [f"{activation[unit]:.3f}" for unit in units]
     images = [p.w[:, unit] for unit in units]
     if with_bias:
@@ -225,11 +242,9 @@ def _short(probability: float) -> str:
 
 def _state_name(model: Model, z: np.ndarray) -> str:
     """The state's number, or its bits, first unit first, while they fit."""
-    if isinstance(model.latent, OneHot):
-        return str(int(np.argmax(z)))
-    if len(z) <= 10:
-        return "".join("1" if bit else "0" for bit in z)
-    return str(int(model.latent.index(jnp.asarray(z))))
+    if units_are_states(model.latent) or len(z) > MAX_BITS:
+        return str(int(model.latent.index(jnp.asarray(z))))
+    return "".join("1" if bit else "0" for bit in z)
 
 
 def _title(run: Run, index: int, rank: str) -> str:

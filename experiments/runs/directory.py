@@ -56,6 +56,12 @@ class Run:
         order = np.lexsort((self.history["epoch"], self.history["model"]))
         return epochs, self.history[name][order].reshape(-1, len(epochs))
 
+    def over_epochs(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The epochs, and a column of the history with a row a model, in order."""
+        epochs = np.unique(self.history["epoch"])
+        order = np.lexsort((self.history["epoch"], self.history["model"]))
+        return epochs, self.history[name][order].reshape(-1, len(epochs))
+
 
 def create_run_directory(path: Path, config: Mapping) -> None:
     """Make a new run directory with its `config.json`, or change nothing.

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from experiments.figures import by_likelihood, fig2, fig3, fig4, save_figures
 from experiments.figures.style import sigma_colours
 
-from .synthetic import synthetic_run
+from ..synthetic import synthetic_run
 
 
 def filled(axes):
