@@ -24,13 +24,24 @@ from ._checks import check_means
 from .latent import AbstractLatent, Binary, OneHot
 from .model import Model, Parameters
 
-__all__ = ["load", "read_arrays", "save", "write_arrays", "write_atomically"]
+__all__ = [
+    "latent_from",
+    "latent_in_words",
+    "load",
+    "read_arrays",
+    "save",
+    "write_arrays",
+    "write_atomically",
+]
 
 SCHEMA = 2
 """Version of what a file holds; another one is not read."""
 
 CHECKPOINT = "checkpoint.safetensors"
 """The file of models in the directory of a run."""
+
+PART = ".part"
+"""How the name of a file ends that is not whole yet; it begins with a dot."""
 
 _ABOUT = "nelc_jax"
 _SHAPES = {"w": "DL", "a": "D", "w_bar": "LD", "a_bar": "L", "x_mean": "D"}
@@ -61,14 +72,7 @@ def save(
     taken = sorted(own.keys() & (arrays or {}).keys())
     if taken:
         raise ValueError(f"arrays has {taken}: expected names that a model has not")
-    latent = {"name": type(model.latent).__name__, **asdict(model.latent)}
-    try:
-        about = json.dumps({"schema": SCHEMA, "latent": latent})
-    except TypeError as error:
-        raise ValueError(
-            f"model.latent={model.latent}: expected fields of numbers and words"
-        ) from error
-    write_arrays(Path(path), {**own, **(arrays or {})}, {_ABOUT: about})
+    write_arrays(Path(path), {**own, **(arrays or {})}, latent_in_words(model.latent))
 
 
 def load(
@@ -86,9 +90,9 @@ def load(
     path = Path(path)
     if path.is_dir():
         path = path / CHECKPOINT
-    arrays, metadata = read_arrays(path)
     try:
-        latent = _latent(metadata, (OneHot, Binary, *latents))
+        arrays, metadata = read_arrays(path)
+        latent = latent_from(metadata, latents)
         missing = [name for name in _SHAPES if name not in arrays]
         if missing:
             raise ValueError(f"has no array {', '.join(missing)}")
@@ -118,8 +122,8 @@ def write_arrays(
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The named arrays of a file, and the words about them.
 
-    **Raises:** `ValueError` naming the file when it is not in safetensors format;
-    `OSError` when it cannot be read.
+    **Raises:** `ValueError` when it is not in safetensors format; `OSError` when it
+    cannot be read.
     """
     # Read once: a file that changes meanwhile cannot be half of one and of another.
     data = path.read_bytes()
@@ -139,7 +143,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     **Raises:** `OSError` when it cannot be written; an older one is then kept.
     """
-    descriptor, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+    descriptor, name = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -154,10 +158,30 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def _latent(
-    metadata: dict[str, str], known: tuple[type[AbstractLatent], ...]
+def latent_in_words(latent: AbstractLatent) -> dict[str, str]:
+    """The metadata of a file that name the latent space of its models.
+
+    **Raises:** `ValueError` for a space whose fields JSON does not have.
+    """
+    about = {"name": type(latent).__name__, **asdict(latent)}
+    try:
+        return {_ABOUT: json.dumps({"schema": SCHEMA, "latent": about})}
+    except TypeError as error:
+        raise ValueError(
+            f"latent={latent}: expected fields of numbers and words"
+        ) from error
+
+
+def latent_from(
+    metadata: Mapping[str, str], latents: Sequence[type[AbstractLatent]] = ()
 ) -> AbstractLatent:
-    """The latent space that the metadata of a file name."""
+    """The latent space that the metadata of a file name.
+
+    **Arguments:** `metadata`; `latents`, classes from outside of this library.
+
+    **Raises:** `ValueError` for metadata without one, or an unknown one.
+    """
+    known = (OneHot, Binary, *latents)
     try:
         about = json.loads(metadata[_ABOUT])
         schema, settings = about["schema"], dict(about["latent"])

@@ -7,6 +7,8 @@ themselves are in `rules`; optimisers are optax's.
 
 import functools
 from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import equinox as eqx
@@ -24,6 +26,7 @@ __all__ = [
     "State",
     "StepInfo",
     "ascend",
+    "parameters_named",
     "rmsprop",
     "set_learning_rate",
     "train",
@@ -162,3 +165,17 @@ def ascend(
     descent = jax.tree.map(jnp.negative, gradient)
     updates, moved = optimizer.update(descent, state.optimizer, parameters)
     return optax.apply_updates(parameters, updates), moved
+
+
+def parameters_named(*names: str) -> Callable[[Any], Any]:
+    """A mask of some parameters by name, as `optax.masked` takes it.
+
+    `optax.masked(optax.scale(0.1), parameters_named("w_bar", "a_bar"))` in a chain
+    after an optimiser makes these learn at a tenth of the rate.
+    """
+
+    def mask(parameters: Any) -> Any:
+        chosen = [field.name in names for field in fields(parameters)]
+        return jax.tree.unflatten(jax.tree.structure(parameters), chosen)
+
+    return mask

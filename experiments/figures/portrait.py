@@ -13,8 +13,8 @@ from experiments.figures.page import FRAME, Cell, Page, fit_cell
 from experiments.figures.style import STYLE, TWO_COLUMNS
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
+from nelc_jax import AbstractLatent
 from nelc_jax.chain import sample_chain
-from nelc_jax.latent import Latent
 from nelc_jax.model import Model, forward_logits
 
 NUM_STEPS = 12
@@ -79,13 +79,13 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     return page.figure
 
 
-def units_are_states(latent: Latent) -> bool:
+def units_are_states(latent: AbstractLatent) -> bool:
     """Whether each state has one unit on, its own."""
     states = np.asarray(latent.states())
     return np.array_equal(states, np.eye(latent.num_units))
 
 
-def numbered_by_bits(latent: Latent) -> bool:
+def numbered_by_bits(latent: AbstractLatent) -> bool:
     """Whether the bits of a state, first unit lowest, are its number in binary."""
     places = 2 ** np.arange(latent.num_units)
     numbers = np.asarray(latent.states()) @ places

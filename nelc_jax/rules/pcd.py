@@ -27,7 +27,14 @@ from ..chain import sample_chain
 from ..latent import AbstractLatent
 from ..minibatch import sum_chunks
 from ..model import Model, bernoulli_normaliser, init_model
-from ..training import AbstractRule, State, StepInfo, ascend, rmsprop
+from ..training import (
+    AbstractRule,
+    State,
+    StepInfo,
+    ascend,
+    parameters_named,
+    rmsprop,
+)
 
 __all__ = ["AbstractNegativePhase", "ExactPhase", "Pcd", "PersistentChain"]
 
@@ -189,12 +196,9 @@ class Pcd(AbstractRule):
         """The optimiser, with its share for the log weights."""
         if not self.latent.absorbs_visible_bias:
             return self.optimizer
-
-        def of_a_bar(parameters):
-            return jax.tree.unflatten(jax.tree.structure(parameters), (0, 0, 1))
-
-        share = optax.masked(optax.scale(self.log_weight_rate), of_a_bar)
-        return optax.chain(self.optimizer, share)
+        share = optax.scale(self.log_weight_rate)
+        slow = optax.masked(share, parameters_named("a_bar"))
+        return optax.chain(self.optimizer, slow)
 
 
 @checked
