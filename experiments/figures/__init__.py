@@ -20,7 +20,6 @@ from experiments.figures.portrait import (
 )
 from experiments.figures.style import STYLE
 from experiments.runs.directory import Run
-from experiments.runs.finished import latent_of
 
 DOTS_PER_INCH = 220
 
@@ -107,7 +106,7 @@ def _about_the_edges(figure: Figure) -> str:
 
 
 def _portrait_caption(run: Run, index: int) -> str:
-    states = np.asarray(latent_of(run).states())
+    states = np.asarray(run.latent.states())
     units = states.shape[1]
     one_each = units_are_states(states)
     top = "occupancy p̄_α" if one_each else "probability ⟨z_α⟩ to be on"
