@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -19,7 +20,6 @@ from experiments.figures.portrait import (
 )
 from experiments.figures.style import STYLE
 from experiments.runs.directory import Run
-from experiments.runs.finished import model_of
 
 DOTS_PER_INCH = 220
 
@@ -106,9 +106,9 @@ def _about_the_edges(figure: Figure) -> str:
 
 
 def _portrait_caption(run: Run, index: int) -> str:
-    latent = model_of(run, index).latent
-    units = latent.num_units
-    one_each = units_are_states(latent)
+    states = np.asarray(run.latent.states())
+    units = states.shape[1]
+    one_each = units_are_states(states)
     top = "occupancy p̄_α" if one_each else "probability ⟨z_α⟩ to be on"
     which = f" (the {MAX_UNITS} most active of {units})" if units > MAX_UNITS else ""
     images = run.config.get("image_shape") is not None
@@ -118,7 +118,7 @@ def _portrait_caption(run: Run, index: int) -> str:
         bits = ""
     bias = " (beside them the visible bias a)" if run.arrays["a"][index].any() else ""
     numbered = "Units and states are numbered from 0"
-    if numbered_by_bits(latent):
+    if numbered_by_bits(states):
         numbered = (
             "Units are numbered from 0, and a state by its bits as a binary number "
             "with unit 0 lowest"

@@ -13,7 +13,6 @@ from experiments.figures.page import FRAME, Cell, Page, fit_cell
 from experiments.figures.style import STYLE, TWO_COLUMNS
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
-from nelc_jax import AbstractLatent
 from nelc_jax.chain import sample_chain
 from nelc_jax.model import Model, forward_logits
 
@@ -47,7 +46,8 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     """
     model = model_of(run, index)
     kernel = run.arrays["latent_kernel"][index]
-    activation = _activations(run.arrays["occupancy"][index], model)
+    # The probability that each latent unit is on.
+    activation = run.arrays["occupancy"][index] @ _states(model)
     units = np.sort(np.argsort(-activation, kind="stable")[:MAX_UNITS])
     image_shape = run.config.get("image_shape")
     annotated = len(kernel) <= MAX_ANNOTATED
@@ -79,17 +79,15 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     return page.figure
 
 
-def units_are_states(latent: AbstractLatent) -> bool:
-    """Whether each state has one unit on, its own."""
-    states = np.asarray(latent.states())
-    return np.array_equal(states, np.eye(latent.num_units))
+def units_are_states(states: np.ndarray) -> bool:
+    """Whether in each of the `states` (S, L) one unit is on, its own."""
+    return np.array_equal(states, np.eye(states.shape[1]))
 
 
-def numbered_by_bits(latent: AbstractLatent) -> bool:
-    """Whether the bits of a state, first unit lowest, are its number in binary."""
-    places = 2 ** np.arange(latent.num_units)
-    numbers = np.asarray(latent.states()) @ places
-    return np.array_equal(numbers, np.arange(latent.num_states))
+def numbered_by_bits(states: np.ndarray) -> bool:
+    """Whether the number of each of the `states` is its bits, first unit lowest."""
+    places = 2 ** np.arange(states.shape[1])
+    return np.array_equal(states @ places, np.arange(len(states)))
 
 
 def by_likelihood(run: Run) -> np.ndarray:
@@ -111,7 +109,7 @@ def _draw_units(
     p = jax.tree.map(np.asarray, model.parameters)
     pitch = cell.width + GAP
     top = r"$\langle z_\alpha\rangle$"
-    if units_are_states(model.latent):
+    if units_are_states(_states(model)):
         top = r"$\bar p_\alpha$"
     headings = [f"{activation[unit]:.3f}" for unit in units]
     images = [p.w[:, unit] for unit in units]
@@ -223,9 +221,8 @@ def _chain(model: Model, key: PRNGKeyArray, x: Array) -> tuple[Array, Array, Arr
     return trajectory.z, expected, drawn
 
 
-def _activations(occupancy: np.ndarray, model: Model) -> np.ndarray:
-    """Probability that each latent unit is on."""
-    return occupancy @ np.asarray(model.latent.states())
+def _states(model: Model) -> np.ndarray:
+    return np.asarray(model.latent.states())
 
 
 def _robust(values: np.ndarray) -> float:
@@ -242,7 +239,7 @@ def _short(probability: float) -> str:
 
 def _state_name(model: Model, z: np.ndarray) -> str:
     """The state's number, or its bits, first unit first, while they fit."""
-    if units_are_states(model.latent) or len(z) > MAX_BITS:
+    if units_are_states(_states(model)) or len(z) > MAX_BITS:
         return str(int(model.latent.index(jnp.asarray(z))))
     return "".join("1" if bit else "0" for bit in z)
 

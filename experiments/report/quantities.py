@@ -79,12 +79,11 @@ QUANTITIES = {
 def quantities_of(run: Run) -> list[Quantity]:
     """One a column of `models.csv`, in their order.
 
-    `config["diagnostics"]` describes columns that are not in `QUANTITIES`, each with
-    its name, unit and meaning; a column that nobody describes goes by its name.
+    `config["diagnostics"]` has the unit and meaning of columns that are not in
+    `QUANTITIES`; a column that nobody describes goes by its name.
     """
     known = dict(QUANTITIES)
-    for given in run.config.get("diagnostics", ()):
-        name = given["name"]
+    for name, given in run.config.get("diagnostics", {}).items():
         known[name] = Quantity(name, _words(name), given["unit"], given["meaning"])
     return [known.get(name, Quantity(name, _words(name))) for name in run.models]
 

@@ -26,7 +26,6 @@ def write_report(run: Run, figures: Sequence[SavedFigure], path: Path) -> None:
     """Write the report of a run with its figures inside, and no reference outside."""
     count = len(run.models["model"])
     models = "1 model" if count == 1 else f"{count} models"
-    described = [given["name"] for given in run.config.get("diagnostics", ())]
     write_page(
         path,
         "report/run.html.jinja",
@@ -44,7 +43,7 @@ def write_report(run: Run, figures: Sequence[SavedFigure], path: Path) -> None:
         classes="classes" in run.arrays,
         quantities=quantities_of(run),
         rows=list(zip(*run.models.values(), strict=True)),
-        config=run.config | ({"diagnostics": described} if described else {}),
+        config=run.config,
     )
 
 
