@@ -9,14 +9,13 @@ import numpy as np
 from benchmarks.peers import common, numpy_one, torch_batched, torch_one
 from benchmarks.timing import seconds_of
 from benchmarks.workloads import data_for, workload
-from nelc_jax import ensemble
-from nelc_jax.training import Config
+from nelc_jax import Cycles, ensemble
 
 ONE_AT_A_TIME = 4
 """Models that the peers of one model at a time train; their time is scaled to all."""
 
 
-def time_peers(ours: dict, config: Config) -> list[dict]:
+def time_peers(ours: dict, rule: Cycles) -> list[dict]:
     """Time every peer on the paper's job and print the ratios to `ours`.
 
     **Raises:** `AssertionError` when the final likelihoods of a peer and ours disagree:
@@ -24,9 +23,9 @@ def time_peers(ours: dict, config: Config) -> list[dict]:
     """
     job = workload("paper")[0]
     x = data_for(job)
-    reference = _likelihoods(config, job, x)
+    reference = _likelihoods(rule, job, x)
     units = job.latent.num_units
-    entries = [_one_model(config, job, x)]
+    entries = [_one_model(rule, job, x)]
     for name, module, models in (
         ("NumPy, one model at a time", numpy_one, ONE_AT_A_TIME),
         ("PyTorch, one model at a time", torch_one, ONE_AT_A_TIME),
@@ -52,23 +51,23 @@ def time_peers(ours: dict, config: Config) -> list[dict]:
     return entries
 
 
-def _trained(config: Config, job, x: np.ndarray, models: int):
-    """Our final states of some models of the job, and a function to train them anew."""
-    points = jnp.asarray(x)
-    states = jax.jit(partial(ensemble.init, latent=job.latent, config=config))(
-        jax.random.key(1), jnp.arange(models), x=points
-    )
-    train = jax.jit(partial(ensemble.train, config))
+def _trained(rule: Cycles, job, x: np.ndarray, models: int):
+    """A function that trains some models of the job and gives their final states."""
+    points, members = jnp.asarray(x), jnp.arange(models)
+    states = jax.jit(ensemble.init)(rule, jax.random.key(1), members, points)
+    # One device: the peers that it is compared with use one core or one process each.
+    mesh = ensemble.member_mesh(1)
+    train = jax.jit(partial(ensemble.train, rule, mesh=mesh))
     return lambda: train(states, points, jnp.asarray(job.batch_sizes))[0]
 
 
-def _likelihoods(config: Config, job, x: np.ndarray) -> np.ndarray:
-    states = _trained(config, job, x, job.models)()
+def _likelihoods(rule: Cycles, job, x: np.ndarray) -> np.ndarray:
+    states = _trained(rule, job, x, job.models)()
     return common.log_likelihood(vars(states.model.parameters), x)
 
 
-def _one_model(config: Config, job, x: np.ndarray) -> dict:
-    seconds = seconds_of(_trained(config, job, x, 1), repeats=1)
+def _one_model(rule: Cycles, job, x: np.ndarray) -> dict:
+    seconds = seconds_of(_trained(rule, job, x, 1), repeats=1)
     return {
         "name": "this library, one model at a time",
         "models": 1,

@@ -1,6 +1,5 @@
 """Time ensemble training: `python -m benchmarks.ensemble --workload paper`."""
 
-import dataclasses
 import json
 import os
 import platform
@@ -21,8 +20,7 @@ from benchmarks.phases import phase_seconds
 from benchmarks.timing import device_limits, peak_memory_mib
 from benchmarks.workloads import STEPS_PER_EPOCH, Job, data_for, workload
 from experiments.command.devices import use_all_cores
-from nelc_jax import ensemble, training
-from nelc_jax.training import Config
+from nelc_jax import Cycles, TrajectoryGradient, ensemble
 
 
 @dataclass(frozen=True)
@@ -46,22 +44,26 @@ class Benchmark:
     """File for the measurements."""
 
 
-def time_job(job: Job, config: Config, x: np.ndarray, repeats: int) -> dict:
+def rule_of(job: Job, parallel: bool | None) -> Cycles:
+    """The rule that a job trains by."""
+    return Cycles(job.latent, TrajectoryGradient(job.chain_length, parallel=parallel))
+
+
+def time_job(job: Job, parallel: bool | None, x: np.ndarray, repeats: int) -> dict:
     """Compile and train one ensemble `repeats` + 1 times from its start."""
-    config = dataclasses.replace(config, chain_length=job.chain_length)
+    rule = rule_of(job, parallel)
     mesh = ensemble.member_mesh(job.models)
+    # A whole number of members a device, so that the states stay where they are.
     models = -(-job.models // mesh.size) * mesh.size
     points = jax.device_put(jnp.asarray(x), NamedSharding(mesh, PartitionSpec()))
-    states = jax.jit(partial(ensemble.init, latent=job.latent, config=config))(
-        jax.random.key(0), jnp.arange(models), x=points
-    )
+    states = jax.jit(ensemble.init)(rule, jax.random.key(0), jnp.arange(models), points)
     sharding = NamedSharding(mesh, PartitionSpec(ensemble.AXIS))
     states = jax.device_put(states, sharding)
     # One call an epoch, as the experiment does it.
     epochs = jnp.asarray(job.batch_sizes).reshape(-1, STEPS_PER_EPOCH)
 
     start = time.perf_counter()
-    mapped = ensemble.map_members(partial(training.train, config), 1, mesh)
+    mapped = partial(ensemble.train, rule, mesh=mesh)
     train = jax.jit(mapped, donate_argnums=0).lower(states, points, epochs[0]).compile()
     compile_seconds = time.perf_counter() - start
 
@@ -97,7 +99,7 @@ def main() -> None:
     """Run the command."""
     options = tyro.cli(Benchmark, prog="python -m benchmarks.ensemble")
     use_all_cores()
-    config = Config(sampler=options.sampler)
+    parallel = {"auto": None, "scan": False, "parallel": True}[options.sampler]
     limits = device_limits()
     machine = {
         "device": jax.devices()[0].device_kind,
@@ -120,7 +122,7 @@ def main() -> None:
     )
     entries = []
     for job in workload(options.workload):
-        entry = time_job(job, config, data_for(job), options.repeats)
+        entry = time_job(job, parallel, data_for(job), options.repeats)
         # The generator alone is the nearest of the limits.
         entry["share_of_generator_limit"] = (
             16 * entry["draws_per_second"] / limits["random_bits_per_second"]
@@ -135,24 +137,22 @@ def main() -> None:
             flush=True,
         )
     if options.workload == "paper":
-        entries += _phases(config, options.repeats)
+        entries += _phases(parallel, options.repeats)
         if options.peers:
-            entries += time_peers(entries[0], config)
+            entries += time_peers(entries[0], rule_of(workload("paper")[0], parallel))
     if options.json is not None:
         options.json.write_text(
             json.dumps({"machine": machine, "measurements": entries}, indent=2) + "\n"
         )
 
 
-def _phases(config: Config, repeats: int) -> list[dict]:
+def _phases(parallel: bool | None, repeats: int) -> list[dict]:
     job = workload("members")[3]
-    mesh = ensemble.member_mesh(job.models)
+    rule = rule_of(job, parallel)
     points = jnp.asarray(data_for(job))
-    states = ensemble.init(
-        jax.random.key(0), jnp.arange(job.models), job.latent, points, config
-    )
+    states = ensemble.init(rule, jax.random.key(0), jnp.arange(job.models), points)
     batch = int(job.batch_sizes[0])
-    phases = phase_seconds(config, states, points, batch, mesh, repeats)
+    phases = phase_seconds(rule, states, points, batch, repeats)
     print(f"\n{job.models} models, batch {batch}, ms a gradient step:")
     for name, seconds in phases.items():
         print(f"  {name:24s}{1e3 * seconds:8.3f}")

@@ -12,41 +12,37 @@ import jax
 import jax.numpy as jnp
 
 from experiments.command.devices import use_all_cores
-from nelc_jax import Config, OneHot, ensemble, training
+from nelc_jax import (
+    AveragedGradient,
+    Cycles,
+    OneHot,
+    TrajectoryGradient,
+    ensemble,
+)
 
 MODELS, UNITS, POINTS, PIXELS = 36, 6, 3000, 784
 STEPS, BATCH, ROUNDS = 60, 80, 7
 
 
-def averaged(draws: int, horizon: int | None) -> Config:
-    """The averaged estimator at the exact score."""
-    return Config(draws, "exact", estimator="averaged", horizon=horizon)
-
-
-RULES = {
-    "two-step rule, chain of 48": Config(48, "exact"),
-    "K = 4 along the chain of 48": Config(48, "exact", horizon=4),
-    "averaged, 8 draws a state, K = 1": averaged(8, 1),
-    "averaged, 8 draws a state, K = 16": averaged(8, 16),
-    "averaged, 8 draws a state, all K": averaged(8, None),
-    "averaged, 16 draws a state, all K": averaged(16, None),
+ESTIMATORS = {
+    "two-step rule, chain of 48": TrajectoryGradient(48, "exact"),
+    "K = 4 along the chain of 48": TrajectoryGradient(48, "exact", horizon=4),
+    "averaged, 8 draws a state, K = 1": AveragedGradient(8, 1),
+    "averaged, 8 draws a state, K = 16": AveragedGradient(8, 16),
+    "averaged, 8 draws a state, all K": AveragedGradient(8),
+    "averaged, 16 draws a state, all K": AveragedGradient(16),
 }
 
 
 def main() -> None:
     """Print milliseconds a step of all models, and ratios to the two-step rule."""
     x = jax.random.bernoulli(jax.random.key(0), 0.2, (POINTS, PIXELS))
-    mesh = ensemble.member_mesh(MODELS)
     runs = {}
-    for name, config in RULES.items():
-        members = jnp.arange(MODELS)
-        states = ensemble.init(jax.random.key(1), members, OneHot(UNITS), x, config)
-
-        def one(state, x, sizes, config=config):
-            return training.train(config, state, x, sizes)
-
-        train = jax.jit(ensemble.map_members(one, 1, mesh))
-        runs[name] = partial(train, states, x, jnp.full(STEPS, BATCH))
+    for name, estimator in ESTIMATORS.items():
+        rule = Cycles(OneHot(UNITS), estimator)
+        states = ensemble.init(rule, jax.random.key(1), jnp.arange(MODELS), x)
+        train = jax.jit(ensemble.train)
+        runs[name] = partial(train, rule, states, x, jnp.full(STEPS, BATCH))
         jax.block_until_ready(runs[name]())
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(ROUNDS):

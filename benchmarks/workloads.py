@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from experiments.data.datasets import load_dataset
-from nelc_jax.latent import Binary, Latent, OneHot
+from nelc_jax import AbstractLatent, Binary, OneHot
 from nelc_jax.minibatch import batch_schedule
 
 EPOCHS, STEPS_PER_EPOCH = 120, 30
@@ -21,7 +21,7 @@ class Job:
     models: int
     chain_length: int
     num_visible: int
-    latent: Latent
+    latent: AbstractLatent
     batch_sizes: np.ndarray
 
     @property

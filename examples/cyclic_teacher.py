@@ -20,10 +20,19 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Key
 
-from nelc_jax import Config, Model, OneHot, Parameters, ensemble, exact
-from nelc_jax.chain import sample_chain
-from nelc_jax.diagnostics import (
+from nelc_jax import (
     Cycles,
+    Model,
+    OneHot,
+    Parameters,
+    TrajectoryGradient,
+    ensemble,
+    exact,
+    sample_chain,
+    set_learning_rate,
+)
+from nelc_jax.diagnostics import (
+    FundamentalCycles,
     currents,
     cycle_states,
     entropy_production_rate,
@@ -104,7 +113,7 @@ def fit_pairs(
         model = Model(parameters, student.x_mean, student.latent)
         return model, -loss(parameters)
 
-    students = ensemble.init(key, jnp.arange(num_students), LATENT, x)
+    students = ensemble.init(Cycles(LATENT), key, jnp.arange(num_students), x)
     return jax.vmap(fit)(students.model)
 
 
@@ -116,14 +125,13 @@ def train_on_points(
 
     1000 steps at rate 0.1, at which they wander, and 1000 at 0.01, where they settle.
     """
-    config = Config(score="exact")
+    rule = Cycles(LATENT, TrajectoryGradient(score="exact"))
 
     def train(states, rate):
-        rates = jnp.full(num_students, rate)
-        states = eqx.tree_at(lambda s: s.learning_rate, states, rates)
-        return ensemble.train(config, states, x, jnp.full(1000, 160))[0], None
+        states = set_learning_rate(states, rate)
+        return ensemble.train(rule, states, x, jnp.full(1000, 160))[0], None
 
-    states = ensemble.init(key, jnp.arange(num_students), LATENT, x, config)
+    states = ensemble.init(rule, key, jnp.arange(num_students), x)
     states, _ = jax.lax.scan(train, states, jnp.array([0.1, 0.01]))
     return states.model
 
@@ -203,7 +211,7 @@ def dominant_cycle(model: Model) -> list[int]:
 
 
 @jax.jit
-def _cycles(model: Model) -> Cycles:
+def _cycles(model: Model) -> FundamentalCycles:
     log_M = jnp.log(exact.latent_kernel(model))
     return fundamental_cycles(log_M, exact.latent_distribution(model))
 

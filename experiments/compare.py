@@ -20,9 +20,10 @@ from experiments.runs.directory import Run
 from experiments.runs.files import write_text
 from experiments.runs.finished import model_of
 from experiments.runs.lock import claimed
+from experiments.training.ceiling import ceiling
 from experiments.training.equilibrium import rbms
 from experiments.training.settings import Settings
-from experiments.training.study import Study, Variant, ceiling, check_points
+from experiments.training.study import Study, Variant, check_points
 from experiments.verdict import page
 from nelc_jax.baselines import ais, rbm
 

@@ -1,4 +1,8 @@
-"""The Markov chain x -> z -> x' (Sect. II, eq. 18), by `lax.scan`."""
+"""The Markov chain x -> z -> x' (Sect. II, eq. 18).
+
+A scan over the double steps, or, where latent states are few and arithmetic is cheap,
+the same chain drawn for all of them at once (`_parallel`).
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,23 +11,18 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key, Shaped
+from jaxtyping import Array, Bool, Float, Key, Shaped
 
-from .annotations import checked
-from .checks import check_count
-from .model import Model, contract, forward_logits, state_logits
-from .noise import (
-    bernoulli_packed,
-    latent_uniforms,
-    pack,
-    pixel_noise,
-    rounding,
-    thresholds,
-    unpack,
-)
+from . import _parallel
+from ._checks import check_count, checked
+from ._linear import contract
+from ._random import BLOCK, draw_packed, pack, rounding, thresholds, unpack
+from .model import Model, forward_logits, state_logits
 
-BLOCK = 64
-"""Double steps that share the random rounding of the forward probabilities."""
+__all__ = ["Trajectory", "double_step", "fold_chain", "sample_chain"]
+
+PARALLEL_STATES = 16
+"""Latent states up to which accelerators draw all double steps at once."""
 
 Carry = TypeVar("Carry")
 
@@ -44,32 +43,48 @@ def double_step(
     model: Model, key: Key[Array, ""], x: Shaped[Array, " D"]
 ) -> tuple[Bool[Array, " L"], Bool[Array, " D"]]:
     """One double step x -> z -> x': z ~ A_bar[x, z], x' ~ A[z, x'] (eq. 8-11, 19)."""
-    (noise,) = latent_noise(model, key, jnp.arange(1))
+    (noise,) = _parallel.step_noise(model, key, jnp.arange(1))
     code, _, x_next = _stepper(model, key, 0)(pack(x), (0, noise))
     return _decode(model, code), unpack(x_next, model.num_visible)
 
 
 @checked
 def sample_chain(
-    model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
+    model: Model,
+    key: Key[Array, ""],
+    x: Shaped[Array, " D"],
+    num_steps: int,
+    parallel: bool | None = None,
 ) -> tuple[Bool[Array, " D"], Trajectory]:
     """T double steps from x(0) = x (eq. 18).
 
-    **Arguments:** typed `key`; `x`, the starting state; `num_steps`, T >= 1.
+    **Arguments:** typed `key`; `x`, the starting state; `num_steps`, T >= 1;
+    `parallel`, whether all double steps are drawn at once: S times the arithmetic at a
+    depth of log T, and memory that grows as T S D. By default on accelerators, for at
+    most `PARALLEL_STATES` latent states. It is the same chain, but where the rounding
+    of h decides a draw of z.
 
     **Returns:** x(T), which starts the next chain of a persistent run, and the
     trajectory (x(0), z(0)) .. (x(T - 1), z(T - 1)).
 
-    **Raises:** `ValueError` for a T below 1.
+    **Raises:** `ValueError` for a T below 1, or `parallel=True` with a latent space
+    that is not enumerable.
     """
+    check_count("num_steps", num_steps, 1, "double step")
 
-    def body(step, x, at):
-        code, h, x_next = step(x, at)
-        return x_next, (x, code, h)
+    def in_turn(model, key, x):
+        return _scan_chain(model, key, x, num_steps)
 
-    x_end, (xs, codes, h) = _scan_blocks(model, key, num_steps, body, pack(x))
-    trajectory = Trajectory(unpack(xs, model.num_visible), _decode(model, codes), h)
-    return unpack(x_end, model.num_visible), trajectory
+    def at_once(model, key, x):
+        x_end, *trajectory = _parallel.sample(model, key, x, num_steps)
+        return x_end, Trajectory(*trajectory)
+
+    latent = model.latent
+    if parallel is None:
+        if not latent.enumerable or latent.num_states > PARALLEL_STATES:
+            return in_turn(model, key, x)
+        return jax.lax.platform_dependent(model, key, x, cpu=in_turn, default=at_once)
+    return (at_once if parallel else in_turn)(model, key, x)
 
 
 @checked
@@ -103,6 +118,18 @@ def fold_chain(
     return unpack(x_end, model.num_visible), carry
 
 
+def _scan_chain(
+    model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
+) -> tuple[Bool[Array, " D"], Trajectory]:
+    def body(step, x, at):
+        code, h, x_next = step(x, at)
+        return x_next, (x, code, h)
+
+    x_end, (xs, codes, h) = _scan_blocks(model, key, num_steps, body, pack(x))
+    trajectory = Trajectory(unpack(xs, model.num_visible), _decode(model, codes), h)
+    return unpack(x_end, model.num_visible), trajectory
+
+
 def _scan_blocks(
     model: Model, key: Key[Array, ""], num_steps: int, body: Callable, init: Any
 ) -> tuple[Any, Any]:
@@ -113,7 +140,7 @@ def _scan_blocks(
         step = _stepper(model, key, index)
         t = index * BLOCK + jnp.arange(length)
         return jax.lax.scan(
-            partial(body, step), carry, (t, latent_noise(model, key, t))
+            partial(body, step), carry, (t, _parallel.step_noise(model, key, t))
         )
 
     whole, rest = divmod(num_steps, BLOCK)
@@ -135,11 +162,11 @@ def _stepper(model: Model, key: Key[Array, ""], block):
     The code is the index of z where states are enumerated, z itself elsewhere.
     """
     latent, parameters = model.latent, model.parameters
-    round_at = rounding(key, block, model.num_visible)
     dtype = model.x_mean.dtype.type
     # The centring trick as a constant: w_bar (x - x_mean) + a_bar = w_bar x + bias.
     bias = parameters.a_bar - contract(parameters.w_bar, model.x_mean)
-    # Of enumerated states, the probabilities of a whole block are made once.
+    # Made once for a block; of enumerated states also the table of probabilities.
+    round_at = rounding(key, block, model.num_visible)
     enumerable = latent.enumerable
     table = thresholds(state_logits(model), round_at) if enumerable else None
 
@@ -149,32 +176,13 @@ def _stepper(model: Model, key: Key[Array, ""], block):
         h = contract(parameters.w_bar, bits) + bias
         if table is not None:
             code = latent.draw_index(noise, h)
-            q = table[code]
+            row = table[code]
         else:
             code = latent.draw(noise, h)
-            q = thresholds(forward_logits(model, code), round_at)
-        pixels = pixel_noise(key, t, model.num_visible)
-        return code, h, bernoulli_packed(pixels, q)
+            row = thresholds(forward_logits(model, code), round_at)
+        return code, h, draw_packed(key, t, row)
 
     return step
-
-
-@checked
-def latent_noise(
-    model: Model, key: Key[Array, ""], steps: Int[Array, " n"]
-) -> Float[Array, "n U"]:
-    """The noise of the latent draws of some steps.
-
-    Made at once: so few numbers that a step of its own costs more than they do.
-    """
-    latent = model.latent
-    # The 8 bits of a bfloat16 would draw no state of probability below 1 / 256.
-    dtype = jnp.promote_types(model.x_mean.dtype, jnp.float32).type
-
-    def uniforms(t):
-        return latent_uniforms(key, t, model.num_visible, latent.num_uniforms, dtype)
-
-    return latent.noise(jax.vmap(uniforms)(steps))
 
 
 def _decode(model: Model, codes: Array) -> Bool[Array, "*b L"]:

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Shaped
 
-from .annotations import checked
-from .checks import check_count, check_points
-from .horizon import Draws, weighted_draws
+from ._checks import check_count, check_points, checked
+from .estimators import Draws, weighted_draws
 from .latent import Score
 from .likelihood import occupancy_log_prob, responsibilities
 from .markov import stationary_distribution
@@ -23,6 +22,19 @@ from .model import (
     forward_log_prob,
     forward_logits,
 )
+
+__all__ = [
+    "backward_matrix",
+    "draws",
+    "forward_matrix",
+    "horizon_log_likelihood",
+    "latent_distribution",
+    "latent_kernel",
+    "log_likelihood",
+    "two_step_gradient",
+    "visible_distribution",
+    "visible_states",
+]
 
 MAX_VISIBLE = 16
 """Visible bits up to which all 2^D states are enumerated."""
@@ -118,7 +130,7 @@ def horizon_log_likelihood(
 
 @checked
 def draws(model: Model) -> Draws:
-    """All visible states with their weights A[z, x], for `horizon.averaged_gradient`.
+    """All visible states with their weights A[z, x], for `AveragedGradient.estimate`.
 
     With them its averages are exact.
     """

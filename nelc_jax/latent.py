@@ -2,9 +2,11 @@
 
 A latent state is a row of L bits. The conditional p(z|x) depends on x only through the
 field `h = w_bar @ (x - x_mean) + a_bar`, so every function here takes h. A new latent
-space is a new class with the attributes of `latent_space.Latent`.
+space is a subclass of `AbstractLatent`, in a file of its own; nothing else in the
+library asks what kind of space it is.
 """
 
+from abc import abstractmethod
 from typing import Literal
 
 import equinox as eqx
@@ -12,16 +14,130 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .annotations import check_settings, checked
-from .checks import check_count
-from .latent_space import Latent, Score
-from .linear import contract, on_last_axis
+from ._checks import check_count, check_settings, checked
+from ._linear import contract, on_last_axis
 
-MAX_ENUMERATED = 256
-"""Latent spaces of at most this many states are enumerated, larger ones sampled."""
+__all__ = ["AbstractLatent", "Binary", "OneHot", "Score", "sample_latent"]
+
+Score = Literal["paper", "exact"]
+"""The two readings of z - mu in eq. 16c-d: eq. 15 to the letter, or the derivative."""
 
 
-class OneHot(eqx.Module):
+class AbstractLatent(eqx.Module):
+    """A latent space of L units: six members say what it is, the rest follows.
+
+    A subclass has the field `num_units`, L, and the abstract members. The others are
+    right for every space whose S states can be listed; a subclass replaces one where it
+    knows a faster way. Fields are static, so that a space is hashable.
+    """
+
+    num_units: eqx.AbstractVar[int]
+
+    @property
+    @abstractmethod
+    def num_states(self) -> int:
+        """S, the number of latent states."""
+
+    @abstractmethod
+    def states(self) -> Bool[Array, "S L"]:
+        """All latent states, one a row; row k is the state with `index` k."""
+
+    @abstractmethod
+    def log_prob(
+        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
+    ) -> Float[Array, "*b"]:
+        """ln p(z|x) in nats of the given states."""
+
+    @abstractmethod
+    def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
+        """What `draw` compares with the field, a function of uniforms in (0, 1).
+
+        All that is costly in a draw and does not need the field, so that a chain can do
+        it for many steps at once.
+        """
+
+    @abstractmethod
+    def draw(
+        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
+    ) -> Bool[Array, "*b L"]:
+        """z ~ p(z|x) as a deterministic function of the `noise` and the field."""
+
+    @property
+    def num_uniforms(self) -> int:
+        """U, the uniform random numbers that one draw of z consumes: one a unit."""
+        return self.num_units
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether S is small enough for tables with one row a state."""
+        return True
+
+    @property
+    def exponential(self) -> bool:
+        """Whether p(z|x) is proportional to exp(z^T h), as in the law of an RBM."""
+        return False
+
+    @property
+    def absorbs_visible_bias(self) -> bool:
+        """Whether eq. 20 makes the visible bias a redundant (it is then kept at 0)."""
+        return False
+
+    @checked
+    def index(self, z: Bool[Array, "*b L"]) -> Int[Array, "*b"]:
+        """The row of `states` that holds z."""
+        states = self.states()
+        shape = (*z.shape[:-1], *states.shape)
+        same = jnp.broadcast_to(z[..., None, :], shape) == jnp.broadcast_to(
+            states, shape
+        )
+        return jnp.argmax(jnp.all(same, axis=-1), axis=-1).astype(jnp.int32)
+
+    @checked
+    def sum_units(self, rows: Float[Array, "L D"]) -> Float[Array, "S D"]:
+        """`states @ rows`: for each state, the sum over the units that are on."""
+        return contract(self.states().astype(rows.dtype), rows)
+
+    @checked
+    def sum_states(self, rows: Float[Array, "S D"]) -> Float[Array, "L D"]:
+        """`states.T @ rows`: for each unit, the sum over the states that have it on."""
+        return contract(self.states().T.astype(rows.dtype), rows)
+
+    @checked
+    def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
+        """ln p(z|x) in nats of every state."""
+        states = self.states()
+        shape = (*h.shape[:-1], *states.shape)
+        return self.log_prob(
+            jnp.broadcast_to(h[..., None, :], shape), jnp.broadcast_to(states, shape)
+        )
+
+    @checked
+    def draw_index(
+        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
+    ) -> Int[Array, "*b"]:
+        """The `index` of `draw`, which chains over enumerated states carry."""
+        return self.index(self.draw(noise, h))
+
+    @checked
+    def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
+        """E[z|x]."""
+        probs = jnp.exp(self.log_probs(h))
+        return contract(probs, self.states().astype(h.dtype))
+
+    @checked
+    def score(
+        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"], reading: Score
+    ) -> Float[Array, "*b L"]:
+        """The factor z - mu of eq. 16c-d.
+
+        `"paper"`: z - sigmoid(h), eq. 15 to the letter. `"exact"`: d ln p(z|x) / dh.
+        """
+        if reading == "paper":
+            return z.astype(h.dtype) - jax.nn.sigmoid(h)
+        return jax.grad(lambda h: jnp.sum(self.log_prob(h, z)))(h)
+
+
+class OneHot(AbstractLatent):
     """Latent states with exactly one bit on: S = L, index = the position of the bit.
 
     `normalization="sigmoid"` is the paper's eq. 19, p(b|x) = sigmoid(h_b) / sum_c
@@ -47,19 +163,9 @@ class OneHot(eqx.Module):
         return self.num_units
 
     @property
-    def num_uniforms(self) -> int:
-        """One uniform a state."""
-        return self.num_units
-
-    @checked
-    def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
-        """Standard Gumbel variables, -ln(-ln u)."""
-        return -jnp.log(-jnp.log(uniforms))
-
-    @property
-    def enumerable(self) -> bool:
-        """Always."""
-        return True
+    def exponential(self) -> bool:
+        """With the softmax; eq. 19 belongs to no joint law p(x, z)."""
+        return self.normalization == "softmax"
 
     @property
     def absorbs_visible_bias(self) -> bool:
@@ -98,6 +204,11 @@ class OneHot(eqx.Module):
         return jnp.sum(jnp.where(z, self.log_probs(h), 0), axis=-1)
 
     @checked
+    def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
+        """Standard Gumbel variables, -ln(-ln u)."""
+        return -jnp.log(-jnp.log(uniforms))
+
+    @checked
     def draw(
         self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Bool[Array, "*b L"]:
@@ -123,8 +234,8 @@ class OneHot(eqx.Module):
     ) -> Float[Array, "*b L"]:
         """The factor z - mu of eq. 16c-d.
 
-        `"paper"`: z - sigmoid(h), eq. 15 to the letter. `"exact"`: d ln p(z|x) / dh,
-        which is z - softmax(h), or (1 - sigmoid(h)) (z - p_one) for eq. 19.
+        `"paper"`: z - sigmoid(h), eq. 15 to the letter. `"exact"`: z - softmax(h), or
+        (1 - sigmoid(h)) (z - p_one) for eq. 19.
         """
         bits = z.astype(h.dtype)
         if reading == "paper":
@@ -139,22 +250,25 @@ class OneHot(eqx.Module):
         return jax.nn.log_sigmoid(h) if self.normalization == "sigmoid" else h
 
 
-class Binary(eqx.Module):
+class Binary(AbstractLatent):
     """Latent states with L independent bits: S = 2^L, p(z_b = 1|x) = sigmoid(h_b).
 
     Eq. 11. The index of a state reads its bits as a binary number, first bit lowest.
 
-    **Arguments:** `num_units`, L >= 1.
+    **Arguments:** `num_units`, L >= 1; `enumerate_up_to`, the largest S of which tables
+    with one row a state are made; larger spaces are sampled.
 
-    **Raises:** `ValueError` for an L below 1, and from `states` and `log_probs` when
-    S exceeds `MAX_ENUMERATED`.
+    **Raises:** `ValueError` for numbers below 1, and from `states` and `log_probs` when
+    S exceeds `enumerate_up_to`.
     """
 
     num_units: int = eqx.field(static=True)
+    enumerate_up_to: int = eqx.field(static=True, default=256)
 
     def __check_init__(self):
         check_settings(self)
         check_count("num_units", self.num_units, 1, "latent unit")
+        check_count("enumerate_up_to", self.enumerate_up_to, 1, "state")
 
     @property
     def num_states(self) -> int:
@@ -162,24 +276,14 @@ class Binary(eqx.Module):
         return 2**self.num_units
 
     @property
-    def num_uniforms(self) -> int:
-        """One uniform a unit."""
-        return self.num_units
-
-    @checked
-    def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
-        """Standard logistic variables, ln u - ln(1 - u)."""
-        return jnp.log(uniforms) - jnp.log1p(-uniforms)
-
-    @property
     def enumerable(self) -> bool:
-        """Whether 2^L is at most `MAX_ENUMERATED`."""
-        return self.num_states <= MAX_ENUMERATED
+        """Whether 2^L is at most `enumerate_up_to`."""
+        return self.num_states <= self.enumerate_up_to
 
     @property
-    def absorbs_visible_bias(self) -> bool:
-        """No: z = 0 has no column of w."""
-        return False
+    def exponential(self) -> bool:
+        """Always: the sigmoid is that of exp(z h)."""
+        return True
 
     def states(self) -> Bool[Array, "S L"]:
         """Row k holds the binary digits of k."""
@@ -195,25 +299,6 @@ class Binary(eqx.Module):
         return jnp.sum(z * on_last_axis(places, z), axis=-1, dtype=jnp.int32)
 
     @checked
-    def sum_units(self, rows: Float[Array, "L D"]) -> Float[Array, "S D"]:
-        """For each state, the sum of rows over the units that are on."""
-        return contract(self.states().astype(rows.dtype), rows)
-
-    @checked
-    def sum_states(self, rows: Float[Array, "S D"]) -> Float[Array, "L D"]:
-        """For each unit, the sum of rows over the states that have it on."""
-        return contract(self.states().T.astype(rows.dtype), rows)
-
-    @checked
-    def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
-        """ln p(z|x) of every state in nats (eq. 11)."""
-        states = self.states()
-        shape = (*h.shape[:-1], *states.shape)
-        return self.log_prob(
-            jnp.broadcast_to(h[..., None, :], shape), jnp.broadcast_to(states, shape)
-        )
-
-    @checked
     def log_prob(
         self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
     ) -> Float[Array, "*b"]:
@@ -221,18 +306,16 @@ class Binary(eqx.Module):
         return jnp.sum(jax.nn.log_sigmoid(jnp.where(z, h, -h)), axis=-1)
 
     @checked
+    def noise(self, uniforms: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
+        """Standard logistic variables, ln u - ln(1 - u)."""
+        return jnp.log(uniforms) - jnp.log1p(-uniforms)
+
+    @checked
     def draw(
         self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Bool[Array, "*b L"]:
         """Each bit is on where its field exceeds the noise."""
         return h > noise
-
-    @checked
-    def draw_index(
-        self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
-    ) -> Int[Array, "*b"]:
-        """The index of `draw`."""
-        return self.index(self.draw(noise, h))
 
     @checked
     def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
@@ -249,14 +332,15 @@ class Binary(eqx.Module):
     def _require_enumerable(self):
         if not self.enumerable:
             raise ValueError(
-                f"num_units={self.num_units}: expected at most {MAX_ENUMERATED} latent "
-                f"states, not 2^{self.num_units}; others are sampled, not enumerated"
+                f"num_units={self.num_units}: expected at most {self.enumerate_up_to} "
+                f"latent states (enumerate_up_to), not 2^{self.num_units}; others are "
+                "sampled, not enumerated"
             )
 
 
 @checked
 def sample_latent(
-    latent: Latent, key: Key[Array, ""], h: Float[Array, "*b L"]
+    latent: AbstractLatent, key: Key[Array, ""], h: Float[Array, "*b L"]
 ) -> Bool[Array, "*b L"]:
     """Draw z ~ p(z|x) with the field h (eq. 11, or eq. 19 for one-hot states)."""
     shape = (*h.shape[:-1], latent.num_uniforms)

@@ -10,9 +10,16 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key, Shaped
 
-from .annotations import checked
+from ._checks import checked
 from .chain import fold_chain
 from .model import Model, bernoulli_log_prob, forward_log_prob, forward_logits
+
+__all__ = [
+    "chain_log_prob",
+    "mixture_log_prob",
+    "occupancy_log_prob",
+    "trajectory_log_prob",
+]
 
 
 @checked

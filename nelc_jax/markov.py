@@ -1,4 +1,9 @@
-"""Finite Markov chains by elimination without subtractions: the stationary law.
+"""Finite Markov chains by elimination without subtractions.
+
+The stationary law, and the deviation v = sum_{k >= 0} M^k (f - p_bar f) of the future
+of f from its average, which solves the Poisson equation (I - M) v = f - p_bar f with
+p_bar v = 0, and exists for periodic chains too, where the sum does not converge (Kemeny
+and Snell, Finite Markov Chains, 1960).
 
 States are taken out of the chain one by one, as Grassmann, Taksar and Heyman (Oper.
 Res. 33, 1107 (1985)) do it: where Gauss would divide by 1 - M[n, n], they divide by the
@@ -10,7 +15,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .annotations import checked
+from ._checks import check_count, checked
+from ._linear import contract
+
+__all__ = ["deviation", "stationary_distribution", "truncated_deviation"]
 
 UNROLLED = 16
 """States up to which the elimination is written out, for compilers to fuse."""
@@ -32,7 +40,7 @@ def stationary_distribution(M: Float[Array, "S S"]) -> Float[Array, " S"]:
     size = M.shape[-1]
     tiny = float(jnp.finfo(M.dtype).tiny)
     restart = tiny**0.9
-    M, _ = eliminate(M + restart / size, tiny)
+    M, _ = _eliminate(M + restart / size, tiny)
     index = jnp.arange(size)
 
     def put_back(n, p):
@@ -48,7 +56,61 @@ def stationary_distribution(M: Float[Array, "S S"]) -> Float[Array, " S"]:
 
 
 @checked
-def eliminate(
+def deviation(
+    M: Float[Array, "S S"], p_bar: Float[Array, " S"], f: Float[Array, " S"]
+) -> Float[Array, " S"]:
+    """v with (I - M) v = f - p_bar f and p_bar v = 0.
+
+    By elimination: a nearly reducible chain is solved as well as a fast one. A
+    state that leaves for the others with a probability below the precision (or
+    never) is treated as if with the precision: times longer than 1 / eps are cut there.
+
+    **Arguments:** `M[z', z]`, row-stochastic, z' from; `p_bar`, stationary; `f`,
+    in any unit, which is that of v.
+    """
+    size = M.shape[0]
+    # The state left to the end is the one that the others reach soonest.
+    order = (jnp.arange(size) + jnp.argmax(p_bar)) % size
+    value = (f - jnp.vdot(p_bar, f))[order]
+    M, leaving = _eliminate(M[order][:, order], float(jnp.finfo(M.dtype).eps))
+    index = jnp.arange(size)
+
+    def carry_over(step, value):
+        n = size - 1 - step
+        return value + jnp.where(index < n, M[:, n], 0) * value[n]
+
+    def substitute(n, v):
+        onward = jnp.where(index < n, M[n], 0)
+        return v.at[n].set((value[n] + jnp.vdot(onward, v)) / leaving[n])
+
+    unroll = size <= UNROLLED
+    value = jax.lax.fori_loop(0, size - 1, carry_over, value, unroll=unroll)
+    v = jax.lax.fori_loop(1, size, substitute, jnp.zeros_like(value), unroll=unroll)
+    v = jnp.zeros_like(v).at[order].set(v)
+    return v - jnp.vdot(p_bar, v)
+
+
+@checked
+def truncated_deviation(
+    M: Float[Array, "S S"],
+    p_bar: Float[Array, " S"],
+    f: Float[Array, " S"],
+    num_terms: int,
+) -> Float[Array, " S"]:
+    """The first terms of it, sum_{0 <= k < num_terms} M^k (f - p_bar f).
+
+    **Raises:** `ValueError` for a negative `num_terms`.
+    """
+    check_count("num_terms", num_terms, 0, "terms")
+    centred = f - jnp.vdot(p_bar, f)
+
+    def add(_, v):
+        return centred + contract(M, v)
+
+    return jax.lax.fori_loop(0, num_terms, add, jnp.zeros_like(centred))
+
+
+def _eliminate(
     M: Float[Array, "S S"], smallest: float
 ) -> tuple[Float[Array, "S S"], Float[Array, " S"]]:
     """Take the states S - 1, ..., 1 out of a chain.

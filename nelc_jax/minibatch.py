@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key, Shaped
 
-from .annotations import checked
-from .checks import check_batches, check_count, check_points
-from .noise import draw_indices
+from ._checks import check_batches, check_count, check_points, checked
+from ._random import draw_indices
+
+__all__ = ["batch_schedule"]
 
 CHUNK = 16
 """Data points of a mini-batch that are gathered and summed at a time."""

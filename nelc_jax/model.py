@@ -12,10 +12,23 @@ from jax.scipy.special import logit
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, Shaped
 
-from .annotations import checked
-from .checks import check_bits, check_means, check_points
-from .latent import Latent
-from .linear import contract, on_last_axis
+from ._checks import check_bits, check_means, check_points, checked
+from ._linear import contract, on_last_axis
+from .latent import AbstractLatent
+
+__all__ = [
+    "Model",
+    "Parameters",
+    "backward_field",
+    "backward_log_probs",
+    "bernoulli_log_prob",
+    "bernoulli_normaliser",
+    "forward_log_prob",
+    "forward_log_prob_star",
+    "forward_logits",
+    "init_model",
+    "state_logits",
+]
 
 INITIAL_CLIP = 1e-3
 """Pixel means are clipped to [INITIAL_CLIP, 1 - INITIAL_CLIP] before their logit."""
@@ -38,7 +51,7 @@ class Model(eqx.Module):
 
     parameters: Parameters
     x_mean: Float[Array, " D"]
-    latent: Latent
+    latent: AbstractLatent
 
     def __check_init__(self):
         check_means("x_mean", self.x_mean)
@@ -59,7 +72,7 @@ def forward_logits(model: Model, z: Shaped[Array, "*b L"]) -> Float[Array, "*b D
 
 @checked
 def state_logits(model: Model) -> Float[Array, "S D"]:
-    """`forward_logits` of every latent state, in the order of `Latent.states`."""
+    """`forward_logits` of every latent state, in the order of `latent.states()`."""
     p = model.parameters
     return model.latent.sum_units(p.w.T) + p.a[None]
 
@@ -124,7 +137,7 @@ def backward_log_probs(model: Model, x: Shaped[Array, "*b D"]) -> Float[Array, "
 @checked
 def init_model(
     key: Key[Array, ""],
-    latent: Latent,
+    latent: AbstractLatent,
     x: Shaped[Array, "N D"],
     dtype: DTypeLike = jnp.float32,
 ) -> Model:

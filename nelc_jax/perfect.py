@@ -1,6 +1,6 @@
 """Perfect sampling: coupling from the past (Propp and Wilson 1996).
 
-The double step of `parallel` is a random map f of the latent states {0 .. S - 1}.
+A double step is a random map f of the latent states {0 .. S - 1} (`_parallel`).
 Write f_n for the map of the step n steps before the present. A chain that started N
 steps ago is now in
 
@@ -16,12 +16,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key
 
-from .annotations import checked
-from .chain import BLOCK
-from .checks import check_count
+from ._checks import check_count, checked
+from ._parallel import random_maps, require_enumerable
+from ._random import BLOCK, draw_pixels, pixel_table
 from .model import Model, forward_logits
-from .noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
-from .parallel import random_maps, require_enumerable
+
+__all__ = ["PerfectSamples", "perfect_sample"]
 
 MAX_STEPS = 2**31 // BLOCK - 1
 """The largest horizon: each step into the past takes a block of a chain's counters."""
@@ -37,7 +37,7 @@ class PerfectSamples(eqx.Module):
 
     x: Bool[Array, "n D"]
     index: Int[Array, " n"]
-    """The `Latent.index` of z."""
+    """The `AbstractLatent.index` of z."""
     coalesced: Bool[Array, " n"]
     steps: Int[Array, " n"]
     """The least N for which G_N is constant, in double steps; else `max_steps`."""
@@ -92,9 +92,7 @@ def _draw(model: Model, key: Key[Array, ""], max_steps: int):
     # The x that led to z would do only if it, too, were the same from every start. The
     # x that follows z is an exact draw, its noise being that of no map.
     logits = forward_logits(model, model.latent.states()[composed[0]])
-    q = thresholds(logits, rounding(key, 0, model.num_visible))
-    packed = bernoulli_packed(pixel_noise(key, 0, model.num_visible), q)
-    x = unpack(packed, model.num_visible) & coalesced
+    x = draw_pixels(key, 0, pixel_table(key, 0, logits)) & coalesced
     return x, jnp.where(coalesced, composed[0], -1), coalesced, n
 
 

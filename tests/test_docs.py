@@ -6,6 +6,8 @@ from pathlib import Path
 import jax
 import pytest
 
+import nelc_jax
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
@@ -48,8 +50,14 @@ def test_python_blocks_run(page, capsys):
 
 
 @pytest.mark.usefixtures("as_users_run")
-def test_readme_prints_what_anyone_could_reach(capsys):
-    printed, _ = run(ROOT / "README.md", capsys)
+def test_readme_prints_what_anyone_could_reach(capsys, tmp_path):
+    directory = tmp_path / "runs" / "paper"
+    directory.mkdir(parents=True)
+    x = jax.numpy.arange(20).reshape(5, 4) % 3 == 0
+    model = nelc_jax.init_model(jax.random.key(0), nelc_jax.Binary(2), x)
+    nelc_jax.save(directory / "checkpoint.safetensors", model)
+    printed, names = run(ROOT / "README.md", capsys)
+    assert names["models"].latent == model.latent
     log_likelihood, sigma = map(float, printed.split())
     # 64 pixels with probability 0.3 each: the entropy is 39.1 nats, the best anyone can
     # do; models of 500 such points come within a few nats of it.

@@ -18,7 +18,9 @@ PACKAGES = (
     *(f"nelc_jax.{p}" for p in ("baselines", "diagnostics", "oscillators")),
 )
 # Products and broadcasting, and what is checked: no part of the model.
-INTERNAL = {f"nelc_jax.{name}" for name in ("annotations", "checks", "linear")}
+INTERNAL = {
+    f"nelc_jax.{name}" for name in ("_checks", "annotations", "checks", "linear")
+}
 MODULES = sorted(
     found.name
     for found in pkgutil.walk_packages(nelc_jax.__path__, "nelc_jax.")

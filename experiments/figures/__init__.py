@@ -4,11 +4,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments.figures.ensemble import fig2, fig4
-from experiments.figures.portrait import MAX_UNITS, NUM_STEPS, by_likelihood, fig3
+from experiments.figures.portrait import (
+    MAX_BITS,
+    MAX_UNITS,
+    NUM_STEPS,
+    by_likelihood,
+    fig3,
+    numbered_by_bits,
+    units_are_states,
+)
 from experiments.figures.style import STYLE
 from experiments.runs.directory import Run
 
@@ -97,20 +106,23 @@ def _about_the_edges(figure: Figure) -> str:
 
 
 def _portrait_caption(run: Run, index: int) -> str:
-    units = run.arrays["a_bar"].shape[-1]
-    binary = run.config["latent"] == "binary"
-    top = "probability ⟨z_α⟩ to be on" if binary else "occupancy p̄_α"
+    states = np.asarray(run.latent.states())
+    units = states.shape[1]
+    one_each = units_are_states(states)
+    top = "occupancy p̄_α" if one_each else "probability ⟨z_α⟩ to be on"
     which = f" (the {MAX_UNITS} most active of {units})" if units > MAX_UNITS else ""
     images = run.config.get("image_shape") is not None
     drawn = "" if images else ", each a column of stripes with visible unit 0 on top"
-    bits = ", written as its bits with unit 0 first" if binary and units <= 10 else ""
-    bias = " (beside them the visible bias a)" if binary else ""
-    numbered = (
-        "Units are numbered from 0, and a state by its bits as a binary number with "
-        "unit 0 lowest"
-        if binary
-        else "Units and states are numbered from 0"
-    )
+    bits = ", written as its bits with unit 0 first"
+    if one_each or units > MAX_BITS:
+        bits = ""
+    bias = " (beside them the visible bias a)" if run.arrays["a"][index].any() else ""
+    numbered = "Units and states are numbered from 0"
+    if numbered_by_bits(states):
+        numbered = (
+            "Units are numbered from 0, and a state by its bits as a binary number "
+            "with unit 0 lowest"
+        )
     return (
         f"Model {run.models['model'][index]}. Above, for each latent unit α{which} the "
         f"{top}, the weights w_α of z → x{bias} and w̄_α of x → z{drawn}, and the "

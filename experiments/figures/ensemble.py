@@ -38,14 +38,14 @@ def fig2(run: Run) -> Figure:
         (panels[0], "log_likelihood", LOG_LIKELIHOOD),
         (panels[1], "entropy_production_rate", SIGMA),
     ):
-        epochs, values = _histories(run, name)
+        epochs, values = run.over_epochs(name)
         shown = values
         if name == "log_likelihood":
             shown = _after_the_beginning(epochs, values)
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         fit_limits(axes, epochs, shown)
-        axes.set_xlim(0, max(2, np.nanmax(epochs)))
+        axes.set_xlim(0, max(2, epochs[-1]))
         _draw_lines(axes, epochs, values, colours)
     _draw_columns(panels[2], run, "log_likelihood", colours)
     panels[2].set_xlabel(SIGMA)
@@ -134,49 +134,31 @@ def _round_ticks(panels: Iterable[Axes], whole: bool = False) -> None:
                 locator.set_params(steps=[1, 2, 5, 10], integer=integer, min_n_ticks=3)
 
 
-def _histories(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs and values of one column, a row a model in the order of `models.csv`."""
-    numbers = run.models["model"]
-    order = np.lexsort((run.history["epoch"], run.history["model"]))
-    epochs = run.history["epoch"][order].astype(float)
-    values = run.history[name][order].astype(float)
-    owners = run.history["model"][order]
-    starts = np.searchsorted(owners, numbers, "left")
-    lengths = np.searchsorted(owners, numbers, "right") - starts
-    rows = np.full((2, len(numbers), max(1, lengths.max())), np.nan)
-    for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
-        rows[0, row, :length] = epochs[start : start + length]
-        rows[1, row, :length] = values[start : start + length]
-    return rows[0], rows[1]
-
-
 def _after_the_beginning(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The range from half a span below the second half of training to the maximum."""
-    finite = np.isfinite(values)
-    late = values[finite & (epochs > 0.5 * np.nanmax(epochs))]
+    late = values[:, epochs > 0.5 * epochs[-1]]
+    late = late[np.isfinite(late)]
     if not late.size:
         return values
-    low, high = np.quantile(late, 0.01), values[finite].max()
+    low, high = np.quantile(late, 0.01), values[np.isfinite(values)].max()
     return np.array([low - 0.5 * (high - low), high])
 
 
 def _draw_lines(
     axes: Axes, epochs: np.ndarray, values: np.ndarray, colours: np.ndarray
 ) -> None:
-    single = epochs.shape[1] == 1
-    for x, y, colour in zip(epochs, values, colours, strict=True):
+    for y, colour in zip(values, colours, strict=True):
         axes.plot(
-            x,
+            epochs,
             np.where(np.isfinite(y), y, np.nan),
             color=colour,
             linewidth=0.7 if len(values) <= 100 else 0.4,
-            marker="o" if single else "",
+            marker="o" if len(epochs) == 1 else "",
             markersize=3,
         )
-    known = ~np.isnan(epochs.ravel())
     mark_beyond(
         axes,
-        epochs.ravel()[known],
-        values.ravel()[known],
-        np.repeat(colours, epochs.shape[1], axis=0)[known],
+        np.tile(epochs, len(values)),
+        values.ravel(),
+        np.repeat(colours, len(epochs), axis=0),
     )

@@ -14,7 +14,6 @@ from experiments.figures.style import STYLE, TWO_COLUMNS
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
 from nelc_jax.chain import sample_chain
-from nelc_jax.latent import OneHot
 from nelc_jax.model import Model, forward_logits
 
 NUM_STEPS = 12
@@ -25,6 +24,9 @@ MAX_UNITS = 18
 
 MAX_ANNOTATED = 12
 """Kernels of at most this many states have their values written in the cells."""
+
+MAX_BITS = 10
+"""Of more latent units, a state is written as its number and not as its bits."""
 
 # Inches.
 LEFT, RIGHT, GAP = 0.46, 0.06, 0.04
@@ -44,7 +46,8 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     """
     model = model_of(run, index)
     kernel = run.arrays["latent_kernel"][index]
-    activation = _activations(run.arrays["occupancy"][index], model)
+    # The probability that each latent unit is on.
+    activation = run.arrays["occupancy"][index] @ _states(model)
     units = np.sort(np.argsort(-activation, kind="stable")[:MAX_UNITS])
     image_shape = run.config.get("image_shape")
     annotated = len(kernel) <= MAX_ANNOTATED
@@ -76,6 +79,17 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     return page.figure
 
 
+def units_are_states(states: np.ndarray) -> bool:
+    """Whether in each of the `states` (S, L) one unit is on, its own."""
+    return np.array_equal(states, np.eye(states.shape[1]))
+
+
+def numbered_by_bits(states: np.ndarray) -> bool:
+    """Whether the number of each of the `states` is its bits, first unit lowest."""
+    places = 2 ** np.arange(states.shape[1])
+    return np.array_equal(states @ places, np.arange(len(states)))
+
+
 def by_likelihood(run: Run) -> np.ndarray:
     """Rows of `models.csv` from the best to the worst final log-likelihood."""
     values = run.models["log_likelihood"].astype(float)
@@ -94,8 +108,9 @@ def _draw_units(
     """One block of w, w_bar and a_bar, a column a unit, and a beside w if asked for."""
     p = jax.tree.map(np.asarray, model.parameters)
     pitch = cell.width + GAP
-    one_hot = isinstance(model.latent, OneHot)
-    top = r"$\bar p_\alpha$" if one_hot else r"$\langle z_\alpha\rangle$"
+    top = r"$\langle z_\alpha\rangle$"
+    if units_are_states(_states(model)):
+        top = r"$\bar p_\alpha$"
     headings = [f"{activation[unit]:.3f}" for unit in units]
     images = [p.w[:, unit] for unit in units]
     if with_bias:
@@ -206,9 +221,8 @@ def _chain(model: Model, key: PRNGKeyArray, x: Array) -> tuple[Array, Array, Arr
     return trajectory.z, expected, drawn
 
 
-def _activations(occupancy: np.ndarray, model: Model) -> np.ndarray:
-    """Probability that each latent unit is on."""
-    return occupancy @ np.asarray(model.latent.states())
+def _states(model: Model) -> np.ndarray:
+    return np.asarray(model.latent.states())
 
 
 def _robust(values: np.ndarray) -> float:
@@ -225,11 +239,9 @@ def _short(probability: float) -> str:
 
 def _state_name(model: Model, z: np.ndarray) -> str:
     """The state's number, or its bits, first unit first, while they fit."""
-    if isinstance(model.latent, OneHot):
-        return str(int(np.argmax(z)))
-    if len(z) <= 10:
-        return "".join("1" if bit else "0" for bit in z)
-    return str(int(model.latent.index(jnp.asarray(z))))
+    if units_are_states(_states(model)) or len(z) > MAX_BITS:
+        return str(int(model.latent.index(jnp.asarray(z))))
+    return "".join("1" if bit else "0" for bit in z)
 
 
 def _title(run: Run, index: int, rank: str) -> str:

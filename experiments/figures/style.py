@@ -8,12 +8,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
 
 TWO_COLUMNS = 7.0
 """Width in inches of a figure across both columns of a page."""
 
 SIGMA = r"$\sigma$ (nats per double step)"
 LOG_LIKELIHOOD = r"$\mathcal{L}$ (nats)"
+
+THRESHOLD: dict[str, Any] = {"color": "0.4", "linewidth": 0.8, "dashes": (4, 2.5)}
+"""Line at a value that others are compared with."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "STIXGeneral",
@@ -62,6 +66,14 @@ def label_panels(panels: Sequence[Axes]) -> None:
     """Write (a), (b), ... above the left corner of each panel."""
     for letter, axes in zip("abcdefgh", panels, strict=False):
         axes.set_title(f"({letter})", loc="left")
+
+
+def add_legend(figure: Figure, axes: Axes) -> None:
+    """What the colours in `axes` stand for, in one row below all panels."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(labels), frameon=False
+    )
 
 
 def fit_limits(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:

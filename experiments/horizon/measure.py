@@ -14,8 +14,9 @@ from experiments.horizon.variants import (
 )
 from experiments.runs import directory as run_directory
 from experiments.runs.files import write_text
+from experiments.training.ceiling import ceiling
 from experiments.training.settings import Settings
-from experiments.training.study import Study, ceiling
+from experiments.training.study import Study
 
 BATCH = 256
 """Data points of the mini-batch at which estimates of the gradient are compared."""

@@ -1,11 +1,23 @@
 """The tables and figures of the experiment on horizons."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.figures.style import LOG_LIKELIHOOD, SIGMA, STYLE, TWO_COLUMNS
+from experiments.figures.style import (
+    LOG_LIKELIHOOD,
+    SIGMA,
+    STYLE,
+    THRESHOLD,
+    TWO_COLUMNS,
+    add_legend,
+)
 from experiments.horizon.cycle_types import cycle_types, random_permutations
+from experiments.report.tables import markdown_table
 from experiments.runs.directory import Run
 
 REACHED = 1.18
@@ -19,55 +31,59 @@ COLOURS = ("#440154", "#3B528B", "#21918C", "#5DC863", "#D95F02")
 
 def horizon_table(runs: dict[str, Run], ceiling: float) -> str:
     """One row an ensemble: where training came to, how fast, and by which kernels."""
-    lines = [
-        "| Ensemble | best L | upper quartile | median | near the ceiling | spread of "
-        "these | steps to the mark | that reach it | sigma, quartiles | tau, upper "
-        "quartile | self-transition, median | KL, median |",
-        "| --- |" + " --- |" * 11,
-    ]
-    for group, run in runs.items():
-        models = run.models
-        likelihood = models["log_likelihood"]
-        near = likelihood > ceiling - NEAR
-        spread = f"{likelihood[near].std():.2f}" if near.any() else ""
-        steps = steps_to(run, ceiling - REACHED)
-        reached = np.isfinite(steps)
-        median = f"{np.median(steps[reached]):.0f}" if reached.any() else ""
-        sigma = np.quantile(models["entropy_production_rate"], (0.25, 0.5, 0.75))
-        tau = np.quantile(np.minimum(models["relaxation_time"], 1e6), 0.75)
-        kl = models.get("kl_divergence", np.array([np.nan]))
-        lines.append(
-            f"| {group} | {likelihood.max():.2f} | {np.quantile(likelihood, 0.75):.2f} "
-            f"| {np.median(likelihood):.2f} | {near.mean():.0%} | {spread} "
-            f"| {median} | {reached.mean():.0%} "
-            f"| {sigma[0]:.1f}, {sigma[1]:.1f}, {sigma[2]:.1f} | {tau:.3g} "
-            f"| {np.median(models['mean_self_transition']):.3f} "
-            f"| {np.median(kl):.2g} |"
-        )
-    return "\n".join(lines)
+    rows = {group: _horizon_row(run, ceiling) for group, run in runs.items()}
+    return markdown_table(rows, "Ensemble")
+
+
+def _horizon_row(run: Run, ceiling: float) -> dict[str, str]:
+    models = run.models
+    likelihood = models["log_likelihood"]
+    near = likelihood > ceiling - NEAR
+    steps = steps_to(run, ceiling - REACHED)
+    reached = np.isfinite(steps)
+    sigma = np.quantile(models["entropy_production_rate"], (0.25, 0.5, 0.75))
+    tau = np.quantile(np.minimum(models["relaxation_time"], 1e6), 0.75)
+    kl = models.get("kl_divergence", np.nan)
+    return {
+        "best L": f"{likelihood.max():.2f}",
+        "upper quartile": f"{np.quantile(likelihood, 0.75):.2f}",
+        "median": f"{np.median(likelihood):.2f}",
+        "near the ceiling": f"{near.mean():.0%}",
+        "spread of these": f"{likelihood[near].std():.2f}" if near.any() else "",
+        "steps to the mark": f"{np.median(steps[reached]):.0f}"
+        if reached.any()
+        else "",
+        "that reach it": f"{reached.mean():.0%}",
+        "sigma, quartiles": ", ".join(f"{value:.1f}" for value in sigma),
+        "tau, upper quartile": f"{tau:.3g}",
+        "self-transition, median": f"{np.median(models['mean_self_transition']):.3f}",
+        "KL, median": f"{np.median(kl):.2g}",
+    }
 
 
 def cycles_table(runs: dict[str, Run]) -> str:
     """Which maps the likeliest successors make, and what chance would make."""
-    lines = [
-        "| Ensemble | permutations | of these a single cycle | with a fixed state |",
-        "| --- | --- | --- | --- |",
-    ]
-    size = next(iter(runs.values())).arrays["latent_kernel"].shape[-1]
-    found = {name: cycle_types(r.arrays["latent_kernel"]) for name, r in runs.items()}
+    kernels = {name: run.arrays["latent_kernel"] for name, run in runs.items()}
+    size = next(iter(kernels.values())).shape[-1]
+    found = {name: cycle_types(each) for name, each in kernels.items()}
+    rows = {}
     for name, types in (found | {"random maps": random_permutations(size)}).items():
-        of_these = (
-            f"{types.single:.0%} | {types.fixed:.0%}" if types.permutations else " | "
-        )
-        lines.append(f"| {name} | {types.permutations:.0%} | {of_these} |")
-    return "\n".join(lines)
+        known = bool(types.permutations)
+        rows[name] = {
+            "permutations": f"{types.permutations:.0%}",
+            "of these a single cycle": f"{types.single:.0%}" if known else "",
+            "with a fixed state": f"{types.fixed:.0%}" if known else "",
+        }
+    return markdown_table(rows, "Ensemble")
 
 
 def errors_table(errors: dict[str, tuple[float, float]]) -> str:
     """Relative errors of single estimates of the gradient."""
-    lines = ["| Estimate | error of w | error of w_bar |", "| --- | --- | --- |"]
-    lines += [f"| {name} | {w:.2f} | {b:.2f} |" for name, (w, b) in errors.items()]
-    return "\n".join(lines)
+    rows = {
+        name: {"error of w": f"{w:.2f}", "error of w_bar": f"{w_bar:.2f}"}
+        for name, (w, w_bar) in errors.items()
+    }
+    return markdown_table(rows, "Estimate")
 
 
 def steps_to(run: Run, mark: float) -> np.ndarray:
@@ -75,69 +91,63 @@ def steps_to(run: Run, mark: float) -> np.ndarray:
 
     Known to an epoch.
     """
-    epochs, likelihood = _histories(run)
+    steps, likelihood = _likelihoods(run)
     above = likelihood > mark
-    first = epochs[above.argmax(axis=1)] * run.config["steps_per_epoch"]
-    return np.where(above.any(axis=1), first, np.inf)
+    return np.where(above.any(axis=1), steps[above.argmax(axis=1)], np.inf)
 
 
-@rc_context(STYLE)
 def likelihood_figure(panels: dict[str, dict[str, Run]], ceiling: float) -> Figure:
     """Median (thick) and quartiles of the likelihood, a colour a horizon."""
-    figure = Figure(figsize=(TWO_COLUMNS, 2.5), layout="constrained")
-    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (title, runs) in zip(all_axes, panels.items(), strict=True):
-        for colour, (name, run) in zip(COLOURS, runs.items(), strict=False):
-            epochs, likelihood = _histories(run)
-            steps = epochs * run.config["steps_per_epoch"]
-            low, middle, high = np.quantile(likelihood, (0.25, 0.5, 0.75), axis=0)
-            for quartile in (low, high):
-                axes.plot(steps, quartile, color=colour, linewidth=0.5, alpha=0.7)
-            axes.plot(steps, middle, color=colour, linewidth=1.2, label=name)
-        axes.axhline(ceiling, color="0.4", linewidth=0.8, dashes=(4, 2.5))
-        axes.set_ylim(ceiling - 8, ceiling + 0.5)
-        axes.set_title(title)
-        axes.set_xlabel("gradient step")
-    all_axes[0].set_ylabel(LOG_LIKELIHOOD)
-    _add_legend(figure)
+
+    def draw(axes: Axes, run: Run, **style: Any):
+        steps, likelihood = _likelihoods(run)
+        low, middle, high = np.quantile(likelihood, (0.25, 0.5, 0.75), axis=0)
+        for quartile in (low, high):
+            axes.plot(steps, quartile, color=style["color"], linewidth=0.5, alpha=0.7)
+        axes.plot(steps, middle, linewidth=1.2, **style)
+
+    figure = _draw_panels(panels, ceiling, draw, "gradient step")
+    # The axis is that of all panels.
+    figure.axes[0].set_ylim(ceiling - 8, ceiling + 0.5)
+    return figure
+
+
+def sigma_figure(panels: dict[str, dict[str, Run]], ceiling: float) -> Figure:
+    """(sigma, L) of every model, a colour a horizon, a panel a family."""
+
+    def draw(axes: Axes, run: Run, **style: Any):
+        sigma = run.models["entropy_production_rate"]
+        likelihood = run.models["log_likelihood"]
+        axes.plot(sigma, likelihood, "o", markersize=2.4, alpha=0.75, **style)
+
+    figure = _draw_panels(panels, ceiling, draw, SIGMA)
+    for axes in figure.axes:
+        axes.set_xlim(left=0)
     return figure
 
 
 @rc_context(STYLE)
-def sigma_figure(panels: dict[str, dict[str, Run]], ceiling: float) -> Figure:
-    """(sigma, L) of every model, a colour a horizon, a panel a family."""
+def _draw_panels(
+    panels: dict[str, dict[str, Run]],
+    ceiling: float,
+    draw: Callable[..., None],
+    label: str,
+) -> Figure:
+    """Likelihoods of the runs of each panel by `draw(axes, run, color=, label=)`."""
     figure = Figure(figsize=(TWO_COLUMNS, 2.5), layout="constrained")
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, runs) in zip(all_axes, panels.items(), strict=True):
         for colour, (name, run) in zip(COLOURS, runs.items(), strict=False):
-            axes.plot(
-                run.models["entropy_production_rate"],
-                run.models["log_likelihood"],
-                "o",
-                markersize=2.4,
-                color=colour,
-                alpha=0.75,
-                label=name,
-            )
-        axes.axhline(ceiling, color="0.4", linewidth=0.8, dashes=(4, 2.5))
-        axes.set_xlim(left=0)
+            draw(axes, run, color=colour, label=name)
+        axes.axhline(ceiling, **THRESHOLD)
         axes.set_title(title)
-        axes.set_xlabel(SIGMA)
+        axes.set_xlabel(label)
     all_axes[0].set_ylabel(LOG_LIKELIHOOD)
-    _add_legend(figure)
+    add_legend(figure, all_axes[-1])
     return figure
 
 
-def _add_legend(figure: Figure):
-    handles, labels = figure.axes[-1].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=len(labels), frameon=False
-    )
-
-
-def _histories(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """The epochs, and the likelihood of each model (row) after each of them."""
-    history = run.history
-    epochs = np.unique(history["epoch"])
-    order = np.lexsort((history["epoch"], history["model"]))
-    return epochs, history["log_likelihood"][order].reshape(-1, len(epochs))
+def _likelihoods(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """The gradient steps done, and the likelihood of each model (row) after these."""
+    epochs, likelihood = run.over_epochs("log_likelihood")
+    return epochs * run.config["steps_per_epoch"], likelihood

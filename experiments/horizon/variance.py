@@ -6,9 +6,8 @@ import numpy as np
 
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
-from nelc_jax import horizon, traces
-from nelc_jax.chain import sample_chain
-from nelc_jax.model import Model, Parameters, state_logits
+from nelc_jax import AveragedGradient, Model, Parameters, TrajectoryGradient
+from nelc_jax.model import state_logits
 
 REPEATS = 256
 """Independent estimates of a gradient."""
@@ -41,9 +40,11 @@ def relative_errors(
 
 
 def _averaged(model: Model, x, long, key, draws=DRAWS, repeats=REPEATS) -> Parameters:
+    estimator = AveragedGradient(draws, long)
+
     def one(key):
-        drawn = horizon.draw(model, key, draws)
-        return horizon.averaged_gradient(model, drawn, x, None, long).gradient
+        _, drawn = estimator.sample(model, key, x[0])
+        return estimator.estimate(model, drawn, x).gradient
 
     return jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, repeats))
 
@@ -54,13 +55,15 @@ def _reference(model: Model, x, long) -> Parameters:
 
 
 def _along_chains(model: Model, x, long, p_bar, key) -> Parameters:
+    estimator = TrajectoryGradient(CHAIN_LENGTH, "exact", long)
+
     def one(key):
         state_key, pixel_key, chain_key = jax.random.split(key, 3)
         state = jax.random.categorical(state_key, jnp.log(p_bar))
         mean = jax.nn.sigmoid(state_logits(model)[state])
         start = jax.random.bernoulli(pixel_key, mean)
-        _, trajectory = sample_chain(model, chain_key, start, CHAIN_LENGTH)
-        return traces.trajectory_gradient(model, trajectory, x, None, long).gradient
+        _, trajectory = estimator.sample(model, chain_key, start)
+        return estimator.estimate(model, trajectory, x).gradient
 
     return jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, REPEATS))
 

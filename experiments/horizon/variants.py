@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from experiments.horizon.controls import frozen, slow
 from experiments.training.settings import Settings
 from experiments.training.study import Variant
-from experiments.training.trainers import Controlled
 
 HORIZONS = (1, 2, 4, 16, 0)
 """K, the double steps that the gradient goes back; 0 for all of them."""
@@ -49,8 +49,8 @@ def controls(base: Settings, seed: int, num_points: int) -> list[Variant]:
     softmax = replace(_averaged(base), normalization="softmax")
     every = {horizon_name(K): replace(softmax, horizon=K) for K in (1, 0)}
     controlled = [
-        Variant(f"{control}-{name}", seed, one, Controlled(one.rule(), control))
-        for control in ("frozen", "slow")
+        Variant(f"{control}-{name}", seed, one, rule(one))
+        for control, rule in (("frozen", frozen), ("slow", slow))
         for name, one in every.items()
     ]
     noiseless = [

@@ -9,7 +9,7 @@ training/               states to go on from (`checkpoint`), a file a group of m
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +18,21 @@ import numpy as np
 from experiments.command.errors import UserError, reports_unwritable
 from experiments.runs.files import (
     is_leftover,
-    read_arrays,
     read_table,
-    write_arrays,
     write_table,
     write_text,
 )
-from nelc_jax.latent import Latent
+from nelc_jax import AbstractLatent
+from nelc_jax.files import (
+    CHECKPOINT,
+    latent_from,
+    latent_in_words,
+    read_arrays,
+    write_arrays,
+)
 
 CONFIG, HISTORY, MODELS = "config.json", "history.csv", "models.csv"
-CHECKPOINT, FIGURES, REPORT = "checkpoint.safetensors", "figures", "report.html"
+FIGURES, REPORT = "figures", "report.html"
 TRAINING, LOCK = "training", ".lock"
 RESULTS = (CONFIG, HISTORY, MODELS, CHECKPOINT)
 """The files from which a finished run is read."""
@@ -40,15 +45,14 @@ class Run:
     `history` and `models` map each column to its values; `arrays` holds w (M, D, L),
     a (M, D), w_bar (M, L, D), a_bar (M, L), x_mean (M, D), the ends x (M, D) of the
     persistent chains, latent_kernel and its logarithm (M, S, S), occupancy (M, S) and
-    classes (M, S). `latent` is the latent space of the models where the settings in
-    `config` do not name it.
+    classes (M, S). `latent` is the latent space of the models (None: of other things).
     """
 
     config: dict
     history: dict[str, np.ndarray]
     models: dict[str, np.ndarray]
     arrays: dict[str, np.ndarray]
-    latent: Latent | None = None
+    latent: AbstractLatent | None = None
 
     def over_epochs(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The epochs, and a column of the history with a row a model, in order."""
@@ -104,13 +108,14 @@ def write_run(path: Path, run: Run) -> None:
     The configuration comes last: until then, the old one does not fit.
     """
     write_table(path / HISTORY, run.history)
-    write_arrays(path / CHECKPOINT, run.arrays)
+    metadata = None if run.latent is None else latent_in_words(run.latent)
+    write_arrays(path / CHECKPOINT, run.arrays, metadata)
     write_table(path / MODELS, run.models)
     begin(path, run.config)
 
 
-def load_run(path: Path) -> Run:
-    """Read a finished run.
+def load_run(path: Path, latents: Sequence[type[AbstractLatent]] = ()) -> Run:
+    """Read a finished run; `latents`, classes of latent spaces from outside.
 
     **Raises:** `UserError` when a file of the run is missing; `ValueError` and
     `OSError` when one cannot be read.
@@ -118,11 +123,13 @@ def load_run(path: Path) -> Run:
     for name in RESULTS:
         if not (path / name).is_file():
             raise UserError(f"{path} is not a finished run: {name} is missing")
+    arrays, metadata = read_arrays(path / CHECKPOINT)
     return Run(
         config=json.loads((path / CONFIG).read_text()),
         history=read_table(path / HISTORY),
         models=read_table(path / MODELS),
-        arrays=read_arrays(path / CHECKPOINT)[0],
+        arrays=arrays,
+        latent=latent_from(metadata, latents),
     )
 
 

@@ -1,36 +1,11 @@
-"""Files that are whole or not there: text, tables of numbers, named arrays."""
+"""Files that are whole or not there: text, and tables of numbers."""
 
-import json
-import os
-import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-PART = ".part"
-"""How the name of a file ends that is not whole yet; it begins with a dot."""
-
-
-def write_whole(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Write a file by `fill`, replacing an older one only once it is complete."""
-    descriptor, name = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        # Already renamed, if the exception came after that.
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+from nelc_jax.files import PART, write_atomically
 
 
 def is_leftover(path: Path) -> bool:
@@ -47,7 +22,7 @@ def remove_leftovers(*directories: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_atomically(path, text.encode())
 
 
 def write_table(path: Path, columns: Mapping[str, np.ndarray]) -> None:
@@ -77,29 +52,3 @@ def read_table(path: Path) -> dict[str, np.ndarray]:
     if not numbers or not isinstance(table.index, pd.RangeIndex):
         raise ValueError(f"{path.name} is no table of numbers")
     return columns
-
-
-def write_arrays(
-    path: Path,
-    arrays: Mapping[str, np.ndarray],
-    metadata: dict[str, str] | None = None,
-) -> None:
-    """Write named arrays in safetensors format, with words about them."""
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_whole(path, lambda file: file.write(save(whole, metadata)))
-
-
-def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The named arrays of a file, and the words about them; nothing is executed.
-
-    **Raises:** `ValueError` when it is not in safetensors format, `OSError` when it
-    cannot be read.
-    """
-    # Read once: a file that changes meanwhile cannot be half of one and of another.
-    data = path.read_bytes()
-    try:
-        arrays = load(data)
-    except (SafetensorError, ArithmeticError, LookupError, TypeError) as error:
-        raise ValueError(f"is damaged: {error}") from error
-    size = int.from_bytes(data[:8], "little")
-    return arrays, json.loads(data[8 : 8 + size]).get("__metadata__") or {}

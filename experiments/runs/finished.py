@@ -8,8 +8,7 @@ import jax.numpy as jnp
 
 from experiments.command.errors import UserError
 from experiments.runs.directory import CHECKPOINT, CONFIG, MODELS, Run, load_run
-from nelc_jax.latent import Binary, Latent, OneHot
-from nelc_jax.model import Model, Parameters
+from nelc_jax import Model, Parameters
 
 _OF_ENSEMBLES = ("compare", "verdict", "horizon")
 _PARAMETERS = ("w", "a", "w_bar", "a_bar")
@@ -30,7 +29,7 @@ def open_run(path: Path) -> Run:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read ({reason}): train it again") from error
-    if "latent" not in run.config:
+    if "epochs" not in run.config:
         raise UserError(
             f"{path}: {CONFIG} is not that of train_ensemble; give one of its runs"
         )
@@ -47,7 +46,7 @@ def open_run(path: Path) -> Run:
     return run
 
 
-RBM_RULE = "Equilibrium("
+RBM_RULE = "Pcd("
 """How the rule of restricted Boltzmann machines is described."""
 
 
@@ -67,39 +66,11 @@ def _check_one_ensemble(path: Path):
         )
 
 
-def latent_settings(latent: Latent) -> dict:
-    """What config.json says of a latent space: its name, size and normalisation."""
-    if isinstance(latent, OneHot):
-        return {
-            "latent": "onehot",
-            "units": latent.num_units,
-            "normalization": latent.normalization,
-        }
-    name = "binary" if isinstance(latent, Binary) else type(latent).__name__
-    return {"latent": name, "units": latent.num_units}
-
-
-def latent_of(run: Run) -> Latent:
-    """The latent space of the models of a run.
-
-    **Raises:** `UserError` for one that is not of this library, read from a file.
-    """
-    if run.latent is not None:
-        return run.latent
-    units, name = run.config["units"], run.config["latent"]
-    if name == "onehot":
-        return OneHot(units, run.config.get("normalization", "sigmoid"))
-    if name == "binary":
-        return Binary(units)
-    raise UserError(f"the latent space {name} of these models is not known here")
-
-
 def models_of(run: Run) -> Model:
     """The models of a run, with a leading axis."""
-    latent = latent_of(run)
 
     def one(x_mean, *parameters):
-        return Model(Parameters(*parameters), x_mean, latent)
+        return Model(Parameters(*parameters), x_mean, run.latent)
 
     names = ("x_mean", *_PARAMETERS)
     return jax.vmap(one)(*(jnp.asarray(run.arrays[name]) for name in names))

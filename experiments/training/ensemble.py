@@ -1,25 +1,23 @@
 """The compiled programs of an ensemble: begin, train an epoch, measure."""
 
-import math
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 
 from experiments.runs.checkpoint import name_arrays, restore_arrays
 from experiments.training.measure import Measured, measure, measure_epoch
-from experiments.training.trainers import Rule
-from nelc_jax import ensemble
-from nelc_jax.model import Model
+from nelc_jax import Model, ensemble, train
+from nelc_jax.training import AbstractRule
 
 
 class Ensemble:
     """The compiled programs for some members of an ensemble, on this process's devices.
 
-    The members are padded to `size`, and that to a multiple of the devices, with
-    members that are trained like the others and dropped from every result. They start
+    The members are filled up to `size`, so that groups of several sizes share the
+    programs, with copies of the last that are dropped from every result. They start
     from `states`, named arrays that `states()` gave, or else from the beginning.
     """
 
@@ -28,32 +26,21 @@ class Ensemble:
         seed: int,
         numbers: np.ndarray,
         size: int,
-        rule: Rule,
+        rule: AbstractRule,
         x: np.ndarray,
-        learning_rate: float,
         states: dict[str, np.ndarray] | None = None,
     ):
-        self._mesh = ensemble.member_mesh(size)
         self._rule = rule
-        self._padded = size + -size % self._mesh.size
         self.numbers = numbers
-        self._members = self._put_rows(numbers)
+        self._rows = np.minimum(np.arange(size), len(numbers) - 1)
+        self._members = jnp.asarray(numbers[self._rows])
         self._seed = np.uint32(seed)
-        self._x = self._put(x)
+        self._x = jnp.asarray(x)
         if states is None:
-            self._states = _init(
-                self._mesh,
-                self._rule,
-                learning_rate,
-                self._members,
-                self._seed,
-                self._x,
-            )
+            self._states = _init(rule, self._members, self._seed, self._x)
         else:
-            self._states = restore_arrays(
-                {name: self._put_rows(array) for name, array in states.items()},
-                state_structure(rule, x),
-            )
+            rows = {n: jnp.asarray(array[self._rows]) for n, array in states.items()}
+            self._states = restore_arrays(rows, state_structure(rule, x))
 
     def epoch(self, number: int, batch_sizes: np.ndarray):
         """Train one epoch.
@@ -61,7 +48,6 @@ class Ensemble:
         Returns the step infos and summaries of the models, and sigma's error and bias.
         """
         self._states, info, summary, *spread = _epoch(
-            self._mesh,
             self._rule,
             self._states,
             self._members,
@@ -76,7 +62,6 @@ class Ensemble:
         """The final measures of the models."""
         return self._own(
             _measure(
-                self._mesh,
                 self._rule,
                 self._states,
                 self._members,
@@ -94,27 +79,18 @@ class Ensemble:
         """All that training carries from one epoch to the next, by name."""
         return self._own(name_arrays(self._states))
 
-    def _put(self, array: np.ndarray, *axes: str) -> jax.Array:
-        sharding = NamedSharding(self._mesh, PartitionSpec(*axes))
-        return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
-
-    def _put_rows(self, array: np.ndarray) -> jax.Array:
-        """An array with a leading axis over the members, padded with its last row."""
-        rows = np.minimum(np.arange(self._padded), len(self.numbers) - 1)
-        return self._put(array[rows], ensemble.AXIS)
-
     def _own(self, tree):
         """The rows of the members, as NumPy arrays without the padding."""
         return jax.tree.map(lambda array: np.asarray(array)[: len(self.numbers)], tree)
 
 
-def state_structure(rule: Rule, x: np.ndarray) -> Any:
+def state_structure(rule: AbstractRule, x: np.ndarray) -> Any:
     """Shapes and types of the state of one member, without computing anything."""
     data = jax.ShapeDtypeStruct(x.shape, x.dtype)
-    return jax.eval_shape(rule.init, jax.random.key(0), data, 0.1)
+    return jax.eval_shape(rule.init, jax.random.key(0), data)
 
 
-def known_occupancy(rule: Rule, x: np.ndarray) -> bool:
+def known_occupancy(rule: AbstractRule, x: np.ndarray) -> bool:
     """Whether the rule has a formula for p_bar."""
     return jax.eval_shape(rule.occupancy, state_structure(rule, x)) is not None
 
@@ -124,34 +100,34 @@ def _keys(seed: jax.Array):
     return jax.random.split(jax.random.key(seed))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _init(mesh, rule, learning_rate, members, seed, x):
+@partial(jax.jit, static_argnums=0)
+def _init(rule, members, seed, x):
     def one(member, seed, x):
         key = jax.random.fold_in(_keys(seed)[0], member)
-        return rule.init(key, x, learning_rate)
+        return rule.init(key, x)
 
-    return ensemble.map_members(one, 1, mesh)(members, seed, x)
+    return ensemble.map_members(one, 1)(members, seed, x)
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
-def _epoch(mesh, rule, states, members, seed, number, x, batch_sizes):
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
+def _epoch(rule, states, members, seed, number, x, batch_sizes):
     def one(state, member, seed, number, x, batch_sizes):
-        state, info = rule.train(state, x, batch_sizes)
+        state, info = train(rule, state, x, batch_sizes)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
         model, p_bar = rule.model(state), rule.occupancy(state)
         return state, info, *measure_epoch(model, key, x, p_bar, number)
 
-    mapped = ensemble.map_members(one, 2, mesh)
+    mapped = ensemble.map_members(one, 2)
     return mapped(states, members, seed, number, x, batch_sizes)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _measure(mesh, rule, states, members, seed, x):
+@partial(jax.jit, static_argnums=0)
+def _measure(rule, states, members, seed, x):
     def one(state, member, seed, x):
         model, p_bar = rule.model(state), rule.occupancy(state)
         return measure(model, _final_key(seed, member), state.x, x, p_bar)
 
-    return ensemble.map_members(one, 2, mesh)(states, members, seed, x)
+    return ensemble.map_members(one, 2)(states, members, seed, x)
 
 
 def _final_key(seed: jax.Array, member: jax.Array) -> jax.Array:
@@ -172,15 +148,14 @@ def measure_again(
     **Arguments:** `models` and the ends of their chains, `starts`, with a leading axis;
     `p_bar` where a formula has it; `numbers` and `seed` of the ensemble; data `x`.
     """
-    mesh = ensemble.member_mesh(math.gcd(len(numbers), jax.local_device_count()))
-    measured = _measure_models(mesh, models, starts, p_bar, numbers, np.uint32(seed), x)
+    measured = _measure_models(models, starts, p_bar, numbers, np.uint32(seed), x)
     return jax.tree.map(np.asarray, measured)
 
 
-@partial(jax.jit, static_argnums=0)
-def _measure_models(mesh, models, starts, p_bar, members, seed, x):
+@jax.jit
+def _measure_models(models, starts, p_bar, members, seed, x):
     def one(model, start, p_bar, member, seed, x):
         return measure(model, _final_key(seed, member), start, x, p_bar)
 
-    mapped = ensemble.map_members(one, 4, mesh)
+    mapped = ensemble.map_members(one, 4)
     return mapped(models, starts, p_bar, members, seed, x)

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import optax
+
 from experiments.training.settings import Settings
 from experiments.training.study import Variant
-from experiments.training.trainers import Equilibrium, Rule
-from nelc_jax.baselines import pcd
+from nelc_jax import Pcd
+from nelc_jax.rules import ExactPhase, PersistentChain
 
 RATE_STEPS = 1 / 6
 """The share of training after which the RBM's learning rate is half the first one."""
@@ -23,15 +25,14 @@ def rbms(base: Settings, seeds: Iterable[int]) -> list[Variant]:
     ]
 
 
-def rbm_rule(settings: Settings) -> Rule:
-    """Persistent contrastive divergence with these settings."""
-    steps = settings.epochs * settings.steps_per_epoch
-    config = pcd.Config(
-        settings.chain_length,
-        decay=settings.decay,
-        eps=settings.eps,
-        # The chain between the modes of Bernoulli units is too slow to train by.
-        negative="exact" if settings.latent == "binary" else "chain",
-        rate_steps=RATE_STEPS * steps,
+def rbm_rule(settings: Settings) -> Pcd:
+    """Persistent contrastive divergence with these settings, at a falling rate."""
+    half = RATE_STEPS * settings.epochs * settings.steps_per_epoch
+    falling = optax.scale_by_schedule(lambda step: 1 / (1 + (step / half) ** 2))
+    # The chain between the modes of Bernoulli units is too slow to train by.
+    exact = settings.latent == "binary"
+    return Pcd(
+        settings.latent_space(),
+        ExactPhase() if exact else PersistentChain(settings.chain_length),
+        optax.chain(settings.optimizer(), falling),
     )
-    return Equilibrium(settings.latent_space(), config)

@@ -22,8 +22,8 @@ from experiments.training.diagnostics import Diagnostic, diagnostic_columns
 from experiments.training.ensemble import Ensemble
 from experiments.training.loop import Trained, join, train_ensemble
 from experiments.training.settings import Settings
-from experiments.training.trainers import Rule
-from nelc_jax.model import Model
+from nelc_jax import Model
+from nelc_jax.training import AbstractRule
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Job:
     advice to who sent it; without `save`, nothing is saved before the end.
     """
 
-    rule: Rule
+    rule: AbstractRule
     dataset: Dataset
     settings: Settings
     seed: int
@@ -73,7 +73,7 @@ def write_results(job: Job, trained: Trained) -> Run:
         {**job.config, "seconds": trained.seconds},
         trained.history,
         {"model": trained.numbers, **columns},
-        {**_parameters(model, trained.x), **arrays},
+        {**_parameters(model), "x": np.asarray(trained.x), **arrays},
         model.latent,
     )
     # Without it, the files of the run are known to be unfinished.
@@ -91,7 +91,6 @@ def _train_group(job: Job, group: Group, size: int) -> Trained:
         size,
         job.rule,
         job.dataset.x,
-        settings.learning_rate,
         group.states,
     )
 
@@ -122,9 +121,9 @@ def _save(job: Job, reached: Group):
         write_table(job.out / run_directory.HISTORY, history)
 
 
-def _parameters(model: Model, x: np.ndarray) -> dict[str, np.ndarray]:
-    """The arrays that make a model, and the ends of the persistent chains."""
+def _parameters(model: Model) -> dict[str, np.ndarray]:
+    """The arrays that make a model, by name."""
     parameters = model.parameters
     arrays = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
-    arrays |= {"x_mean": model.x_mean, "x": x}
+    arrays["x_mean"] = model.x_mean
     return {name: np.asarray(array) for name, array in arrays.items()}

@@ -9,8 +9,11 @@ from nelc_jax.diagnostics import transitions
 from nelc_jax.diagnostics.averages import batch_size
 from nelc_jax.diagnostics.summary import Summary, summarize_batches
 from nelc_jax.diagnostics.uncertainty import jackknife_bias, jackknife_error
-from nelc_jax.diagnostics.whole_chain import Estimate, whole_chain_entropy_production
-from nelc_jax.latent import Latent
+from nelc_jax.diagnostics.whole_chain import (
+    MeanAndError,
+    whole_chain_entropy_production,
+)
+from nelc_jax.latent import AbstractLatent
 from nelc_jax.likelihood import occupancy_log_prob
 from nelc_jax.model import Model
 
@@ -29,7 +32,7 @@ COUNTED_STEPS = 100_000
 
 
 class Measured(eqx.Module):
-    """The measures of one model: see `Summary`, `Counts` and `Estimate`.
+    """The measures of one model: see `Summary`, `Counts` and `MeanAndError`.
 
     `replicates` is the summary without each batch of samples in turn; `pairs` are the
     counted transitions.
@@ -37,7 +40,7 @@ class Measured(eqx.Module):
 
     summary: Summary
     replicates: Summary
-    whole_chain: Estimate
+    whole_chain: MeanAndError
     pairs: Int[Array, "S S"]
 
 
@@ -107,7 +110,7 @@ def measure_epoch(
     return jax.lax.cond(epoch % KERNEL_EVERY == 0, measured, unmeasured)
 
 
-def history_batches(latent: Latent) -> int:
+def history_batches(latent: AbstractLatent) -> int:
     """Independent parts of the draws for M after an epoch: at least two, for errors."""
     draws = latent.num_states * batch_size(latent)
     return min(max(HISTORY_DRAWS // draws, 2), BATCHES)

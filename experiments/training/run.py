@@ -1,5 +1,6 @@
 """A run from data to report: `run_ensemble` trains any rule and writes everything."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,21 +19,20 @@ from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import Checkpoint
 from experiments.runs.directory import Run
 from experiments.runs.files import remove_leftovers
-from experiments.runs.finished import latent_settings
 from experiments.runs.lock import locked
 from experiments.runs.resume import check_saved, read_saved
 from experiments.training.diagnostics import Diagnostic, describe_diagnostics
 from experiments.training.ensemble import state_structure
 from experiments.training.job import Job, train_job
 from experiments.training.settings import OF_RULE, Settings
-from experiments.training.trainers import Rule
+from nelc_jax.training import AbstractRule
 
 
 def run_ensemble(
     dataset: Dataset,
     out: Path | str,
     settings: Settings | None = None,
-    rule: Rule | None = None,
+    rule: AbstractRule | None = None,
     *,
     seed: int = 0,
     diagnostics: Sequence[Diagnostic] = (),
@@ -95,7 +95,7 @@ def own_directory(out: Path) -> Path:
 
 def describe(
     settings: Settings,
-    rule: Rule | None,
+    rule: AbstractRule | None,
     dataset: Dataset,
     seed: int,
     diagnostics: Sequence[Diagnostic] = (),
@@ -104,9 +104,7 @@ def describe(
     config = {"dataset": dataset.name, "seed": seed, **asdict(settings)}
     if rule is not None:
         config = {name: value for name, value in config.items() if name not in OF_RULE}
-        state = state_structure(rule, dataset.x)
-        latent = jax.eval_shape(rule.model, state).latent
-        config |= {"rule": " ".join(repr(rule).split()), **latent_settings(latent)}
+        config["rule"] = rule_in_words(rule)
     if diagnostics:
         config["diagnostics"] = describe_diagnostics(diagnostics)
     return {
@@ -121,6 +119,11 @@ def describe(
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "versions": versions.installed(),
     }
+
+
+def rule_in_words(rule: AbstractRule) -> str:
+    """A rule in one line, the same in every process: functions without addresses."""
+    return re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(rule).split()))
 
 
 def _check_points(dataset: Dataset, settings: Settings):

@@ -5,13 +5,23 @@ from typing import Literal
 
 import jax
 import numpy as np
+import optax
 
 from experiments.command.errors import UserError
 from experiments.command.options import check_positive
-from experiments.training.trainers import Cycles
-from nelc_jax import minibatch
-from nelc_jax.latent import MAX_ENUMERATED, Binary, Latent, OneHot
-from nelc_jax.training import Config
+from nelc_jax import (
+    AbstractLatent,
+    AveragedGradient,
+    Binary,
+    Cycles,
+    OneHot,
+    TrajectoryGradient,
+    minibatch,
+    rmsprop,
+)
+
+MAX_STATES = 256
+"""Latent states up to which a run's diagnostics make tables of them."""
 
 OF_RULE = (
     "latent",
@@ -21,6 +31,7 @@ OF_RULE = (
     "estimator",
     "horizon",
     "chain_length",
+    "learning_rate",
     "decay",
     "eps",
 )
@@ -99,7 +110,7 @@ class Settings:
         if not 0 <= self.decay < 1:
             raise UserError(f"--decay {self.decay}: expected 0 <= decay < 1")
 
-    def latent_space(self) -> Latent:
+    def latent_space(self) -> AbstractLatent:
         """The latent space.
 
         **Raises:** `UserError` for more latent states than can be enumerated.
@@ -108,10 +119,10 @@ class Settings:
             latent = OneHot(self.units, self.normalization)
         else:
             latent = Binary(self.units)
-        if latent.num_states > MAX_ENUMERATED:
+        if latent.num_states > MAX_STATES:
             raise UserError(
                 f"--units {self.units}: {latent.num_states} latent states, but the "
-                f"diagnostics enumerate at most {MAX_ENUMERATED}: use fewer units"
+                f"diagnostics enumerate at most {MAX_STATES}: use fewer units"
             )
         return latent
 
@@ -121,19 +132,19 @@ class Settings:
         **Raises:** `UserError` as `latent_space`, and for a horizon that the estimator
         does not have.
         """
-        latent = self.latent_space()
+        latent, horizon = self.latent_space(), self.horizon or None
         try:
-            config = Config(
-                self.chain_length,
-                self.score,
-                self.decay,
-                self.eps,
-                estimator=self.estimator,
-                horizon=self.horizon or None,
-            )
+            if self.estimator == "averaged":
+                estimator = AveragedGradient(self.chain_length, horizon, self.score)
+            else:
+                estimator = TrajectoryGradient(self.chain_length, self.score, horizon)
         except ValueError as error:
             raise UserError(f"--horizon {self.horizon}: {error}") from error
-        return Cycles(latent, config)
+        return Cycles(latent, estimator, self.optimizer())
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """The paper's RMSprop with these settings."""
+        return rmsprop(self.learning_rate, self.decay, self.eps)
 
     def batch_sizes(self, batch_epochs: int) -> np.ndarray:
         """The mini-batch size of every epoch; the first `batch_epochs` make it grow."""

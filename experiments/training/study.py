@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
@@ -22,9 +21,8 @@ from experiments.training.job import Job, train_job, write_results
 from experiments.training.loop import Trained
 from experiments.training.run import describe
 from experiments.training.settings import Settings
-from experiments.training.trainers import EM_STEPS, RESTARTS, Rule
-from nelc_jax.baselines import mixture
 from nelc_jax.likelihood import occupancy_log_prob
+from nelc_jax.training import AbstractRule
 
 QUICK = {
     "models": 8,
@@ -46,7 +44,7 @@ class Variant:
     group: str
     seed: int
     settings: Settings
-    other_rule: Rule | None = None
+    other_rule: AbstractRule | None = None
 
     @property
     def name(self) -> str:
@@ -54,7 +52,7 @@ class Variant:
         return f"{self.group}-{self.seed}"
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> AbstractRule:
         """The rule by which it is trained."""
         return self.other_rule or self.settings.rule()
 
@@ -136,12 +134,3 @@ def check_points(train: Dataset, settings: Settings) -> None:
             f"--dataset {train.name} leaves {len(train.x)} points to train on, fewer "
             f"than the largest mini-batch, {settings.batch_last}"
         )
-
-
-def ceiling(train: Dataset, units: int) -> float:
-    """The best log-likelihood of a mixture of as many components, by EM."""
-    x = jnp.asarray(train.x)
-    found = jax.jit(
-        lambda key: mixture.fit_restarts(key, units, x, RESTARTS, EM_STEPS)[1]
-    )(jax.random.key(0))
-    return float(found.max())

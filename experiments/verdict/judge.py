@@ -9,10 +9,11 @@ from experiments.figures import save_figure
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run
 from experiments.runs.files import write_text
+from experiments.training.ceiling import ceiling
 from experiments.training.equilibrium import rbms
 from experiments.training.measure import history_batches
 from experiments.training.settings import Settings
-from experiments.training.study import Study, ceiling
+from experiments.training.study import Study
 from experiments.verdict import page
 from experiments.verdict.claims import members_of
 from experiments.verdict.judgements import judge_all

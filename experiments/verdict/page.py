@@ -5,9 +5,17 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy import stats
 
-from experiments.figures.style import LOG_LIKELIHOOD, SIGMA, STYLE, TWO_COLUMNS
+from experiments.figures.style import (
+    LOG_LIKELIHOOD,
+    SIGMA,
+    STYLE,
+    THRESHOLD,
+    TWO_COLUMNS,
+    add_legend,
+)
+from experiments.report.tables import markdown_table
 from experiments.runs.directory import Run
-from experiments.verdict.claims import CLAIMS, members_of, rank_correlation
+from experiments.verdict.claims import CLAIMS, Members, members_of, rank_correlation
 from experiments.verdict.judgements import Judgement
 from experiments.verdict.sampling import match
 
@@ -19,25 +27,18 @@ GROUP_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 
 def claims_table(judgements: dict[str, list[Judgement]]) -> str:
     """One row a claim, one column a reading: value, interval, verdict."""
-    lines = [
-        "| Claim | Threshold | " + " | ".join(judgements) + " |",
-        "| --- | --- |" + " --- |" * len(judgements),
-    ]
-    for claim in CLAIMS:
-        cells = []
-        for found in judgements.values():
-            one = next((j for j in found if j.claim is claim), None)
-            if one is None:
-                cells.append("no labels")
-                continue
+    rows = {
+        claim.name: {"Threshold": f"{'>' if claim.above else '<'} {claim.threshold:g}"}
+        | {group: "no labels" for group in judgements}
+        for claim in CLAIMS
+    }
+    for group, found in judgements.items():
+        for one in found:
             interval = f" [{one.low:.3g}, {one.high:.3g}]"
             known = "" if np.isnan(one.low) else interval
-            cells.append(f"{one.value:.3g}{known} **{MARKS[one.verdict]}**")
-        side = ">" if claim.above else "<"
-        lines.append(
-            f"| {claim.name} | {side} {claim.threshold:g} | " + " | ".join(cells) + " |"
-        )
-    return "\n".join(lines)
+            words = f"{one.value:.3g}{known} **{MARKS[one.verdict]}**"
+            rows[one.claim.name][group] = words
+    return markdown_table(rows, "Claim")
 
 
 def claims_list() -> str:
@@ -47,55 +48,48 @@ def claims_list() -> str:
 
 def likelihood_table(runs: dict[str, list[Run]], ceiling: float) -> str:
     """Likelihoods in nats a point, training and held-out, and what goes with them."""
-    lines = [
-        "| Ensembles | best L | upper quartile | median | held-out (best) | sigma, "
-        "median | tau, median | self-transition, median | KL, median |",
-        "| --- |" + " --- |" * 8,
-    ]
+    rows = {}
     for group, found in runs.items():
         models = _pooled(found)
-        best = int(np.argmax(models["log_likelihood"]))
-        quantile = np.quantile(models["log_likelihood"], (0.75, 0.5))
-        kl = models.get("kl_divergence", np.array([np.nan]))
-        lines.append(
-            f"| {group} ({len(found)} x {len(found[0].models['model'])}) "
-            f"| {models['log_likelihood'][best]:.2f} | {quantile[0]:.2f} "
-            f"| {quantile[1]:.2f} | {models['held_out_log_likelihood'][best]:.2f} "
-            f"| {np.median(models['entropy_production_rate']):.2f} "
-            f"| {np.median(models['relaxation_time']):.1f} "
-            f"| {np.median(models['mean_self_transition']):.3f} "
-            f"| {np.median(kl):.2g} |"
-        )
-    lines.append(f"| mixture by EM, the ceiling | {ceiling:.2f} |" + " |" * 7)
-    return "\n".join(lines)
+        likelihood = models["log_likelihood"]
+        best = np.argmax(likelihood)
+        rows[f"{group} ({len(found)} x {len(found[0].models['model'])})"] = {
+            "best L": f"{likelihood[best]:.2f}",
+            "upper quartile": f"{np.quantile(likelihood, 0.75):.2f}",
+            "median": f"{np.median(likelihood):.2f}",
+            "held-out (best)": f"{models['held_out_log_likelihood'][best]:.2f}",
+            "sigma, median": f"{np.median(models[SIGMA_COLUMN]):.2f}",
+            "tau, median": f"{np.median(models['relaxation_time']):.1f}",
+            "self-transition, median": (
+                f"{np.median(models['mean_self_transition']):.3f}"
+            ),
+            "KL, median": f"{np.median(models.get('kl_divergence', np.nan)):.2g}",
+        }
+    rows["mixture by EM, the ceiling"] = {"best L": f"{ceiling:.2f}"}
+    return markdown_table(rows, "Ensembles")
 
 
 def estimators_table(runs: dict[str, list[Run]]) -> str:
     """sigma from the averaged and from the counted kernel, and pairs never seen."""
-    lines = [
-        "| Ensembles | sigma averaged, median | its error, median | sigma counted, "
-        "median | counted / averaged, 5 % to 95 % | models with one-way pairs | sigma "
-        "of the whole chain, median |",
-        "| --- |" + " --- |" * 6,
-    ]
+    rows = {}
     for group, found in runs.items():
         models = _pooled(found)
-        sigma = models["entropy_production_rate"]
+        sigma = models[SIGMA_COLUMN]
         counted = models["entropy_production_rate_counts"]
         ratio = counted[sigma > 0.1] / sigma[sigma > 0.1]
-        spread = (
-            "{:.2f} to {:.2f}".format(*np.quantile(ratio, (0.05, 0.95)))
-            if len(ratio)
-            else ""
-        )
-        lines.append(
-            f"| {group} | {np.median(sigma):.3g} "
-            f"| {np.median(models['entropy_production_rate_error']):.2g} "
-            f"| {np.median(counted):.3g} | {spread} "
-            f"| {np.mean(models['one_way_pairs'] > 0):.0%} "
-            f"| {np.median(models['whole_chain_entropy_production']):.1f} |"
-        )
-    return "\n".join(lines)
+        low, high = np.quantile(ratio, (0.05, 0.95)) if len(ratio) else (np.nan, np.nan)
+        whole_chain = np.median(models["whole_chain_entropy_production"])
+        rows[group] = {
+            "sigma averaged, median": f"{np.median(sigma):.3g}",
+            "its error, median": f"{np.median(models[f'{SIGMA_COLUMN}_error']):.2g}",
+            "sigma counted, median": f"{np.median(counted):.3g}",
+            "counted / averaged, 5 % to 95 %": (
+                f"{low:.2f} to {high:.2f}" if len(ratio) else ""
+            ),
+            "models with one-way pairs": f"{np.mean(models['one_way_pairs'] > 0):.0%}",
+            "sigma of the whole chain, median": f"{whole_chain:.1f}",
+        }
+    return markdown_table(rows, "Ensembles")
 
 
 def equilibrium_table(runs: dict[str, list[Run]], batches: dict[str, int]) -> str:
@@ -103,11 +97,7 @@ def equilibrium_table(runs: dict[str, list[Run]], batches: dict[str, int]) -> st
 
     An error from B batches has B - 1 degrees of freedom (Student's t).
     """
-    lines = [
-        "| Ensembles | largest sigma after any epoch | its median | distance from zero "
-        "in errors, median | within 3 errors | expected |",
-        "| --- |" + " --- |" * 5,
-    ]
+    rows = {}
     for group, found in runs.items():
         sigma, bias, error = (
             np.concatenate([run.history[SIGMA_COLUMN + part] for run in found])
@@ -118,41 +108,36 @@ def equilibrium_table(runs: dict[str, list[Run]], batches: dict[str, int]) -> st
         # Where sigma is below what its precision resolves, its error may be zero.
         distance = np.abs(sigma - bias) / np.maximum(error, TINY)
         expected = 1 - 2 * stats.t.sf(3, batches[group] - 1)
-        lines.append(
-            f"| {group} | {sigma.max():.2g} | {np.median(sigma):.2g} "
-            f"| {np.median(distance):.2f} | {np.mean(distance < 3):.1%} "
-            f"| {expected:.1%} |"
-        )
-    return "\n".join(lines)
+        rows[group] = {
+            "largest sigma after any epoch": f"{sigma.max():.2g}",
+            "its median": f"{np.median(sigma):.2g}",
+            "distance from zero in errors, median": f"{np.median(distance):.2f}",
+            "within 3 errors": f"{np.mean(distance < 3):.1%}",
+            "expected": f"{expected:.1%}",
+        }
+    return markdown_table(rows, "Ensembles")
 
 
 def sensitivity_table(runs: dict[str, list[Run]], ceilings: dict[int, float]) -> str:
     """One row a setting: what it does to likelihoods, sigma and their relations."""
-    lines = [
-        "| Ensembles | best L | upper quartile | ceiling | sigma, median | tau, upper "
-        "quartile | models with self-transition below 1/L | rho(L, sigma) | rho(tau, "
-        "sigma) | rho(KL, sigma) |",
-        "| --- |" + " --- |" * 9,
-    ]
+    rows = {}
     for group, found in runs.items():
-        tables = [members_of(run) for run in found]
-        members = {k: np.concatenate([t[k] for t in tables]) for k in tables[0]}
+        members = _joined([members_of(run) for run in found])
         likelihood, units = members["log_likelihood"], int(members["units"][0])
         tau = np.quantile(np.minimum(members["tau"], 1e6), 0.75)
-        pairs = (("log_likelihood", "sigma"), ("tau", "sigma"), ("kl", "sigma"))
-        correlations = [
-            f"{rank_correlation(*pair)(members):.2f}" if pair[0] in members else ""
-            for pair in pairs
-        ]
-        lines.append(
-            f"| {group} ({len(found)}) | {likelihood.max():.2f} "
-            f"| {np.quantile(likelihood, 0.75):.2f} | {ceilings[units]:.2f} "
-            f"| {np.median(members['sigma']):.2f} | {tau:.1f} "
-            f"| {np.mean(members['self_transition'] < 1 / units):.0%} | "
-            + " | ".join(correlations)
-            + " |"
-        )
-    return "\n".join(lines)
+        below = np.mean(members["self_transition"] < 1 / units)
+        rows[f"{group} ({len(found)})"] = {
+            "best L": f"{likelihood.max():.2f}",
+            "upper quartile": f"{np.quantile(likelihood, 0.75):.2f}",
+            "ceiling": f"{ceilings[units]:.2f}",
+            "sigma, median": f"{np.median(members['sigma']):.2f}",
+            "tau, upper quartile": f"{tau:.1f}",
+            "models with self-transition below 1/L": f"{below:.0%}",
+            "rho(L, sigma)": _rho(members, "log_likelihood"),
+            "rho(tau, sigma)": _rho(members, "tau"),
+            "rho(KL, sigma)": _rho(members, "kl"),
+        }
+    return markdown_table(rows, "Ensembles")
 
 
 def sampling_table(runs: dict[str, list[Run]], sampling: dict[str, dict]) -> str:
@@ -160,24 +145,22 @@ def sampling_table(runs: dict[str, list[Run]], sampling: dict[str, dict]) -> str
     first = next(iter(sampling))
     reference = _pooled(runs[first])["log_likelihood"]
     upper = np.flatnonzero(reference >= np.median(reference))
-    lines = [
-        "| Models | L, median | distance in L | KL of classified digits | time, median "
-        "| time without currents | time of the visible chain | effective samples a "
-        "double step |",
-        "| --- |" + " --- |" * 7,
-    ]
+    rows = {}
     for group, columns in sampling.items():
         likelihood = _pooled(runs[group])["log_likelihood"]
-        rows = upper if group == first else match(reference[upper], likelihood)
-        distance = np.abs(likelihood[rows] - reference[upper]).mean()
-        time = np.median(columns["time"][rows])
-        lines.append(
-            f"| {group} | {np.median(likelihood[rows]):.2f} | {distance:.2f} "
-            f"| {np.median(columns['kl'][rows]):.2g} | {time:.3g} "
-            f"| {np.median(columns['time_reversible'][rows]):.3g} "
-            f"| {np.median(columns['time_visible'][rows]):.3g} | {1 / time:.3g} |"
-        )
-    return "\n".join(lines)
+        chosen = upper if group == first else match(reference[upper], likelihood)
+        distance = np.abs(likelihood[chosen] - reference[upper]).mean()
+        median = {name: np.median(values[chosen]) for name, values in columns.items()}
+        rows[group] = {
+            "L, median": f"{np.median(likelihood[chosen]):.2f}",
+            "distance in L": f"{distance:.2f}",
+            "KL of classified digits": f"{median['kl']:.2g}",
+            "time, median": f"{median['time']:.3g}",
+            "time without currents": f"{median['time_reversible']:.3g}",
+            "time of the visible chain": f"{median['time_visible']:.3g}",
+            "effective samples a double step": f"{1 / median['time']:.3g}",
+        }
+    return markdown_table(rows, "Models")
 
 
 @rc_context(STYLE)
@@ -226,7 +209,7 @@ def claims_figure(judgements: dict[str, list[Judgement]]) -> Figure:
                     markersize=3,
                     color=GROUP_COLOURS[number % len(GROUP_COLOURS)],
                 )
-        axes.axvline(claim.threshold, color="0.4", linewidth=0.8, dashes=(4, 2.5))
+        axes.axvline(claim.threshold, **THRESHOLD)
         axes.set_title(f"{claim.name} ({'>' if claim.above else '<'})", loc="left")
         if claim.name in ("C5b", "C5c"):
             axes.set_xscale("log")
@@ -236,9 +219,20 @@ def claims_figure(judgements: dict[str, list[Judgement]]) -> Figure:
         axes.set_axis_off()
     for number, group in enumerate(judgements):
         panels[0].plot([], [], "o", color=GROUP_COLOURS[number % 4], label=group)
-    figure.legend(loc="outside lower center", ncols=len(judgements), frameon=False)
+    add_legend(figure, panels[0])
     return figure
 
 
-def _pooled(runs: list[Run]) -> dict[str, np.ndarray]:
-    return {k: np.concatenate([run.models[k] for run in runs]) for k in runs[0].models}
+def _rho(members: Members, name: str) -> str:
+    """Rank correlation with sigma, empty where the column is not known."""
+    if name not in members:
+        return ""
+    return f"{rank_correlation(name, 'sigma')(members):.2f}"
+
+
+def _pooled(runs: list[Run]) -> Members:
+    return _joined([run.models for run in runs])
+
+
+def _joined(tables: list[Members]) -> Members:
+    return {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}

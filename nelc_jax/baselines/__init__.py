@@ -1,7 +1,7 @@
 """What equilibrium does on the same data: the RBM, and the ceiling of any mixture."""
 
-from . import ais, mixture, pcd, rbm
-from .mixture import Mixture
+from . import ais, mixture, rbm
+from .mixture import BernoulliMixture
 from .rbm import Rbm
 
-__all__ = ["Mixture", "Rbm", "ais", "mixture", "pcd", "rbm"]
+__all__ = ["BernoulliMixture", "Rbm", "ais", "mixture", "rbm"]

@@ -16,8 +16,7 @@ import numpy as np
 from jax.scipy.special import logit, logsumexp
 from jaxtyping import Array, Float, Key
 
-from ..annotations import checked
-from ..checks import check_count, check_values
+from .._checks import check_count, check_values, checked
 from ..latent import sample_latent
 from ..model import (
     INITIAL_CLIP,
@@ -28,8 +27,10 @@ from ..model import (
 from . import rbm as law
 from .rbm import Parameters, Rbm
 
+__all__ = ["AnnealedEstimate", "log_partition"]
 
-class Estimate(eqx.Module):
+
+class AnnealedEstimate(eqx.Module):
     """ln Z in nats, its standard error, and the `log_ratios` ln w of the chains.
 
     `standard_error` is that of ln Z to first order, from the scatter of the weights
@@ -67,7 +68,7 @@ def log_partition(
     betas: Float[Array, " B"],
     num_chains: int,
     base_bias: Float[Array, " D"] | None = None,
-) -> Estimate:
+) -> AnnealedEstimate:
     """Estimate ln Z of an RBM with a hidden layer of any size.
 
     One double step of every chain at each intermediate beta. The mean of w is unbiased
@@ -110,7 +111,7 @@ def log_partition(
     effective = jnp.exp(2 * log_sum - log_squares)
     # Var(w) / <w>^2 = C / effective - 1, with C - 1 for an unbiased variance.
     variance = (num_chains / effective - 1) / (num_chains - 1)
-    return Estimate(
+    return AnnealedEstimate(
         log_partition=bernoulli_normaliser(bias)
         + log_states
         + log_sum

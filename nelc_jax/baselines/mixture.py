@@ -12,11 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, Shaped
 
-from ..annotations import checked
-from ..checks import check_bits, check_count, check_points
+from .._checks import check_bits, check_count, check_points, checked
+from .._linear import contract
 from ..likelihood import mixture_log_prob, responsibilities
-from ..linear import contract
 from ..model import bernoulli_log_prob
+
+__all__ = [
+    "BernoulliMixture",
+    "best",
+    "em_step",
+    "fit",
+    "fit_restarts",
+    "init",
+    "log_likelihood",
+    "log_prob",
+]
 
 MEAN_CLIP = 1e-6
 """Pixel means of a component are confined to [MEAN_CLIP, 1 - MEAN_CLIP]."""
@@ -25,7 +35,7 @@ MAX_LOGIT = float(np.log1p(-MEAN_CLIP) - np.log(MEAN_CLIP))
 """The bound on a component's logits that confines its means."""
 
 
-class Mixture(eqx.Module):
+class BernoulliMixture(eqx.Module):
     """`log_weights`, ln weight_k in nats, and `logits` of p(x_i = 1|k)."""
 
     log_weights: Float[Array, " K"]
@@ -33,7 +43,9 @@ class Mixture(eqx.Module):
 
 
 @checked
-def init(key: Key[Array, ""], num_components: int, x: Shaped[Array, "N D"]) -> Mixture:
+def init(
+    key: Key[Array, ""], num_components: int, x: Shaped[Array, "N D"]
+) -> BernoulliMixture:
     """Equal weights; each component halfway between a random point and the mean.
 
     The points are distinct while N >= K.
@@ -51,17 +63,19 @@ def init(key: Key[Array, ""], num_components: int, x: Shaped[Array, "N D"]) -> M
     chosen = jax.random.choice(key, num_points, (num_components,), replace=repeat)
     mean = 0.5 * (data[chosen] + jnp.mean(data, axis=0)[None])
     log_weights = jnp.full(num_components, -jnp.log(num_components), data.dtype)
-    return Mixture(log_weights, _bounded_logits(mean, 1 - mean))
+    return BernoulliMixture(log_weights, _bounded_logits(mean, 1 - mean))
 
 
 @checked
-def log_prob(mixture: Mixture, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
+def log_prob(mixture: BernoulliMixture, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
     """ln p(x_m) = ln sum_k weight_k p(x_m|k) in nats."""
     return mixture_log_prob(mixture.log_weights, bernoulli_log_prob(mixture.logits, x))
 
 
 @checked
-def log_likelihood(mixture: Mixture, x: Shaped[Array, "N D"]) -> Float[Array, ""]:
+def log_likelihood(
+    mixture: BernoulliMixture, x: Shaped[Array, "N D"]
+) -> Float[Array, ""]:
     """The mean of ln p(x_m) in nats a point (eq. 7).
 
     **Raises:** `ValueError` when `x` has no points.
@@ -72,8 +86,8 @@ def log_likelihood(mixture: Mixture, x: Shaped[Array, "N D"]) -> Float[Array, ""
 
 @checked
 def em_step(
-    mixture: Mixture, x: Shaped[Array, "N D"]
-) -> tuple[Mixture, Float[Array, ""]]:
+    mixture: BernoulliMixture, x: Shaped[Array, "N D"]
+) -> tuple[BernoulliMixture, Float[Array, ""]]:
     """One EM step; the likelihood never falls.
 
     E: r[k, m] = weight_k p(x_m|k) / p(x_m). M: weight_k = mean_m r[k, m], and the mean
@@ -95,7 +109,7 @@ def em_step(
     size = jnp.sum(r, axis=1)
     tiny = jnp.finfo(size.dtype).tiny
     alive = jnp.broadcast_to((size > tiny)[:, None], on.shape)
-    return Mixture(
+    return BernoulliMixture(
         jnp.log(jnp.maximum(size, tiny)) - jnp.log(jnp.sum(size)),
         jnp.where(alive, _bounded_logits(on, off), mixture.logits),
     ), jnp.mean(log_p)
@@ -103,8 +117,8 @@ def em_step(
 
 @checked
 def fit(
-    mixture: Mixture, x: Shaped[Array, "N D"], num_steps: int
-) -> tuple[Mixture, Float[Array, " T"]]:
+    mixture: BernoulliMixture, x: Shaped[Array, "N D"], num_steps: int
+) -> tuple[BernoulliMixture, Float[Array, " T"]]:
     """`num_steps` EM steps by `scan`.
 
     **Returns:** the last mixture, and the likelihood before each step in nats a point.
@@ -126,7 +140,7 @@ def fit_restarts(
     x: Shaped[Array, "N D"],
     num_restarts: int,
     num_steps: int,
-) -> tuple[Mixture, Float[Array, " R"]]:
+) -> tuple[BernoulliMixture, Float[Array, " R"]]:
     """EM from R starts at once; restart i has the key `fold_in(key, i)`.
 
     **Returns:** the mixtures (leading axis R), and their likelihoods in nats a point.
@@ -144,8 +158,8 @@ def fit_restarts(
 
 
 def best(
-    mixtures: Mixture, log_likelihoods: Float[Array, " R"]
-) -> tuple[Mixture, Float[Array, ""]]:
+    mixtures: BernoulliMixture, log_likelihoods: Float[Array, " R"]
+) -> tuple[BernoulliMixture, Float[Array, ""]]:
     """The restart of highest likelihood, and that likelihood."""
     winner = jnp.argmax(log_likelihoods)
     return jax.tree.map(lambda leaf: leaf[winner], (mixtures, log_likelihoods))

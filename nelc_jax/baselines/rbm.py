@@ -14,12 +14,30 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Shaped
 
 from .. import model
-from ..annotations import checked
-from ..checks import check_means, check_points
-from ..latent import Latent, OneHot
-from ..linear import contract
+from .._checks import check_means, check_points, checked
+from .._linear import contract
+from ..latent import AbstractLatent, OneHot
 from ..model import Model, backward_field, bernoulli_normaliser, forward_logits
-from .mixture import Mixture
+from .mixture import BernoulliMixture
+
+__all__ = [
+    "Moments",
+    "Parameters",
+    "Rbm",
+    "data_moments",
+    "exact_gradient",
+    "from_mixture",
+    "gradient",
+    "latent_log_weight",
+    "latent_moments",
+    "log_likelihood",
+    "log_partition",
+    "log_prob",
+    "log_weight",
+    "occupancy",
+    "to_mixture",
+    "to_model",
+]
 
 MAX_SUMMED_UNITS = 20
 """Z of a binary hidden layer is summed over 2^L states up to this L."""
@@ -39,21 +57,17 @@ class Parameters(eqx.Module):
 class Rbm(eqx.Module):
     """Parameters, the mean of the data (centring), and the latent space.
 
-    **Raises:** `ValueError` for one-hot states with the normalisation of eq. 19, which
-    belongs to no joint law p(x, z), or a mean outside [0, 1] known at construction.
+    **Raises:** `ValueError` for a latent space that belongs to no joint law p(x, z), as
+    one-hot states with eq. 19, or a mean outside [0, 1] known at construction.
     """
 
     parameters: Parameters
     x_mean: Float[Array, " D"]
-    latent: Latent
+    latent: AbstractLatent
 
     def __check_init__(self):
         check_means("x_mean", self.x_mean)
-        if isinstance(self.latent, OneHot) and self.latent.normalization != "softmax":
-            raise ValueError(
-                f"normalization={self.latent.normalization!r}: expected 'softmax', the "
-                "conditional of a Boltzmann law"
-            )
+        check_latent(self.latent)
 
 
 class Moments(eqx.Module):
@@ -62,6 +76,16 @@ class Moments(eqx.Module):
     xz: Float[Array, "D L"]
     x: Float[Array, " D"]
     z: Float[Array, " L"]
+
+
+@checked
+def check_latent(latent: AbstractLatent):
+    """Raise the `ValueError` of a latent space that no RBM has."""
+    if not latent.exponential:
+        raise ValueError(
+            f"latent={latent}: expected p(z|x) proportional to exp(z^T h), the "
+            "conditional of a Boltzmann law, as of Binary(L) or OneHot(L, 'softmax')"
+        )
 
 
 @checked
@@ -210,7 +234,7 @@ def exact_gradient(rbm: Rbm, x: Shaped[Array, "N D"]) -> Parameters:
 
 
 @checked
-def from_mixture(mixture: Mixture, x_mean: Float[Array, " D"]) -> Rbm:
+def from_mixture(mixture: BernoulliMixture, x_mean: Float[Array, " D"]) -> Rbm:
     """The RBM with one-hot hidden layer that is this mixture.
 
     w = logits^T, a = 0 and a_bar_k = ln weight_k + x_mean^T w_k - sum_i softplus(w_ik),
@@ -226,8 +250,8 @@ def from_mixture(mixture: Mixture, x_mean: Float[Array, " D"]) -> Rbm:
 
 
 @checked
-def to_mixture(rbm: Rbm) -> Mixture:
+def to_mixture(rbm: Rbm) -> BernoulliMixture:
     """The mixture over latent states that the RBM is: weights p_bar, logits w z + a."""
     states = rbm.latent.states()
     log_weights = jax.nn.log_softmax(latent_log_weight(rbm, states))
-    return Mixture(log_weights, forward_logits(to_model(rbm), states))
+    return BernoulliMixture(log_weights, forward_logits(to_model(rbm), states))

@@ -12,7 +12,7 @@ from .averages import (
     log_transition_batches,
 )
 from .classes import class_distribution, class_kl, latent_classes
-from .cycles import Cycles, cycle_states, fundamental_cycles
+from .cycles import FundamentalCycles, cycle_states, fundamental_cycles
 from .mixing import integrated_time, reversible_part
 from .spectrum import (
     mean_self_transition,
@@ -33,7 +33,7 @@ from .whole_chain import whole_chain_entropy_production
 
 __all__ = [
     "Counts",
-    "Cycles",
+    "FundamentalCycles",
     "Summary",
     "autocorrelation",
     "autocorrelation_time",

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..annotations import checked
-from ..checks import check_count
+from .._checks import check_count, checked
+
+__all__ = ["autocorrelation", "autocorrelation_time", "effective_sample_size"]
 
 
 @checked

@@ -15,12 +15,19 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 
-from ..annotations import checked
-from ..checks import check_count
-from ..latent import Latent
-from ..linear import contract, on_last_axis
+from .._checks import check_count, checked
+from .._linear import contract, on_last_axis
+from .._random import draw_pixels, pixel_table
+from ..latent import AbstractLatent
 from ..model import Model, backward_field, bernoulli_normaliser, state_logits
-from ..noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
+
+__all__ = [
+    "average_log_transitions",
+    "average_transitions",
+    "batch_size",
+    "combine_batches",
+    "log_transition_batches",
+]
 
 _STRATA, _FINE = 4, 4
 """A tilt has a strength beta from every quarter of ]0, 1], one of four at random."""
@@ -92,7 +99,7 @@ def log_transition_batches(
 
 
 @checked
-def batch_size(latent: Latent) -> int:
+def batch_size(latent: AbstractLatent) -> int:
     """The fewest draws of a latent state in a batch: 16 L, half of them tilted."""
     return 2 * 2 * _STRATA * latent.num_units
 
@@ -148,7 +155,7 @@ def _draw(
 ) -> Float[Array, "2*G S"]:
     """ln of weight times A_bar[x, z], for G plain and G tilted draws of x."""
     p = model.parameters
-    num_groups, num_visible = len(tilts), model.num_visible
+    num_groups = len(tilts)
     # One strength of each stratum at random: in the mean over these choices the draws
     # are of the mixture of all tilts, whose density is what they are weighted by.
     chosen = jax.random.randint(
@@ -157,12 +164,10 @@ def _draw(
     coefficients = tilts[jnp.arange(num_groups), chosen]
     tilted = logits[None] + contract(coefficients, p.w_bar)
     plain = jnp.broadcast_to(logits[None], tilted.shape)
-    q = thresholds(jnp.concatenate([tilted, plain]), rounding(key, number, num_visible))
+    table = pixel_table(key, number, jnp.concatenate([tilted, plain]))
     steps = number * 2 * num_groups + jnp.arange(2 * num_groups)
-    packed = jax.vmap(
-        lambda q, t: bernoulli_packed(pixel_noise(key, t, num_visible), q)
-    )(q, steps)
-    x = unpack(packed, num_visible).astype(logits.dtype)
+    x = jax.vmap(draw_pixels, in_axes=(None, 0, 0))(key, steps, table)
+    x = x.astype(logits.dtype)
     w_bar_x = contract(x, p.w_bar.T)
     bias = p.a_bar - contract(p.w_bar, model.x_mean)
 

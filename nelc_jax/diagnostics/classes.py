@@ -5,9 +5,10 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Int, Shaped
 
-from ..annotations import checked
-from ..checks import check_count, check_points, check_values
+from .._checks import check_count, check_points, check_values, checked
 from ..model import Model, forward_log_prob
+
+__all__ = ["class_distribution", "class_kl", "latent_classes"]
 
 
 @checked

@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ..annotations import checked
+from .._checks import checked
+
+__all__ = ["FundamentalCycles", "cycle_states", "fundamental_cycles"]
 
 
-class Cycles(eqx.Module):
+class FundamentalCycles(eqx.Module):
     """The fundamental cycles, one a chord, of S (S - 1) / 2 rows.
 
     `chord[c] = (i, j)`, oriented along its net current `current[c]` >= 0, in jumps per
@@ -32,7 +34,9 @@ class Cycles(eqx.Module):
 
 
 @checked
-def fundamental_cycles(log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Cycles:
+def fundamental_cycles(
+    log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]
+) -> FundamentalCycles:
     """Schnakenberg's cycles for the spanning tree of the largest net currents.
 
     With that tree a dominant cycle keeps all its edges but the weakest, its chord. A
@@ -68,7 +72,7 @@ def fundamental_cycles(log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]) ->
     contribution = current * affinity
     order = jnp.argsort(jnp.where(chord, -contribution, jnp.inf))
     pairs = jnp.stack([start, jnp.where(chord, end, start)], axis=-1)
-    return Cycles(
+    return FundamentalCycles(
         pairs[order].astype(jnp.int32),
         current[order],
         affinity[order],
@@ -78,7 +82,7 @@ def fundamental_cycles(log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]) ->
 
 
 @checked
-def cycle_states(cycles: Cycles, number: int) -> list[int]:
+def cycle_states(cycles: FundamentalCycles, number: int) -> list[int]:
     """The states of a fundamental cycle in the order of its current, on the host.
 
     **Arguments:** `cycles` of one model, of NumPy or JAX arrays outside of `jit`;

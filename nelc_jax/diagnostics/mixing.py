@@ -17,7 +17,9 @@ with the currents is what they are worth to a sampler.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..annotations import checked
+from .._checks import checked
+
+__all__ = ["integrated_time", "reversible_part"]
 
 
 @checked

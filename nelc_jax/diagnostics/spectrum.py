@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..annotations import checked
+from .._checks import checked
 from ..markov import stationary_distribution
+
+__all__ = ["mean_self_transition", "relaxation_time", "second_eigenvalue_modulus"]
 
 _SQUARINGS = 50
 

@@ -3,7 +3,15 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ..annotations import checked
+from .._checks import checked
+
+__all__ = [
+    "currents",
+    "entropy_production_rate",
+    "entropy_production_rate_log",
+    "fluxes",
+    "one_way_pairs",
+]
 
 
 @checked

@@ -4,10 +4,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from ..annotations import checked
+from .._checks import check_count, checked
 from ..chain import fold_chain
-from ..checks import check_count
 from ..model import Model
+
+__all__ = ["Counts", "count_transitions", "kernel_from_counts"]
 
 
 class Counts(eqx.Module):

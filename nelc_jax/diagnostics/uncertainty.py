@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..annotations import checked
-from ..checks import check_count
+from .._checks import check_count, checked
 from .averages import combine_batches
+
+__all__ = ["jackknife_bias", "jackknife_error", "leave_one_out"]
 
 Tree = TypeVar("Tree")
 

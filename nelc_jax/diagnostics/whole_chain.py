@@ -14,16 +14,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ..annotations import checked
-from ..checks import check_count
+from .._checks import check_count, checked
+from .._random import draw_pixels, pixel_table
 from ..model import Model, backward_log_probs, forward_log_prob, state_logits
-from ..noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
+
+__all__ = ["MeanAndError", "whole_chain_entropy_production"]
 
 CHUNK = 32
 """Samples a latent state that share the random rounding of the probabilities."""
 
 
-class Estimate(eqx.Module):
+class MeanAndError(eqx.Module):
     """A Monte-Carlo mean and its standard error."""
 
     value: Float[Array, ""]
@@ -36,7 +37,7 @@ def whole_chain_entropy_production(
     key: Key[Array, ""],
     occupancy: Float[Array, " S"],
     num_samples: int,
-) -> Estimate:
+) -> MeanAndError:
     """sigma_xz in nats per double step, with its standard error.
 
     With x drawn from z' ~ p_bar, the two averages share x, and the next state z is
@@ -52,14 +53,12 @@ def whole_chain_entropy_production(
     num_states = logits.shape[0]
 
     def chunk(sums, index):
-        q = thresholds(logits, rounding(key, index, model.num_visible))
+        table = pixel_table(key, index, logits)
 
         def one_of_each(sums, n):
             steps = (index * CHUNK + n) * num_states + jnp.arange(num_states)
-            packed = jax.vmap(
-                lambda q, t: bernoulli_packed(pixel_noise(key, t, len(q)), q)
-            )(q, steps)
-            terms = _terms(model, states, unpack(packed, model.num_visible))
+            x = jax.vmap(draw_pixels, in_axes=(None, 0, 0))(key, steps, table)
+            terms = _terms(model, states, x)
             return jax.tree.map(jnp.add, sums, (terms, terms**2)), None
 
         return jax.lax.scan(one_of_each, sums, jnp.arange(CHUNK))
@@ -70,7 +69,7 @@ def whole_chain_entropy_production(
     count = chunks * CHUNK
     mean = total / count
     variance = jnp.maximum(squares / count - mean**2, 0) / (count - 1)
-    return Estimate(
+    return MeanAndError(
         jnp.sum(occupancy * mean), jnp.sqrt(jnp.sum(occupancy**2 * variance))
     )
 

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ..annotations import checked
-from ..checks import check_count, check_times, check_values
+from .._checks import check_count, check_times, check_values, checked
 from .potential import Protocol, at_time, force
 
 ForceAt = Callable[[Float[Array, ""], Float[Array, " n"]], Float[Array, " n"]]

@@ -20,8 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..annotations import checked
-from ..checks import check_values
+from .._checks import check_values, checked
 from .bath import Bath
 
 

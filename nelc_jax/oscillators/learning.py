@@ -15,9 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ..annotations import checked
-from ..checks import check_points
-from ..linear import contract
+from .._checks import check_points, checked
+from .._linear import contract
 from . import diffusion
 from .network import Network
 from .potential import Potential, force

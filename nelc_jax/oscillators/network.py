@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ..annotations import checked
-from ..checks import check_count, check_points, check_times
+from .._checks import check_count, check_points, check_times, checked
 from . import diffusion
 from .diffusion import Generation
 from .potential import Potential, Protocol

@@ -17,8 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ..annotations import checked
-from ..checks import check_count, check_values
+from .._checks import check_count, check_values, checked
 from . import diffusion
 from .diffusion import Noising
 from .learning import Measurement, forces_between

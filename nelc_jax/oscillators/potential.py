@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ..annotations import checked
-from ..checks import check_count, check_times, check_values
-from ..linear import contract
+from .._checks import check_count, check_times, check_values, checked
+from .._linear import contract
 
 
 class Potential(eqx.Module):

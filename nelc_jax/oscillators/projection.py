@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ..annotations import checked
-from ..checks import check_count, check_points
+from .._checks import check_count, check_points, checked
 from .learning import local_gradient
 from .potential import Potential, force
 

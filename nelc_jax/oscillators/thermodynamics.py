@@ -16,8 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ..annotations import checked
-from ..checks import check_points, check_times
+from .._checks import check_points, check_times, checked
 from . import diffusion
 from .bath import Bath
 from .diffusion import Generation

@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from ..annotations import check_settings, checked
-from ..checks import check_count, check_points
+from .._checks import check_count, check_points, check_settings, checked
 from .learning import Measurement, knot_gradient, loss_weight, measure_force
 from .network import (
     Network,

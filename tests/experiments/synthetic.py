@@ -3,6 +3,7 @@
 import numpy as np
 
 from experiments.runs.directory import Run
+from nelc_jax.latent import Binary, OneHot
 
 
 def synthetic_run(
@@ -69,4 +70,5 @@ def synthetic_run(
             "log_latent_kernel": np.log(kernel).astype(np.float32),
             "occupancy": occupancy.astype(np.float32),
         },
+        latent=Binary(units) if binary else OneHot(units),
     )

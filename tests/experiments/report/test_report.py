@@ -3,62 +3,15 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from experiments.figures import SavedFigure
-from experiments.report.report import quantiles, write_report
+from experiments.report.report import write_report
 
-from .synthetic import synthetic_run
-
-VOID = {"meta", "img", "br", "link", "input"}
-
-
-class Page(HTMLParser):
-    """Elements with their attributes and text, and whether all tags were closed."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.elements: list[tuple[str, dict, list[str]]] = []
-        self.open: list[tuple[str, list[str]]] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        words: list[str] = []
-        self.elements.append((tag, dict(attrs), words))
-        if tag not in VOID:
-            self.open.append((tag, words))
-
-    def handle_endtag(self, tag):
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop()[0] == tag
-
-    def handle_data(self, data):
-        for _, words in self.open:
-            words.append(data)
-
-    def find(self, tag: str, **attributes: str) -> list[tuple[dict, str]]:
-        return [
-            (have, "".join(words))
-            for name, have, words in self.elements
-            if name == tag and attributes.items() <= have.items()
-        ]
-
-
-@pytest.fixture
-def figures(tmp_path):
-    """Two tiny figures; the second has words that are not HTML."""
-    made = []
-    for number, title in enumerate(("Training", "a < b & c")):
-        png, pdf = tmp_path / f"fig{number}.png", tmp_path / f"fig{number}.pdf"
-        Figure(figsize=(number + 1, 0.5), dpi=40).savefig(png)
-        made.append(SavedFigure(f"fig{number}", title, f"w_α of {title}", png, pdf))
-    return made
+from ..synthetic import synthetic_run
+from .parse import Page
 
 
 @pytest.fixture
@@ -91,13 +44,13 @@ def test_page_is_well_formed_and_in_one_language(read):
     assert page.find("meta", charset="utf-8")
     ids = [have["id"] for _, have, _ in page.elements if "id" in have]
     labels = [have.get("aria-labelledby") for have, _ in page.find("section")]
-    assert sorted(ids) == sorted(labels)
+    assert ids == labels == ["results", "figures", "cycles", "models", "settings"]
 
 
 def test_every_model_has_its_row(read):
     run = synthetic_run(models=7)
     run.models["kl_divergence"][:3] = [np.inf, np.nan, -np.inf]
-    page, _ = read(run)
+    page, text = read(run)
     rows = model_rows(page)
     assert rows.shape == (7, len(run.models))
     for column, values in zip(rows.T, run.models.values(), strict=True):
@@ -105,12 +58,6 @@ def test_every_model_has_its_row(read):
     heads = [words for _, words in page.find("th", scope="row") if words.isdigit()]
     # After the table of the cycles, which has its own order.
     assert heads[-7:] == list("0123456")
-
-
-def test_infinite_and_undefined_numbers_are_typeset(read):
-    run = synthetic_run(models=4)
-    run.models["kl_divergence"][:3] = [np.inf, np.nan, -np.inf]
-    page, text = read(run)
     shown = {
         value: [words for _, words in page.find("td", **{"data-value": value})]
         for value in ("Infinity", "NaN", "-Infinity")
@@ -176,7 +123,12 @@ def test_hostile_text_stays_text(read):
     name = "</title><script>alert('x')</script>\"&amp;<img src=x onerror=y>"
     run.config["dataset"] = name
     run.config["<b>key"] = ["<i>", "</table>"]
-    run.models["<script>_column"] = run.models["model"]
+    run.config["class_names"] = ["zero", "<b>one"]
+    run.config["diagnostics"] = {
+        "stay": {"unit": "<b>steps", "meaning": "</dd><b>time"}
+    }
+    run.models["stay"] = run.models["<script>_column"] = run.models["model"]
+    run.arrays["classes"] = np.tile([0, 1, 1], (5, 1))
     page, _ = read(run)
     assert not page.open
     ((_, heading),) = page.find("h1")
@@ -188,6 +140,21 @@ def test_hostile_text_stays_text(read):
     assert not page.find("b")
     assert "<b>key<i>, </table>" in {words for _, words in page.find("tr")}
     assert "<script> column" in {words for _, words in page.find("button")}
+    assert any("1 (<b>one)" in words for _, words in page.find("td"))
+
+
+def test_a_diagnostic_from_outside_has_its_column_and_its_meaning(read):
+    run = synthetic_run()
+    meaning = "mean stay in a latent state"
+    run.config["diagnostics"] = {
+        "mean_stay": {"unit": "double steps", "meaning": meaning}
+    }
+    run.models["mean_stay"] = np.linspace(1, 2, 5)
+    page, _ = read(run)
+    np.testing.assert_array_equal(model_rows(page)[:, -1], np.linspace(1, 2, 5))
+    assert page.find("button")[-1][1] == "mean stay double steps"
+    assert page.find("dt")[-1][1] == "mean stay"
+    assert page.find("dd")[-1][1] == meaning
 
 
 def test_headline_numbers_are_those_of_the_run(read):
@@ -209,21 +176,6 @@ def test_a_run_without_classes_does_not_speak_of_kl(read):
     _, text = read(run)
     assert "KL" not in text
     assert "1 model of stripes" in text
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([4, 1, 3, 2, 5], [1, 2, 3, 4, 5]),
-        ([1, 2], [1, 1.25, 1.5, 1.75, 2]),
-        ([np.nan, 2], [2] * 5),
-        ([np.inf, 1, 2, 3, np.inf], [1, 2, 3, np.inf, np.inf]),
-        ([np.inf, -np.inf], [-np.inf, -np.inf, -np.inf, np.inf, np.inf]),
-        ([np.nan], [np.nan] * 5),
-    ],
-)
-def test_quantiles(values, expected):
-    np.testing.assert_array_equal(quantiles(np.array(values)), expected)
 
 
 def test_an_older_report_is_replaced_whole(tmp_path, read):

@@ -14,33 +14,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from .annotations import checked
-from .chain import BLOCK, Trajectory, latent_noise
-from .checks import check_count
-from .latent import Latent
-from .linear import contract, on_last_axis
+from ._checks import check_count, checked
+from ._linear import contract, on_last_axis
+from ._random import BLOCK, draw_pixels, latent_noise, pixel_table
+from .latent import AbstractLatent
 from .model import Model, backward_field, state_logits
-from .noise import bernoulli_packed, pixel_noise, rounding, thresholds, unpack
 
 
 @checked
-def sample_chain(
+def sample(
     model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
-) -> tuple[Bool[Array, " D"], Trajectory]:
-    """T double steps from x(0) = x (eq. 18): the result of `chain.sample_chain`.
-
-    The same random numbers and the same chain, but where the rounding of h decides a
-    draw of z. Memory grows as T S D.
-
-    **Arguments:** as `chain.sample_chain`; the latent space must be enumerable.
-
-    **Returns:** x(T) and the trajectory.
-
-    **Raises:** `ValueError` for a T below 1 or a latent space that is not enumerable.
-    """
+) -> tuple[
+    Bool[Array, " D"], Bool[Array, "T D"], Bool[Array, "T L"], Float[Array, "T L"]
+]:
+    """x(T), and x(t), z(t) and the field of p(z|x(t)) for t = 0 .. T - 1 (eq. 18)."""
     x_after, h_after = candidates(model, key, num_steps)
     steps = jnp.arange(num_steps)
-    noise = latent_noise(model, key, steps)
+    noise = step_noise(model, key, steps)
 
     h_first = backward_field(model, x)
     z_first = model.latent.draw_index(noise[0], h_first)
@@ -49,7 +39,7 @@ def sample_chain(
     x_next = x_after[steps, z]
     xs = jnp.concatenate([x.astype(bool)[None], x_next[:-1]])
     h = jnp.concatenate([h_first[None], h_after[steps, z][:-1]])
-    return x_next[-1], Trajectory(xs, model.latent.states()[z], h)
+    return x_next[-1], xs, model.latent.states()[z], h
 
 
 @checked
@@ -81,7 +71,7 @@ def random_maps(
 
     Row t holds the index of the state that follows each state, with the pixel noise of
     step t and the latent noise of step t + 1. Steps of one block share the rounding of
-    their probabilities (`noise.thresholds`); maps of different blocks are independent.
+    their probabilities (`pixel_table`); maps of different blocks are independent.
 
     **Arguments:** typed `key`; `steps`, 0 <= t < 2^31 - 1.
 
@@ -90,23 +80,31 @@ def random_maps(
     require_enumerable(model.latent)
     table = _tables(model, key)
     _, h = _candidates(model, key, steps, lambda t: table(t // BLOCK))
-    return _next_states(model.latent, latent_noise(model, key, steps + 1), h)
+    return _next_states(model.latent, step_noise(model, key, steps + 1), h)
+
+
+def step_noise(
+    model: Model, key: Key[Array, ""], steps: Int[Array, " n"]
+) -> Float[Array, "n U"]:
+    """The noise of the latent draws of a model's chain in some double steps."""
+    dtype = model.x_mean.dtype
+    return latent_noise(model.latent, key, steps, model.num_visible, dtype)
 
 
 @checked
-def require_enumerable(latent: Latent):
+def require_enumerable(latent: AbstractLatent):
     """Raise the `ValueError` of a latent space that is not enumerable."""
     if not latent.enumerable:
         raise ValueError(
             f"latent={latent}: expected a latent space that can be enumerated; "
-            "chain.sample_chain takes any"
+            "others are sampled along a chain"
         )
 
 
 def _tables(model: Model, key: Key[Array, ""]) -> Callable[[Array | int], Array]:
-    """The function from a block to its thresholds q, one row a latent state."""
+    """The function from a block to its table, one row a latent state."""
     logits = state_logits(model)
-    return lambda block: thresholds(logits, rounding(key, block, model.num_visible))
+    return lambda block: pixel_table(key, block, logits)
 
 
 def _candidates(
@@ -117,22 +115,17 @@ def _candidates(
 ) -> tuple[Bool[Array, "n S D"], Float[Array, "n S L"]]:
     """Candidates of x(t + 1), one a latent state, and their fields.
 
-    `table` gives the thresholds (S, D) of a step.
+    `table` gives the `pixel_table` (S, D) of a step.
     """
-
-    def draw(t):
-        pixels = pixel_noise(key, t, model.num_visible)
-        return jax.vmap(lambda q: bernoulli_packed(pixels, q))(table(t))
-
     p = model.parameters
-    x = unpack(jax.vmap(draw)(steps), model.num_visible)
+    x = jax.vmap(lambda t: draw_pixels(key, t, table(t)))(steps)
     bias = p.a_bar - contract(p.w_bar, model.x_mean)
     h = contract(x.astype(model.x_mean.dtype.type), p.w_bar.T)
     return x, h + on_last_axis(bias, h)
 
 
 def _next_states(
-    latent: Latent, noise: Float[Array, "n U"], h: Float[Array, "n S L"]
+    latent: AbstractLatent, noise: Float[Array, "n U"], h: Float[Array, "n S L"]
 ) -> Int[Array, "n S"]:
     """Row t, column s: the state drawn from the field of candidate s of a step."""
     shape = (noise.shape[0], latent.num_states, latent.num_uniforms)

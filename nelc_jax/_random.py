@@ -2,22 +2,24 @@
 
 Every number is a function of the key, the step t and the site i alone (a counter-based
 generator), so a chain of T steps can be cut into blocks, and member i of an ensemble
-sees the same numbers whatever runs beside it.
+sees the same numbers whatever runs beside it. `pixel_table` and `draw_pixels` draw
+visible states, `latent_noise` is for `AbstractLatent.draw`, `draw_indices` for
+mini-batches.
 
 The generator is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, SC'11),
 the one that JAX uses by default. JAX compiles its rounds as a loop on the CPU; written
 out, they fuse with their consumer and run several times faster (docs/performance.md).
 """
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped, UInt8, UInt32
 
-from .annotations import checked
-from .checks import check_count
-from .linear import on_last_axis
+from ._checks import check_count, checked
+from ._linear import on_last_axis
+from .latent import AbstractLatent
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
@@ -26,15 +28,85 @@ _ROUNDING = np.uint32(0x80000000)
 _INDICES = np.uint32(0xFFFFFFFF)
 
 
-class PixelNoise(eqx.Module):
-    """The random numbers of the pixels in a double step: 16 bits a pixel.
+BLOCK = 64
+"""Double steps that share the random rounding of the forward probabilities."""
 
-    `Q = ceil(D / 4)` pairs of words: the halves of `low`, then those of `high`, are for
-    the four quarters of the pixels.
+
+@checked
+def pixel_table(
+    key: Key[Array, ""], block: Int[Array, ""] | int, logits: Float[Array, "*b D"]
+) -> Int[Array, "*b D"]:
+    """What the draws of one block of double steps compare their random bits with.
+
+    Rows are p(x|z) of some latent states, given by their `logits`; draws of one pixel
+    within a block have a covariance of at most 2^-34 (`thresholds`).
     """
+    return thresholds(logits, rounding(key, block, logits.shape[-1]))
 
-    low: UInt32[Array, "*b Q"]
-    high: UInt32[Array, "*b Q"]
+
+@checked
+def draw_pixels(
+    key: Key[Array, ""], step: Int[Array, ""] | int, table: Int[Array, "*b D"]
+) -> Bool[Array, "*b D"]:
+    """Draws x ~ p(x|z) in one double step, one for each row of a `pixel_table`.
+
+    The rows share the random numbers of the step.
+
+    **Arguments:** typed `key`; `step`, t < 2^31; `table`.
+
+    **Raises:** `ValueError` for a D below 1.
+    """
+    return unpack(draw_packed(key, step, table), table.shape[-1])
+
+
+@checked
+def draw_packed(
+    key: Key[Array, ""], step: Int[Array, ""] | int, table: Int[Array, "*b D"]
+) -> UInt8[Array, "*b Q"]:
+    """`draw_pixels` with four pixels to a byte, as the scan of a chain carries them.
+
+    Bit k of byte j is pixel k Q + j, Q = ceil(D / 4), from half a random word. One
+    elementwise expression of the words: compilers fuse the generator with the
+    comparison, and the words are never stored.
+    """
+    num_visible = table.shape[-1]
+    check_count("num_visible", num_visible, 1, "pixel")
+    quarter = -(-num_visible // 4)
+    low, high = _words(key, jnp.uint32(step), quarter)
+    spare = 4 * quarter - num_visible
+    widths = [(0, 0)] * (table.ndim - 1) + [(0, spare)]
+    padded = jnp.pad(table, widths) if spare else table
+    packed = jnp.uint32(0)
+    for k, word in enumerate((low, low, high, high)):
+        bits = word >> 16 if k % 2 else word & 0xFFFF
+        below = padded[..., k * quarter : (k + 1) * quarter]
+        on = on_last_axis(bits.astype(jnp.int32), below) < below
+        packed = packed | (on.astype(jnp.uint32) << k)
+    return packed.astype(jnp.uint8)
+
+
+@checked
+def latent_noise(
+    latent: AbstractLatent,
+    key: Key[Array, ""],
+    steps: Int[Array, " n"],
+    num_visible: int,
+    dtype: DTypeLike = jnp.float32,
+) -> Float[Array, "n U"]:
+    """The noise of the latent draws in some double steps, for `AbstractLatent.draw`.
+
+    Made at once: so few numbers that a step of its own costs more than they do.
+
+    **Arguments:** `latent`; typed `key`; `steps`, t < 2^31; `num_visible`, D; `dtype`
+    of the model: of 23 (in double precision 32) random bits, at least 23.
+    """
+    # The 8 bits of a bfloat16 would draw no state of probability below 1 / 256.
+    dtype = jnp.promote_types(dtype, jnp.float32).type
+
+    def uniforms(t):
+        return latent_uniforms(key, t, num_visible, latent.num_uniforms, dtype)
+
+    return latent.noise(jax.vmap(uniforms)(steps))
 
 
 @checked
@@ -54,20 +126,6 @@ def threefry(
 
 
 @checked
-def pixel_noise(
-    key: Key[Array, ""], step: Int[Array, ""] | int, num_visible: int
-) -> PixelNoise:
-    """The random numbers of the pixels in one double step.
-
-    **Arguments:** typed `key`; `step`, t < 2^31; `num_visible`, D.
-
-    **Raises:** `ValueError` for a D below 1.
-    """
-    check_count("num_visible", num_visible, 1, "pixel")
-    return PixelNoise(*_words(key, jnp.uint32(step), -(-num_visible // 4)))
-
-
-@checked
 def latent_uniforms(
     key: Key[Array, ""],
     step: Int[Array, ""] | int,
@@ -75,7 +133,7 @@ def latent_uniforms(
     num_uniforms: int,
     dtype: type = jnp.float32,
 ) -> Float[Array, " U"]:
-    """The uniforms of the latent state in one double step, for `Latent.noise`.
+    """The uniforms of the latent state in one double step, for `AbstractLatent.noise`.
 
     **Arguments:** typed `key`; `step`, t < 2^31; `num_visible`, D; `num_uniforms`, U;
     `dtype`, of 23 (in double precision 32) random bits.
@@ -121,29 +179,8 @@ def thresholds(
 
 
 @checked
-def bernoulli_packed(
-    noise: PixelNoise, thresholds: Int[Array, "*b D"]
-) -> UInt8[Array, "*b Q"]:
-    """Bernoulli draws of all pixels, four to a byte, from their `thresholds`.
-
-    Bit k of byte j is pixel k Q + j. One elementwise expression of the random words:
-    compilers fuse the generator with the comparison, and the words are never stored.
-    """
-    quarter = noise.low.shape[-1]
-    spare = 4 * quarter - thresholds.shape[-1]
-    widths = [(0, 0)] * (thresholds.ndim - 1) + [(0, spare)]
-    padded = jnp.pad(thresholds, widths) if spare else thresholds
-    packed = jnp.uint32(0)
-    for k, word in enumerate((noise.low, noise.low, noise.high, noise.high)):
-        bits = word >> 16 if k % 2 else word & 0xFFFF
-        on = bits.astype(jnp.int32) < padded[..., k * quarter : (k + 1) * quarter]
-        packed = packed | (on.astype(jnp.uint32) << k)
-    return packed.astype(jnp.uint8)
-
-
-@checked
 def pack(x: Shaped[Array, "*b D"]) -> UInt8[Array, "*b Q"]:
-    """Visible states with four pixels to a byte, as `bernoulli_packed` makes them."""
+    """Visible states with four pixels to a byte, as `draw_packed` makes them."""
     quarter = -(-x.shape[-1] // 4)
     widths = [(0, 0)] * (x.ndim - 1) + [(0, 4 * quarter - x.shape[-1])]
     parts = jnp.pad(x.astype(jnp.uint8), widths).reshape(*x.shape[:-1], 4, quarter)

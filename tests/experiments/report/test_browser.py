@@ -8,12 +8,10 @@ import subprocess
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
-from experiments.figures import SavedFigure
 from experiments.report.report import write_report
 
-from .synthetic import synthetic_run
+from ..synthetic import synthetic_run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -55,13 +53,8 @@ addEventListener("load", () => setTimeout(() => {
 
 
 @pytest.fixture
-def report(tmp_path):
+def report(tmp_path, figures):
     """A report with two small figures, and a value of every kind in its table."""
-    figures = []
-    for number in (1, 2):
-        png, pdf = tmp_path / f"fig{number}.png", tmp_path / f"fig{number}.pdf"
-        Figure(figsize=(number, 0.5), dpi=40).savefig(png)
-        figures.append(SavedFigure(f"fig{number}", "Title", "Caption", png, pdf))
     run = synthetic_run(models=6)
     run.models["kl_divergence"][:3] = [np.inf, np.nan, -np.inf]
     write_report(run, figures, tmp_path / "report.html")
