@@ -10,13 +10,11 @@ from experiments.command.errors import UserError
 from experiments.runs.directory import create_run_directory, write_run
 from experiments.runs.finished import (
     RBM_RULE,
-    latent_of,
-    latent_settings,
     model_of,
     models_of,
     open_run,
 )
-from nelc_jax.latent import Binary, OneHot
+from nelc_jax import Binary
 
 from ..synthetic import synthetic_run
 
@@ -75,29 +73,10 @@ def test_a_spoilt_run_is_named(directory, name, content, words):
         open_run(directory)
 
 
-@pytest.mark.parametrize(
-    "latent", [OneHot(3), OneHot(4, "softmax"), Binary(2)], ids=str
-)
-def test_latent_spaces_are_known_by_their_settings(latent):
-    run = synthetic_run()
-    found = latent_of(replace(run, config=latent_settings(latent)))
-    assert found == latent
-    assert latent_of(replace(run, latent=latent)) == latent
-
-
-def test_another_latent_space_is_named():
-    class Ternary:
-        num_units = 3
-
-    run = replace(synthetic_run(), config=latent_settings(Ternary()))
-    with pytest.raises(UserError, match="latent space Ternary"):
-        latent_of(run)
-
-
 def test_models_are_made_of_the_arrays():
     run = synthetic_run(latent="binary", units=2)
     every, one = models_of(run), model_of(run, 3)
-    assert one.latent == every.latent == Binary(2)
+    assert one.latent == every.latent == run.latent == Binary(2)
     for name in ("w", "a", "w_bar", "a_bar"):
         np.testing.assert_array_equal(getattr(every.parameters, name), run.arrays[name])
         np.testing.assert_array_equal(
