@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, Key
 
 from ..annotations import checked
 from ..checks import check_count, check_times, check_values
-from .potential import Protocol, at_time, force
+
+__all__ = ["Bath", "euler_maruyama", "refine"]
 
 ForceAt = Callable[[Float[Array, ""], Float[Array, " n"]], Float[Array, " n"]]
 """The force at a time and position."""
@@ -33,6 +34,43 @@ class Bath(eqx.Module):
         for name in ("mobility", "temperature"):
             value = getattr(self, name)
             check_values(name, value, lambda v: v > 0, "a positive number")
+
+    @checked
+    def equilibrate(
+        self, key: Key[Array, ""], stiffness: Float[Array, ""] | float, num: int
+    ) -> Float[Array, " n"]:
+        """A draw from the equilibrium of a harmonic trap: normal, of variance kT / k.
+
+        **Arguments:** typed `key`; the trap's `stiffness`, k; `num` oscillators.
+
+        **Raises:** `ValueError` for a `num` below 1, or a known stiffness that is not
+        positive.
+        """
+        check_count("num", num, 1, "oscillator")
+        check_values("stiffness", stiffness, lambda v: v > 0, "a positive number")
+        deviation = jnp.sqrt(jnp.asarray(self.temperature / stiffness))
+        return deviation * jax.random.normal(key, (num,))
+
+    @checked
+    def step(
+        self,
+        normal: Float[Array, "*b n"],
+        x: Float[Array, "*b n"],
+        force: Float[Array, "*b n"],
+        duration: Float[Array, "*b"],
+    ) -> Float[Array, "*b n"]:
+        """x' = x + mu F dt + sqrt(2 mu kT dt) normal.
+
+        **Arguments:** `normal`, standard normal numbers; positions `x`; the `force`
+        there; the step's `duration`, dt.
+        """
+        duration = duration[..., None]
+        drift = self.mobility * force * duration
+        return (
+            x
+            + drift
+            + jnp.sqrt(2 * self.mobility * self.temperature * duration) * (normal)
+        )
 
 
 @checked
@@ -62,53 +100,11 @@ def euler_maruyama(
 
     def body(x, inputs):
         start, end, normal = inputs
-        x = _step(force_at, bath, normal, x, start, end)
+        x = bath.step(normal, x, force_at((start + end) / 2, x), end - start)
         return x, x
 
     _, path = jax.lax.scan(body, x, (times[:-1], times[1:], normals))
     return jnp.concatenate([x[None], path])
-
-
-@checked
-def drive(
-    protocol: Protocol,
-    bath: Bath,
-    key: Key[Array, ""],
-    x: Float[Array, " n"],
-    times: Float[Array, " T"],
-) -> Float[Array, " n"]:
-    """Where the network ends that a protocol drives, by steps between `times`.
-
-    `vmap` it over `key` and `x`: the protocol is then read once a step for all samples.
-
-    **Arguments:** `protocol`; `bath`; typed `key`; start `x`; `times`, increasing.
-
-    **Raises:** `ValueError` for known `times` that do not increase.
-    """
-    check_times("times", times)
-
-    def body(x, inputs):
-        start, end, step = inputs
-        normal = jax.random.normal(jax.random.fold_in(key, step), x.shape, x.dtype)
-        return _step(_protocol_force(protocol), bath, normal, x, start, end), None
-
-    steps = jnp.arange(times.shape[0] - 1)
-    return jax.lax.scan(body, x, (times[:-1], times[1:], steps))[0]
-
-
-@checked
-def equilibrate(
-    key: Key[Array, ""], bath: Bath, stiffness: Float[Array, ""] | float, num: int
-) -> Float[Array, " n"]:
-    """A draw from the equilibrium of the pure trap: normal with variance kT / k.
-
-    **Raises:** `ValueError` for a `num` below 1, or a known stiffness that is not
-    positive.
-    """
-    check_count("num", num, 1, "oscillator")
-    check_values("stiffness", stiffness, lambda v: v > 0, "a positive number")
-    deviation = jnp.sqrt(jnp.asarray(bath.temperature / stiffness))
-    return deviation * jax.random.normal(key, (num,))
 
 
 @checked
@@ -121,14 +117,3 @@ def refine(times: Float[Array, " K"], substeps: int) -> Float[Array, " T"]:
     shares = jnp.arange(substeps) / substeps
     inner = times[:-1, None] + jnp.diff(times)[:, None] * shares[None, :]
     return jnp.append(inner.ravel(), times[-1])
-
-
-def _protocol_force(protocol: Protocol) -> ForceAt:
-    return lambda time, x: force(at_time(protocol, time), x)
-
-
-def _step(force_at, bath, normal, x, start, end):
-    duration = end - start
-    drift = bath.mobility * force_at((start + end) / 2, x) * duration
-    spread = jnp.sqrt(2 * bath.mobility * bath.temperature * duration)
-    return x + drift + spread * normal
