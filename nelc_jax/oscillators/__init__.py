@@ -10,11 +10,11 @@ A new family of potentials is a subclass of `AbstractPotential` and of
 `AbstractNetwork`, a new learning rule one of `AbstractRule`.
 """
 
-from .bath import Bath, euler_maruyama, refine
+from .bath import Bath, refine
 from .diffusion import Generation, Noising, NormalMixture
 from .driving import DrivenPath, drive, drive_metered
 from .force_matching import ForceMatching
-from .learning import AbstractRule, Measurement
+from .learning import AbstractMeasurement, AbstractRule, Measurement
 from .network import AbstractNetwork, all_to_all, lattice
 from .observed_motion import ObservedMotion
 from .potential import AbstractLinearPotential, AbstractPotential, Protocol
@@ -25,6 +25,7 @@ from .training import Learner, State, train
 
 __all__ = [
     "AbstractLinearPotential",
+    "AbstractMeasurement",
     "AbstractNetwork",
     "AbstractPotential",
     "AbstractRule",
@@ -45,7 +46,6 @@ __all__ = [
     "drive",
     "drive_metered",
     "entropy_production",
-    "euler_maruyama",
     "ideal_entropy_rate",
     "jarzynski",
     "lattice",

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key
 from ..annotations import checked
 from ..checks import check_count, check_times, check_values
 
-__all__ = ["Bath", "euler_maruyama", "refine"]
+__all__ = ["Bath", "refine"]
 
 ForceAt = Callable[[Float[Array, ""], Float[Array, " n"]], Float[Array, " n"]]
 """The force at a time and position."""
@@ -65,46 +65,41 @@ class Bath(eqx.Module):
         there; the step's `duration`, dt.
         """
         duration = duration[..., None]
-        drift = self.mobility * force * duration
-        return (
-            x
-            + drift
-            + jnp.sqrt(2 * self.mobility * self.temperature * duration) * (normal)
-        )
+        deviation = jnp.sqrt(2 * self.mobility * self.temperature * duration)
+        return x + self.mobility * force * duration + deviation * normal
 
+    @checked
+    def euler_maruyama(
+        self,
+        force_at: ForceAt,
+        normals: Float[Array, "_ n"],
+        x: Float[Array, " n"],
+        times: Float[Array, " T"],
+    ) -> Float[Array, "T n"]:
+        """The positions at all `times` for given standard normal numbers, a row a step.
 
-@checked
-def euler_maruyama(
-    force_at: ForceAt,
-    bath: Bath,
-    normals: Float[Array, "_ n"],
-    x: Float[Array, " n"],
-    times: Float[Array, " T"],
-) -> Float[Array, "T n"]:
-    """The positions at all `times` for given standard normal numbers, a row a step.
+        The noise does not depend on x, so that the scheme is of strong and of weak
+        order 1; the force is taken at the middle of the step so that a protocol run
+        backwards takes the same ones.
 
-    x' = x + mu F(x, t + dt / 2) dt + sqrt(2 mu kT dt) normals. The noise does not
-    depend on x, so that the scheme is of strong and of weak order 1; the force is taken
-    at the middle of the step so that a protocol run backwards takes the same ones.
+        **Arguments:** `force_at(time, x)`; `normals`; start `x`; `times`.
 
-    **Arguments:** `force_at(time, x)`; `bath`; `normals`; start `x`; `times`.
+        **Raises:** `ValueError` for another number of `normals` than of steps.
+        """
+        check_times("times", times)
+        if len(normals) != len(times) - 1:
+            raise ValueError(
+                f"normals.shape={normals.shape}: expected a row for each of the "
+                f"{len(times) - 1} steps between times of shape {times.shape}"
+            )
 
-    **Raises:** `ValueError` for another number of `normals` than of steps.
-    """
-    check_times("times", times)
-    if len(normals) != len(times) - 1:
-        raise ValueError(
-            f"normals.shape={normals.shape}: expected a row for each of the "
-            f"{len(times) - 1} steps between times of shape {times.shape}"
-        )
+        def body(x, inputs):
+            start, end, normal = inputs
+            x = self.step(normal, x, force_at((start + end) / 2, x), end - start)
+            return x, x
 
-    def body(x, inputs):
-        start, end, normal = inputs
-        x = bath.step(normal, x, force_at((start + end) / 2, x), end - start)
-        return x, x
-
-    _, path = jax.lax.scan(body, x, (times[:-1], times[1:], normals))
-    return jnp.concatenate([x[None], path])
+        _, path = jax.lax.scan(body, x, (times[:-1], times[1:], normals))
+        return jnp.concatenate([x[None], path])
 
 
 @checked

@@ -29,16 +29,3 @@ class ForceMatching(AbstractRule):
         x, score = network.generation.noising.noise(normals, points, time)
         target = network.generation.reverse_force(x, score)
         return Measurement(x, potential.forces_between(share, x), target)
-
-    @checked
-    def gradient(
-        self,
-        network: AbstractNetwork,
-        potential: AbstractPotential,
-        key: Key[Array, ""],
-        points: Float[Array, "C B n"],
-        share: Float[Array, "C B"],
-    ) -> tuple[AbstractPotential, Float[Array, ""]]:
-        """The local gradient of what was measured."""
-        measured = self.measure(network, potential, key, points, share)
-        return measured.gradient(network, potential, share)

@@ -1,4 +1,4 @@
-"""What a learning rule is: a local gradient from what is measured on the network.
+"""What a learning rule is: what it measures on a network, and the local gradient.
 
 Two rules compare forces. At noising time t their loss is denoising score matching
 written in forces,
@@ -21,34 +21,48 @@ from ..annotations import checked
 from .network import AbstractNetwork
 from .potential import AbstractPotential
 
-__all__ = ["AbstractRule", "Measurement"]
+__all__ = ["AbstractMeasurement", "AbstractRule", "Measurement"]
 
 
-class AbstractRule(eqx.Module):
-    """What a protocol is learned from; its fields are its own settings."""
+class AbstractMeasurement(eqx.Module):
+    """What a rule has measured, and what the elements of the network make of it."""
 
     @abc.abstractmethod
     def gradient(
         self,
         network: AbstractNetwork,
         potential: AbstractPotential,
-        key: Key[Array, ""],
-        points: Float[Array, "C B n"],
         share: Float[Array, "C B"],
     ) -> tuple[AbstractPotential, Float[Array, ""]]:
         """The gradient for the potentials at the knots, and the loss.
 
         The gradient is of the sum over intervals, the loss (without unit) a mean a
         degree of freedom.
-
-        **Arguments:** `network`; its `potential` at the knots; typed `key`; data
-        `points` to noise, a row for each of the C = K - 1 intervals between knots; the
-        `share` of the interval at which each is noised.
         """
 
 
-class Measurement(eqx.Module):
-    """What was measured at positions `x`: the network's `force`, and the `target`.
+class AbstractRule(eqx.Module):
+    """What a protocol is learned from; its fields are its own settings."""
+
+    @abc.abstractmethod
+    def measure(
+        self,
+        network: AbstractNetwork,
+        potential: AbstractPotential,
+        key: Key[Array, ""],
+        points: Float[Array, "C B n"],
+        share: Float[Array, "C B"],
+    ) -> AbstractMeasurement:
+        """Noise data points, and measure what the network does there.
+
+        **Arguments:** `network`; its `potential` at the knots; typed `key`; data
+        `points`, a row for each of the C = K - 1 intervals between knots; the `share`
+        of the interval at which each is noised.
+        """
+
+
+class Measurement(AbstractMeasurement):
+    """The network's `force` at positions `x`, and the `target` that it should be.
 
     Either may be a noisy estimate; only their means matter to the gradient.
     """
@@ -64,7 +78,7 @@ class Measurement(eqx.Module):
         potential: AbstractPotential,
         share: Float[Array, "C B"],
     ) -> tuple[AbstractPotential, Float[Array, ""]]:
-        """As `AbstractRule.gradient`, of the squared difference of the forces."""
+        """That of the loss above."""
         time = network.times_between(share)
         weight = network.generation.loss_weight(time)[..., None]
         error = self.force - self.target

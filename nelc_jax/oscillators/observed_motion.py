@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ..annotations import check_settings, checked
-from ..checks import check_count, check_values
+from ..checks import check_count
 from .diffusion import Noising
 from .learning import AbstractRule, Measurement
 from .network import AbstractNetwork
@@ -43,8 +43,8 @@ class ObservedMotion(AbstractRule):
     def __check_init__(self):
         check_settings(self)
         check_count("substeps", self.substeps, 1, "step")
-        good = lambda v: (v > 0) & (v < 1)  # noqa: E731
-        check_values("fraction", self.fraction, good, "between 0 and 1")
+        if not 0 < self.fraction < 1:
+            raise ValueError(f"fraction={self.fraction}: expected between 0 and 1")
 
     @checked
     def duration(
@@ -53,6 +53,25 @@ class ObservedMotion(AbstractRule):
         """delta = fraction s^2 / (2 mu kT), a noising time, at most fraction t."""
         diffusivity = noising.bath.mobility * noising.bath.temperature
         return self.fraction * jnp.square(noising.spread(time)) / (2 * diffusivity)
+
+    @checked
+    def watch_noising(
+        self,
+        noising: Noising,
+        normals: Float[Array, "3 *b n"],
+        points: Float[Array, "*b n"],
+        time: Float[Array, "*b"],
+    ) -> tuple[Float[Array, "*b n"], Float[Array, "*b n"], Float[Array, "*b n"]]:
+        """x_{t - delta}, x_t and x_{t + delta} of one path of the noising.
+
+        **Arguments:** `noising`; three standard `normals` a coordinate; the data
+        `points`; `time`, t.
+        """
+        delta = self.duration(noising, time)
+        before, _ = noising.noise(normals[0], points, time - delta)
+        now, _ = noising.noise(normals[1], before, delta)
+        after, _ = noising.noise(normals[2], now, delta)
+        return before, now, after
 
     @checked
     def measure(
@@ -70,10 +89,7 @@ class ObservedMotion(AbstractRule):
         delta = self.duration(noising, time)
         noising_key, network_key = jax.random.split(key)
         normals = jax.random.normal(noising_key, (3, *points.shape), points.dtype)
-        # One path of the noising, at t - delta, t and t + delta, exactly drawn.
-        before, _ = noising.noise(normals[0], points, time - delta)
-        x, _ = noising.noise(normals[1], before, delta)
-        after, _ = noising.noise(normals[2], x, delta)
+        before, x, after = self.watch_noising(noising, normals, points, time)
 
         # delta / C of protocol time, in which a force displaces by mu' F delta / C.
         travel = noising.bath.mobility * delta / pace
@@ -90,16 +106,3 @@ class ObservedMotion(AbstractRule):
         displaced = weight * (before - x) + (weight - pace) * (after - x)
         watched = (noising.bath.mobility * delta)[..., None]
         return Measurement(x, (end - x) / travel[..., None], displaced / watched)
-
-    @checked
-    def gradient(
-        self,
-        network: AbstractNetwork,
-        potential: AbstractPotential,
-        key: Key[Array, ""],
-        points: Float[Array, "C B n"],
-        share: Float[Array, "C B"],
-    ) -> tuple[AbstractPotential, Float[Array, ""]]:
-        """The local gradient of what was measured."""
-        measured = self.measure(network, potential, key, points, share)
-        return measured.gradient(network, potential, share)

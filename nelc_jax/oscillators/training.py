@@ -78,9 +78,10 @@ class Learner(eqx.Module):
         points = x[jax.random.randint(points_key, shape, 0, x.shape[0])]
         share = jax.random.uniform(share_key, shape, x.dtype)
         potential, to_parameters = jax.vjp(self.network.potential, parameters)
-        gradient, loss = self.rule.gradient(
+        measured = self.rule.measure(
             self.network, potential, measure_key, points, share
         )
+        gradient, loss = measured.gradient(self.network, potential, share)
         return to_parameters(gradient)[0], loss
 
     @checked
