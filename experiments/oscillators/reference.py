@@ -60,7 +60,7 @@ def train_reference(
     started = time.perf_counter()
     init_key, train_key = jax.random.split(key)
     points = jnp.asarray(x, jnp.float32)
-    model = ScoreNetwork(points, init_key)
+    model = eqx.filter_jit(ScoreNetwork)(points, init_key)
     trained = jax.block_until_ready(
         _train(network, model, train_key, points, num_steps, batch)
     )

@@ -33,6 +33,7 @@ def short_measurements(monkeypatch):
         monkeypatch.setattr(module, "SUBSTEPS", 6)
         monkeypatch.setattr(module, "PACES", (0.5,))
     monkeypatch.setattr(gaussians, "TRAINING_POINTS", 500)
+    monkeypatch.setattr(digits, "SHOWN", 3)
     monkeypatch.setattr(digits, "LIMIT_POINTS", 64)
     monkeypatch.setattr(digits, "LIMIT_ITERATIONS", 5)
 
