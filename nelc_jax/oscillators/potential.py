@@ -64,6 +64,9 @@ class AbstractLinearPotential(AbstractPotential):
 
     The force at a time between two knots is the mean of the forces of both, and a
     sample counts for each knot in proportion to that knot's part in the potential.
+
+    **Raises:** by `forces_between`, `ValueError` for knots that are not one more than
+    the intervals.
     """
 
     @abc.abstractmethod

@@ -41,15 +41,16 @@ class Quartic(AbstractLinearPotential):
     q: Float[Array, "*t n"]
     J: Float[Array, "*t n n"]
 
-    @classmethod
-    def trap(cls, num: int, stiffness: Float[Array, ""] | float) -> "Quartic":
+    @staticmethod
+    @checked
+    def trap(num: int, stiffness: Float[Array, ""] | float) -> "Quartic":
         """The harmonic trap V = stiffness |x|^2 / 2 of `num` uncoupled oscillators.
 
         **Raises:** `ValueError` for a `num` below 1.
         """
         check_count("num", num, 1, "oscillator")
         zero = jnp.zeros(num)
-        return cls(zero, zero + stiffness, zero, jnp.zeros((num, num)))
+        return Quartic(zero, zero + stiffness, zero, jnp.zeros((num, num)))
 
     @checked
     def energy(self, x: Float[Array, " n"]) -> Float[Array, ""]:
