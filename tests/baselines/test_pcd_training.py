@@ -78,12 +78,18 @@ def test_members_do_not_depend_on_company_nor_on_devices(x):
     assert len(np.unique(np.asarray(together[1].log_likelihood), axis=0)) == 4
 
 
+# Of 24 keys, the worst end at shares of 0.998 (softmax) and 0.82 (binary). A draw that
+# rounding flips is as good as another key.
 @pytest.mark.parametrize(
-    ("latent", "negative"),
-    [(LATENTS[0], "chain"), (LATENTS[0], "exact"), (LATENTS[1], "chain")],
+    ("latent", "negative", "share"),
+    [
+        (LATENTS[0], "chain", 0.97),
+        (LATENTS[0], "exact", 0.97),
+        (LATENTS[1], "chain", 0.7),
+    ],
     ids=str,
 )
-def test_likelihood_rises(x, latent, negative):
+def test_likelihood_rises(x, latent, negative, share):
     """From the product of pixel means towards the best of the model's kind."""
     config = Config(negative=negative, rate_steps=100.0)
     state = init(jax.random.key(7), latent, x, None, 0.05)
@@ -93,7 +99,7 @@ def test_likelihood_rises(x, latent, negative):
     # Three patterns: the RBM with three Bernoulli units has states to spare, but not
     # freely chosen ones.
     best = reference.best_mixture(np.asarray(x), 3)
-    assert initial + 0.9 * (best - initial) < final < best + 0.1
+    assert initial + share * (best - initial) < final < best + 0.1
     assert abs(np.mean(np.asarray(infos.log_likelihood)[-100:]) - final) < 0.15
     assert np.asarray(infos.finite).all()
     assert np.asarray(end.rbm.parameters.a).any() == isinstance(latent, Binary)
@@ -110,7 +116,8 @@ def test_sampled_hidden_layer(x, monkeypatch):
     )
     end, infos = sampled(state, x)
     best = reference.best_mixture(np.asarray(x), 3)
-    assert log_likelihood(end.rbm, x) > initial + 0.8 * (best - initial)
+    # The worst of 24 keys ends at a share of 0.805.
+    assert log_likelihood(end.rbm, x) > initial + 0.7 * (best - initial)
     assert np.isnan(infos.log_likelihood).all()
     assert np.asarray(infos.finite).all()
 
