@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax.oscillators import diffusion
+from nelc_jax.oscillators import Bath, Generation, diffusion
 from nelc_jax.oscillators.network import (
     Network,
     Parameters,
@@ -96,6 +96,31 @@ def test_both_estimates_given_the_position(unchecked):
     assert (ratio > 2.2).all()
     assert (ratio < 7).all()
     assert (fine_variance > 3 * coarse_variance).all()
+
+
+def test_the_motion_onwards_has_its_part_in_the_target():
+    """In a hot bath A - c, its weight, is 0.8; in `GENERATION` it is 0.01."""
+    network, parameters = random_network(1, knots=2)
+    hot = Generation(NOISING, Bath(1.9, 1.4), 1.7)
+    network = Network(hot, network.pairs, network.knots)
+    time = jnp.asarray(0.6)
+    alpha, s = diffusion.decay(NOISING, time), diffusion.spread(NOISING, time)
+    outward = diffusion.pace(hot) * NOISING.stiffness
+    variance = alpha**2 * DEVIATION**2 + s**2
+    expected = outward - diffusion.score_weight(hot) / variance
+
+    @jax.jit
+    def slope(key):
+        points_key, key = jax.random.split(key)
+        points = DEVIATION * jax.random.normal(points_key, (1, 200_000, 1))
+        knots = knot_potentials(network, parameters)
+        times = jnp.full((1, 200_000), time)
+        share = jnp.zeros_like(times)
+        m = measure_motion(network, knots, key, points, share, times, 0.15, 1)
+        return jnp.mean(m.x * m.target) / jnp.mean(m.x**2)
+
+    # Its bias is of order delta, its noise 0.02; the weight's sign makes 2.
+    assert abs(slope(jax.random.key(0)) - expected) < 0.2
 
 
 def test_gradient_agrees_with_force_matching(unchecked):
