@@ -71,6 +71,19 @@ def test_full_precision_of_contract():
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-4)
 
 
+def test_every_product_asks_for_full_precision(model, system):
+    """Also where a CPU would give it unasked: accelerators would not."""
+    z, x = jnp.asarray(reference.latent_states(system)), jnp.asarray(EVERY_X)
+
+    def all_products(model):
+        return nm.forward_log_prob(model, z, x), nm.backward_log_probs(model, x)
+
+    lines = jax.jit(all_products).lower(model).as_text().splitlines()
+    products = [line for line in lines if "dot_general" in line]
+    assert len(products) >= 3
+    assert all("[HIGHEST, HIGHEST]" in line for line in products)
+
+
 @pytest.fixture
 def own_pixels():
     """Forty points with a pixel of their own each, then two constant pixels."""

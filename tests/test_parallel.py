@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nelc_jax import chain, noise, parallel
-from nelc_jax.latent import Binary
+from nelc_jax.latent import Binary, OneHot
+from nelc_jax.model import Model, Parameters
 
 from . import reference
 
@@ -27,6 +28,27 @@ def test_draws_the_chain_of_the_scan(system, num_steps, x64):
         np.testing.assert_array_equal(together.x, scanned.x)
         np.testing.assert_array_equal(together.z, scanned.z)
         np.testing.assert_allclose(together.h, scanned.h, rtol=1e-12, atol=1e-12)
+
+
+def test_every_block_rounds_its_probabilities_anew():
+    """So many pixels that some draws hang on the rounding, a last bit of 16.
+
+    The rounding of another block changes a third of the thresholds by one, and with it
+    one draw in 2^16: about 7 of those after the first block.
+    """
+    rng = np.random.default_rng(0)
+    num_visible = 20_000
+    parameters = Parameters(
+        w=jnp.asarray(rng.standard_normal((num_visible, 2)), jnp.float32),
+        a=jnp.zeros(num_visible),
+        w_bar=jnp.zeros((2, num_visible)),
+        a_bar=jnp.zeros(2),
+    )
+    model = Model(parameters, jnp.full(num_visible, 0.5), OneHot(2))
+    key, x = jax.random.key(0), jnp.zeros(num_visible, bool)
+    _, scanned = jitted(chain.sample_chain)(model, key, x, 128)
+    _, together = jitted(parallel.sample_chain)(model, key, x, 128)
+    np.testing.assert_array_equal(together.x, scanned.x)
 
 
 def test_needs_an_enumerable_latent_space(system, monkeypatch):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax import exact, horizon, minibatch, training
+from nelc_jax import chain, exact, horizon, minibatch, training
 from nelc_jax.gradient import two_step_gradient
 from nelc_jax.latent import Binary, OneHot
 from nelc_jax.noise import draw_indices
@@ -85,6 +85,16 @@ def test_train_is_repeated_train_step(x, start):
     assert state.step == 8
     # RMSprop divides by the size of the gradient, which amplifies its rounding.
     assert_close(state, resumed, tolerance=1e-4)
+
+
+def test_the_next_chain_starts_where_the_last_one_ended(x, start):
+    key = jax.random.fold_in(start.key, start.step)
+    sample = jax.jit(chain.sample_chain, static_argnums=3)
+    end, _ = sample(start.model, key, start.x, CONFIG.chain_length)
+    state, _ = step(start, x, jnp.int32(4))
+    np.testing.assert_array_equal(state.x, end)
+    # Control: it has moved.
+    assert (end != start.x).any()
 
 
 def distance(state, other):
