@@ -13,7 +13,7 @@ import numpy as np
 from experiments.command.errors import UserError
 
 _MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-_CHECKSUMS = {
+CHECKSUMS = {
     "train-images-idx3-ubyte.gz": (
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
     ),
@@ -108,7 +108,7 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
 def _download() -> tuple[Path, Path]:
     directory = _cache_dir()
     paths = []
-    for name, checksum in _CHECKSUMS.items():
+    for name, checksum in CHECKSUMS.items():
         try:
             with urllib.request.urlopen(
                 _MIRROR + name, timeout=_DOWNLOAD_SECONDS

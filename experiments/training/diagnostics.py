@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from experiments.training.measure import Measured
 from nelc_jax.diagnostics.summary import Summary
 from nelc_jax.model import Model
 
@@ -27,13 +28,15 @@ class Diagnostic:
     function: Callable[[Model, Summary], Float[Array, ""]]
 
 
-def describe_diagnostics(diagnostics: Sequence[Diagnostic]) -> dict[str, dict]:
-    """What `config.json` says of them: unit and meaning by name."""
-    return {d.name: {"unit": d.unit, "meaning": d.meaning} for d in diagnostics}
+def describe_diagnostics(diagnostics: Sequence[Diagnostic]) -> list[dict]:
+    """What `config.json` says of them, and the report reads there."""
+    return [
+        {"name": d.name, "unit": d.unit, "meaning": d.meaning} for d in diagnostics
+    ]
 
 
 def diagnostic_columns(
-    diagnostics: Sequence[Diagnostic], models: Model, summaries: Summary
+    diagnostics: Sequence[Diagnostic], models: Model, measured: Measured
 ) -> dict[str, np.ndarray]:
     """The columns of `models.csv`, one entry a model."""
 
@@ -43,7 +46,9 @@ def diagnostic_columns(
     if not diagnostics:
         return {}
     # Members in turn: what a diagnostic allocates adds up.
-    values = jax.jit(lambda pairs: jax.lax.map(all_of, pairs))((models, summaries))
+    values = jax.jit(lambda pairs: jax.lax.map(all_of, pairs))(
+        (models, measured.summary)
+    )
     return {
         d.name: np.asarray(value) for d, value in zip(diagnostics, values, strict=True)
     }

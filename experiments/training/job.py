@@ -68,7 +68,7 @@ def write_results(job: Job, trained: Trained) -> Run:
     """Write the tables and arrays of a run whose training has ended."""
     model = trained.model
     columns, arrays = model_table(trained.measured, model, job.dataset)
-    columns |= diagnostic_columns(job.diagnostics, model, trained.measured.summary)
+    columns |= diagnostic_columns(job.diagnostics, model, trained.measured)
     run = Run(
         {**job.config, "seconds": trained.seconds},
         trained.history,

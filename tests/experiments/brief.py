@@ -1,32 +1,82 @@
 """Runs that cost little: real training, and tables of no more than the parameters."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from experiments import train_ensemble
-from experiments.runs import directory as run_directory
-from experiments.training import ensemble as ensemble_run
-from experiments.training import measure
+from experiments.runs.files import write_text
+from experiments.training import job, measure, run
+from experiments.training.ensemble import Ensemble
 
 OPTIONS = (
     "--models 3 --units 2 --epochs 4 --steps-per-epoch 3 --chain-length 4 "
     "--batch-first 4 --batch-last 12 --save-every 2"
 )
+RESULTS = ("history.csv", "models.csv", "checkpoint.safetensors")
 
 
 def shorten(replace):
     """Leave the measures, the figures and the report away; `replace` as `setattr`."""
     replace(measure, "HISTORY_DRAWS", 64)
-    replace(ensemble_run.Ensemble, "measure", lambda self: {"model": self.numbers})
-    replace(train_ensemble, "model_table", _table)
-    replace(train_ensemble, "save_figures", lambda *_: [])
-    replace(
-        train_ensemble,
-        "write_report",
-        lambda run, figures, path: run_directory.write_text(path, "report"),
-    )
+    replace(Ensemble, "measure", lambda self: {"model": self.numbers})
+    replace(job, "model_table", _table)
+    replace(run, "save_figures", lambda *_: [])
+    replace(run, "write_report", lambda run, figures, path: write_text(path, "report"))
 
 
 def _table(measured, model, dataset):
     sums = np.asarray(model.parameters.w).sum(axis=(1, 2))
     columns = {"log_likelihood": sums, "entropy_production_rate": -sums}
     return columns, {"numbers": measured["model"]}
+
+
+def begin(points, out, *options):
+    """A new run with these options; returns its directory."""
+    data = ("--dataset", str(points))
+    return train_ensemble.main(["--out", str(out), *data, *OPTIONS.split(), *options])
+
+
+def resume(out, *options):
+    """The same run, on from where it is."""
+    return train_ensemble.main(["--out", str(out), "--resume", *options])
+
+
+def assert_same(one, other):
+    """The same results, bit for bit."""
+    for name in RESULTS:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def start(change, *options, **environment):
+    """A process that trains briefly on two devices, after the program `change`."""
+    program = f"""
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+from experiments.command.errors import reports_user_errors
+from experiments.train_ensemble import main
+from experiments.training.ensemble import Ensemble
+from tests.experiments import brief
+brief.shorten(setattr)
+{change}
+reports_user_errors(main)()
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, options)],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process, status=0):
+    """The last line that a process says on standard error, once it has ended."""
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == status, errors
+    assert "Traceback" not in errors
+    return (errors.splitlines() or [""])[-1]

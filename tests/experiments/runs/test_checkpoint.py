@@ -3,14 +3,13 @@
 import json
 from dataclasses import replace
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.command.errors import UserError
-from experiments.runs import directory as run_directory
-from experiments.runs import resume
 from experiments.runs.checkpoint import (
     Checkpoint,
     check_arrays,
@@ -19,6 +18,8 @@ from experiments.runs.checkpoint import (
     restore_arrays,
     unpack,
 )
+from experiments.runs.files import write_arrays
+from experiments.runs.resume import read_checkpoint
 from experiments.training.ensemble import state_structure
 from experiments.training.trainers import Cycles, Equilibrium
 from nelc_jax.baselines import pcd
@@ -52,40 +53,39 @@ def checkpoint():
 
 
 def assert_same(one, other):
-    for name in ("config", "epoch", "seconds"):
-        assert getattr(one, name) == getattr(other, name)
-    np.testing.assert_array_equal(one.numbers, other.numbers)
-    for name in ("states", "history"):
-        arrays, others = getattr(one, name), getattr(other, name)
-        assert arrays.keys() == others.keys()
-        for key, array in arrays.items():
-            assert array.dtype == others[key].dtype
-            np.testing.assert_array_equal(array, others[key])
+    assert (one.config, one.epoch, one.seconds) == (
+        other.config,
+        other.epoch,
+        other.seconds,
+    )
+    trees = [(c.numbers, c.states, c.history) for c in (one, other)]
+    chex.assert_trees_all_equal(*trees)
+    chex.assert_trees_all_equal_dtypes(*trees)
 
 
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "models-5-6.safetensors"
-    run_directory.write_arrays(path, *pack(checkpoint()))
+    write_arrays(path, *pack(checkpoint()))
     return path
 
 
 def test_round_trip(path):
-    read = resume._read(path)
+    read = read_checkpoint(path)
     assert_same(read, checkpoint())
     check_arrays(read, STRUCTURE, COLUMNS)
 
 
 @pytest.mark.parametrize(
-    "trainer",
+    "rule",
     [
         Cycles(OneHot(2), Config(4)),
         Cycles(Binary(2), Config(4)),
         Equilibrium(Binary(2), pcd.Config(4)),
     ],
 )
-def test_the_state_of_any_trainer(trainer):
-    structure = state_structure(trainer, np.zeros((20, 5), bool))
+def test_the_state_of_any_rule(rule):
+    structure = state_structure(rule, np.zeros((20, 5), bool))
     rng = np.random.default_rng(0)
     arrays = {
         name: jnp.asarray(rng.integers(0, 2, leaf.shape).astype(leaf.dtype))
@@ -94,15 +94,12 @@ def test_the_state_of_any_trainer(trainer):
     state = restore_arrays(arrays, structure)
     assert jax.tree.structure(state) == jax.tree.structure(structure)
     assert jax.eval_shape(lambda state: state, state) == structure
-    again = name_arrays(state)
-    assert again.keys() == arrays.keys()
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(again[name], array)
+    chex.assert_trees_all_equal(name_arrays(state), arrays)
 
 
 def outcome(path):
     try:
-        return resume._read(path)
+        return read_checkpoint(path)
     except UserError as error:
         return str(error)
 
@@ -113,7 +110,7 @@ def test_no_cut_and_no_flipped_bit_goes_unnoticed(path):
     for end in range(0, len(whole), 7):
         path.write_bytes(whole[:end])
         with pytest.raises(UserError, match=r"models-5-6.*delete it to train its"):
-            resume._read(path)
+            read_checkpoint(path)
     for place in range(len(whole)):
         flipped = bytearray(whole)
         flipped[place] ^= 1 << place % 8
@@ -136,7 +133,7 @@ def test_other_files_are_told_apart(path):
 
     def refused(reason):
         with pytest.raises(UserError, match=reason) as caught:
-            resume._read(path)
+            read_checkpoint(path)
         assert str(caught.value).startswith(str(path))
         assert "\n" not in str(caught.value)
 
@@ -145,11 +142,11 @@ def test_other_files_are_told_apart(path):
         refused("is damaged")
     path.write_bytes(b"\x80\x04\x95cos\nsystem\n(S'touch hacked'\ntR.")
     refused("is damaged")
-    run_directory.write_arrays(path, arrays)
+    write_arrays(path, arrays)
     refused("holds no training state")
-    run_directory.write_arrays(path, arrays, words | {"schema": "2"})
+    write_arrays(path, arrays, words | {"schema": "2"})
     refused("has schema 2, and this version reads 1")
-    run_directory.write_arrays(path, arrays, words | {"epoch": "3"})
+    write_arrays(path, arrays, words | {"epoch": "3"})
     refused("its checksum differs")
     path.unlink()
     path.mkdir()

@@ -1,13 +1,15 @@
 """Bad command lines and data files of every command: one line, and nothing written."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from experiments import compare, sample, show, train_ensemble
-from experiments.command.errors import UserError
-from experiments.horizon import __main__ as horizon
+from experiments.command.errors import UserError, reports_user_errors
+from experiments.horizon import command as horizon
 from experiments.oscillators import __main__ as oscillators
-from experiments.verdict import __main__ as verdict
+from experiments.verdict import command as verdict
 
 COMMANDS = {
     "train_ensemble": train_ensemble,
@@ -15,6 +17,8 @@ COMMANDS = {
     "oscillators": oscillators,
     "horizon": horizon,
     "verdict": verdict,
+    "sample": sample,
+    "show": show,
 }
 
 BAD = [
@@ -99,11 +103,26 @@ def test_bad_files(tmp_path, monkeypatch, name):
     assert [path.name for path in tmp_path.iterdir()] == ["points.npz"]
 
 
-@pytest.mark.parametrize("command", [sample, show])
-def test_no_finished_run(tmp_path, command):
-    for place, words in (
-        (tmp_path / "absent", "is not a directory"),
-        (tmp_path, "config.json"),
-    ):
-        with pytest.raises(UserError, match=words):
-            command.main([str(place)])
+@pytest.mark.parametrize(
+    ("command", "options", "words"),
+    [
+        (show, ["{}/nothing"], "not a directory"),
+        (show, ["{}/figures"], "config.json is missing"),
+        (sample, ["{}", "--model", "9"], "--model 9: the run has models 0 to 4"),
+        (sample, ["{}", "--samples", "0"], "--samples 0: expected a positive number"),
+        (sample, ["{}", "--seed", "-1"], "--seed -1: expected 0 or more"),
+        (sample, ["{}", "--out", "{}"], "already holds a run"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    finished, monkeypatch, capsys, command, options, words
+):
+    (finished / "figures").mkdir()
+    arguments = [option.format(finished) for option in options]
+    monkeypatch.setattr(sys, "argv", ["command", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        reports_user_errors(command.main)()
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert words in message

@@ -3,23 +3,18 @@
 import os
 import subprocess
 
-import numpy as np
 import pytest
 
 from experiments import train_ensemble
 from experiments.command.errors import reports_user_errors
 from experiments.runs import directory as run_directory
-from experiments.runs.checkpoint import unpack
+from experiments.runs.resume import read_checkpoint
 
-from . import brief
+from .. import brief
+
+pytestmark = pytest.mark.usefixtures("short")
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-RESULTS = ("history.csv", "models.csv", "checkpoint.safetensors")
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch):
-    brief.shorten(monkeypatch.setattr)
 
 
 @pytest.fixture
@@ -47,14 +42,6 @@ def disk(tmp_path):
     subprocess.run(["umount", str(path)], check=True)
 
 
-@pytest.fixture
-def points(tmp_path):
-    path = tmp_path / "points.npz"
-    x = np.random.default_rng(0).random((20, 6)) < 0.4
-    np.savez(path, x=x, labels=np.arange(20) % 2)
-    return path
-
-
 def pages(path):
     return -(-path.stat().st_size // PAGE)
 
@@ -72,7 +59,7 @@ def failure(capsys, *command):
 def test_a_run_outlives_a_full_disk(points, tmp_path, disk, capsys):
     path, remount = disk
     begin = ["--dataset", str(points), *brief.OPTIONS.split(), "--out"]
-    unbroken = train_ensemble.main([*begin, str(tmp_path / "unbroken")])
+    unbroken = brief.begin(points, tmp_path / "unbroken")
     (states,) = (unbroken / run_directory.TRAINING).iterdir()
     # Settings, history and states of epoch 2 fit, and not the next states beside them.
     files = (unbroken / "config.json", unbroken / "history.csv", states)
@@ -85,16 +72,15 @@ def test_a_run_outlives_a_full_disk(points, tmp_path, disk, capsys):
         "saved before is kept: make room, then repeat the command with --resume"
     )
     (file,) = (out / run_directory.TRAINING).iterdir()
-    assert unpack(*run_directory.read_arrays(file)).epoch == 2
+    assert read_checkpoint(file).epoch == 2
     # Repeated without room: the same, and nothing is lost.
     before = file.read_bytes()
     assert failure(capsys, "--resume", "--out", str(out)) == line
     assert file.read_bytes() == before
 
     remount("size=16m")
-    train_ensemble.main(["--resume", "--out", str(out)])
-    for name in RESULTS:
-        assert (out / name).read_bytes() == (unbroken / name).read_bytes(), name
+    brief.resume(out)
+    brief.assert_same(out, unbroken)
 
 
 def test_a_read_only_disk_is_named_and_left_alone(points, disk, capsys):

@@ -5,10 +5,8 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
+import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -18,35 +16,23 @@ from experiments import train_ensemble
 from experiments.command import versions
 from experiments.command.errors import Interrupted, UserError
 from experiments.runs import directory as run_directory
-from experiments.runs.checkpoint import pack, unpack
+from experiments.runs.checkpoint import pack
 from experiments.runs.directory import load_run
-from experiments.runs.progress import Schedule
+from experiments.runs.files import read_table, write_arrays
+from experiments.runs.lock import locked
+from experiments.runs.resume import read_checkpoint
 from experiments.training import ensemble as ensemble_run
 from experiments.training.ensemble import Ensemble
 from nelc_jax.ensemble import member_mesh
 
-from . import brief
+from .. import brief
+from ..brief import assert_same, begin, resume
 
-RESULTS = ("history.csv", "models.csv", "checkpoint.safetensors")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short():
-    with pytest.MonkeyPatch.context() as patch:
-        brief.shorten(patch.setattr)
-        yield
+pytestmark = pytest.mark.usefixtures("short")
 
 
 @pytest.fixture(scope="module")
-def points(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "points.npz"
-    x = np.random.default_rng(0).random((20, 6)) < 0.4
-    np.savez(path, x=x, labels=np.arange(20) % 2)
-    return path
-
-
-@pytest.fixture(scope="module")
-def unbroken(points, tmp_path_factory):
+def unbroken(points, short, tmp_path_factory):
     return begin(points, tmp_path_factory.mktemp("unbroken") / "run")
 
 
@@ -71,33 +57,12 @@ def stop_after(monkeypatch):
     monkeypatch.undo()
 
 
-def begin(points, out, *options):
-    command = [
-        "--dataset",
-        str(points),
-        *brief.OPTIONS.split(),
-        *options,
-        "--out",
-        str(out),
-    ]
-    return train_ensemble.main(command)
-
-
-def resume(out, *options):
-    return train_ensemble.main(["--out", str(out), "--resume", *options])
-
-
 def stopped(points, out, stop_after, *options, count=3):
     """A run that was stopped in an epoch."""
     stop_after(count)
     with pytest.raises(Interrupted):
         begin(points, out, *options)
     return out
-
-
-def assert_same(one, other):
-    for name in RESULTS:
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
 def assert_close(one, other):
@@ -141,24 +106,27 @@ def test_states_are_saved_at_the_chosen_interval(points, tmp_path, monkeypatch):
     class Killed(Exception):
         pass
 
-    def killed(*_):
-        raise Killed
+    epoch = Ensemble.epoch
+
+    def killed_in(last):
+        def trained(self, number, sizes):
+            if number == last:
+                raise Killed
+            return epoch(self, number, sizes)
+
+        monkeypatch.setattr(Ensemble, "epoch", trained)
 
     out = tmp_path / "run"
-    monkeypatch.setattr(ensemble_run, "_history_row", killed)
+    killed_in(2)
     with pytest.raises(Killed):
         begin(points, out)
     assert not (out / run_directory.TRAINING).exists()
-    monkeypatch.undo()
-    row = ensemble_run._history_row
-    monkeypatch.setattr(
-        ensemble_run, "_history_row", lambda e, *a: killed() if e == 4 else row(e, *a)
-    )
+    killed_in(4)
     with pytest.raises(Killed):
         resume(out)
     (file,) = (out / run_directory.TRAINING).iterdir()
-    assert unpack(*run_directory.read_arrays(file)).epoch == 2
-    assert set(run_directory._read_table(out / "history.csv")["epoch"]) == {1, 2}
+    assert read_checkpoint(file).epoch == 2
+    assert set(read_table(out / "history.csv")["epoch"]) == {1, 2}
 
 
 def test_a_finished_run_is_left_alone(unbroken, capsys):
@@ -253,12 +221,6 @@ def test_more_epochs(points, tmp_path, unbroken, stop_after):
         resume(twice, "--epochs", "5")
 
 
-def test_added_epochs_keep_the_last_batch_size():
-    sizes = Schedule(6, 1, 4, 12, 3).batch_sizes()
-    assert sizes.tolist() == [4, 8, 12, 12, 12, 12]
-    assert Schedule(3, 1, 4, 12).batch_sizes().tolist() == [4, 8, 12]
-
-
 def test_changed_settings_are_refused(points, tmp_path, unbroken):
     before = contents(unbroken)
     for options, words in {
@@ -332,7 +294,7 @@ def test_damaged_states(points, tmp_path, unbroken, stop_after):
     out = stopped(points, tmp_path / "run", stop_after)
     (file,) = (out / run_directory.TRAINING).iterdir()
     whole = file.read_bytes()
-    saved = unpack(*run_directory.read_arrays(file))
+    saved = read_checkpoint(file)
     w = "state.model.parameters.w"
     foreign = replace(saved, config=saved.config | {"seed": 7})
     unfit = replace(saved, states=saved.states | {w: saved.states[w][:, :1]})
@@ -352,7 +314,7 @@ def test_damaged_states(points, tmp_path, unbroken, stop_after):
         if isinstance(bad, bytes):
             file.write_bytes(bad)
         else:
-            run_directory.write_arrays(file, *pack(bad))
+            write_arrays(file, *pack(bad))
         before = contents(out)
         with pytest.raises(UserError, match=reason) as caught:
             resume(out)
@@ -367,9 +329,9 @@ def test_damaged_states(points, tmp_path, unbroken, stop_after):
 
 
 FAILURES = {
-    "os.fsync": errno.ENOSPC,
-    "os.replace": errno.EIO,
-    "tempfile.mkstemp": errno.EROFS,
+    "fsync": (os, errno.ENOSPC),
+    "replace": (os, errno.EIO),
+    "mkstemp": (tempfile, errno.EROFS),
 }
 
 
@@ -377,30 +339,29 @@ FAILURES = {
 def test_a_failed_write_loses_nothing(points, tmp_path, unbroken, monkeypatch, call):
     out = tmp_path / "run"
     begun = []
-    module, name = call.split(".")
-    real = getattr(getattr(run_directory, module), name)
+    module, number = FAILURES[call]
+    real, words = getattr(module, call), os.strerror(number)
 
     def fails(*arguments, **named):
         begun.append(arguments)
         # The settings; the state and the history of epoch 2; not those of epoch 4.
         if len(begun) > 3:
-            raise OSError(FAILURES[call], run_directory.os.strerror(FAILURES[call]))
+            raise OSError(number, words)
         return real(*arguments, **named)
 
-    monkeypatch.setattr(getattr(run_directory, module), name, fails)
-    words = run_directory.os.strerror(FAILURES[call])
+    monkeypatch.setattr(module, call, fails)
     with pytest.raises(UserError, match=rf"--out .* cannot be written \({words}\)"):
         begin(points, out)
     monkeypatch.undo()
     (file,) = (out / run_directory.TRAINING).iterdir()
-    assert unpack(*run_directory.read_arrays(file)).epoch == 2
+    assert read_checkpoint(file).epoch == 2
     resume(out)
     assert_same(out, unbroken)
 
 
 def test_one_process_a_run(unbroken, points):
     before = contents(unbroken)
-    with run_directory.locked(unbroken):
+    with locked(unbroken):
         with pytest.raises(UserError, match="is in use by another process"):
             resume(unbroken)
         with pytest.raises(UserError, match="already holds a run"):
@@ -426,64 +387,44 @@ def test_one_of_several_processes(points, tmp_path, unbroken, stop_after, monkey
         begin(points, tmp_path / "few", "--models", "2", "--distributed")
 
 
-def killed_process(out, *command, number, epoch, moment="epoch"):
-    """A process that gets a signal in an epoch, or inside the write after it."""
-    program = f"""
-import os, signal, sys
-import jax
-jax.config.update("jax_num_cpu_devices", 2)
-from tests.experiments import brief
-from experiments import train_ensemble
-from experiments.runs import directory as run_directory
-from experiments.training.ensemble import Ensemble
-from experiments.command.errors import reports_user_errors
-brief.shorten(setattr)
+MOMENT = """
+import os
+
 reached, epoch, fsync = [], Ensemble.epoch, os.fsync
 
 def trained(self, number, sizes):
     if number == {epoch}:
         reached.append(number)
-        "{moment}" == "epoch" and os.kill(os.getpid(), {int(number)})
+        {in_write} or os.kill(os.getpid(), {number})
     return epoch(self, number, sizes)
 
 def written(descriptor):
-    reached and os.kill(os.getpid(), {int(number)})
+    reached and os.kill(os.getpid(), {number})
     fsync(descriptor)
 
 Ensemble.epoch = trained
-if "{moment}" == "write":
+if {in_write}:
     os.fsync = written
-reports_user_errors(train_ensemble.main)()
 """
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(out.parent / "cache"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
-    return subprocess.run(
-        [sys.executable, "-c", program, "--out", str(out), *command],
-        env=os.environ | cache | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=300,
-    )
 
 
-def test_processes_that_end_early(points, tmp_path, unbroken):
+def test_processes_that_end_early(points, tmp_path, unbroken, cache):
     """SIGINT, SIGTERM and a kill inside the write of a state, one after the other."""
     out = tmp_path / "run"
-    command = ["--dataset", str(points), *brief.OPTIONS.split()]
-    done = killed_process(out, *command, number=signal.SIGINT, epoch=1)
-    assert done.returncode == 130, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("stopped by SIGINT after epoch 1: ")
-    assert "Traceback" not in done.stderr
-    done = killed_process(out, "--resume", number=signal.SIGTERM, epoch=2)
-    assert done.returncode == 143, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("stopped by SIGTERM after epoch 2: ")
-    assert "Traceback" not in done.stderr
-    done = killed_process(
-        out, "--resume", number=signal.SIGKILL, epoch=4, moment="write"
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+
+    def ended(number, epoch, *options, in_write=False):
+        """The last line of a process that gets a signal in or after an epoch."""
+        moment = MOMENT.format(epoch=epoch, number=int(number), in_write=in_write)
+        process = brief.start(moment, "--out", out, *options, **cache)
+        status = -number if number == signal.SIGKILL else 128 + number
+        return brief.finish(process, status)
+
+    data = ("--dataset", points, *brief.OPTIONS.split())
+    line = ended(signal.SIGINT, 1, *data)
+    assert line.startswith("stopped by SIGINT after epoch 1: ")
+    line = ended(signal.SIGTERM, 2, "--resume")
+    assert line.startswith("stopped by SIGTERM after epoch 2: ")
+    ended(signal.SIGKILL, 4, "--resume", in_write=True)
     assert len(files(out)) == 2, "no half of a file is left: not killed in the write"
     resume(out)
     assert files(out) == {"models-0-2.safetensors"}

@@ -54,7 +54,7 @@ COMMANDS = (
     "sample",
     "show",
 )
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

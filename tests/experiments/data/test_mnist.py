@@ -1,3 +1,5 @@
+"""MNIST: embedded, in IDX files, downloaded."""
+
 import gzip
 import hashlib
 import io
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments.command.errors import UserError
-from experiments.data import datasets as data
+from experiments.data import datasets, mnist
 from experiments.data.datasets import load_dataset
 
 
@@ -46,12 +48,12 @@ def test_embedded_digits():
 
 
 def test_first_instances_of_each_digit_at_half_gray(idx_dir, monkeypatch):
-    monkeypatch.setattr(data, "PER_DIGIT", 2)
+    monkeypatch.setattr(datasets, "PER_DIGIT", 2)
     dataset = load_dataset("mnist", idx_dir)
     assert dataset.labels.tolist() == [0, 0, 1, 1, 2, 2]
     # Image k has gray level 120 + k, and 127.5 is the threshold: only 128 is on.
     assert not dataset.x.any()
-    monkeypatch.setattr(data, "PER_DIGIT", 3)
+    monkeypatch.setattr(datasets, "PER_DIGIT", 3)
     assert load_dataset("mnist", idx_dir).x.all(axis=1).tolist() == [False] * 6 + [True]
 
 
@@ -62,10 +64,17 @@ def test_compressed_idx_files(tmp_path, digits):
     assert load_dataset("mnist", tmp_path).x.shape == (7, 16)
 
 
+def test_a_torn_idx_file_is_named(idx_dir):
+    images = idx_dir / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:-1])
+    with pytest.raises(UserError, match="not a complete IDX file"):
+        load_dataset("mnist", idx_dir)
+
+
 def test_download_checks_and_caches(tmp_path, digits, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     served, asked = {}, []
-    for name, array in zip(data._CHECKSUMS, digits, strict=True):
+    for name, array in zip(mnist.CHECKSUMS, digits, strict=True):
         write_idx(tmp_path / name, array)
         served[name] = (tmp_path / name).read_bytes()
 
@@ -78,8 +87,8 @@ def test_download_checks_and_caches(tmp_path, digits, monkeypatch):
         load_dataset("mnist")
     assert not list(tmp_path.glob("cache/**/*ubyte*"))
     monkeypatch.setattr(
-        data,
-        "_CHECKSUMS",
+        mnist,
+        "CHECKSUMS",
         {name: hashlib.sha256(raw).hexdigest() for name, raw in served.items()},
     )
     first = load_dataset("mnist")
@@ -98,61 +107,3 @@ def test_offline_names_both_ways_out(tmp_path, monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     with pytest.raises(UserError, match=r"--data-dir.*--dataset mnist5k"):
         load_dataset("mnist")
-
-
-def test_own_points_and_labels(tmp_path):
-    x = np.eye(9)
-    np.savez(tmp_path / "own.npz", x=x, labels=np.array(list("ccaabbbbb")))
-    dataset = load_dataset(str(tmp_path / "own.npz"))
-    np.testing.assert_array_equal(dataset.x, x.astype(bool))
-    assert dataset.class_names == ("a", "b", "c")
-    assert dataset.labels.tolist() == [2, 2, 0, 0, 1, 1, 1, 1, 1]
-    assert dataset.image_shape == (3, 3)
-    np.save(tmp_path / "own.npy", x[:, :5])
-    dataset = load_dataset(str(tmp_path / "own.npy"))
-    assert dataset.labels is None
-    assert dataset.image_shape is None
-
-
-BAD_ARRAYS = {
-    "not 0 or 1": (dict(x=np.array([[0, 2]])), r"x\[0, 1\] is 2, expected 0 or 1"),
-    "gray": (dict(x=np.array([[0.5, 1.0]])), r"x\[0, 0\] is 0.5"),
-    "nan": (dict(x=np.array([[np.nan, 1.0]])), r"x\[0, 0\] is nan"),
-    "one axis": (dict(x=np.zeros(4)), r"shape \(4,\), expected \(N, D\)"),
-    "three axes": (dict(x=np.zeros((4, 2, 2))), r"expected \(N, D\)"),
-    "empty": (dict(x=np.zeros((0, 4))), r"shape \(0, 4\)"),
-    "no pixels": (dict(x=np.zeros((4, 0))), r"shape \(4, 0\)"),
-    "text": (dict(x=np.array([["a"]])), "dtype <U1"),
-    "no x": (dict(y=np.zeros((4, 4))), r"\['y'\]: expected x"),
-    "labels": (
-        dict(x=np.zeros((4, 2)), labels=np.zeros(3)),
-        r"\(3,\), expected \(4,\)",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD_ARRAYS)
-def test_bad_arrays(tmp_path, name):
-    arrays, message = BAD_ARRAYS[name]
-    np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(UserError, match=message):
-        load_dataset(str(tmp_path / "bad.npz"))
-
-
-def test_bad_files(tmp_path, idx_dir):
-    with pytest.raises(UserError, match="unknown: choose mnist5k, mnist, or a path"):
-        load_dataset("cifar")
-    with pytest.raises(UserError, match="does not exist"):
-        load_dataset(str(tmp_path / "absent.npz"))
-    (tmp_path / "broken.npz").write_bytes(b"PK nothing")
-    with pytest.raises(UserError, match="cannot be read"):
-        load_dataset(str(tmp_path / "broken.npz"))
-    with pytest.raises(UserError, match=r"holds no train.*--dataset mnist5k"):
-        load_dataset("mnist", tmp_path / "empty")
-    images = idx_dir / "train-images-idx3-ubyte"
-    images.write_bytes(images.read_bytes()[:-1])
-    with pytest.raises(UserError, match="not a complete IDX file"):
-        load_dataset("mnist", idx_dir)
-    np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match="cannot be read"):
-        load_dataset(str(tmp_path / "pickled.npy"))

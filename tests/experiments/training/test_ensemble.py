@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from experiments.training import measure
-from experiments.training.ensemble import Ensemble, Schedule, train_ensemble
-from experiments.training.trainers import Cycles
-from nelc_jax.latent import OneHot
-from nelc_jax.training import Config
+from experiments.training.ensemble import Ensemble, known_occupancy
+from experiments.training.equilibrium import rbm_rule
+from experiments.training.loop import train_ensemble
+from experiments.training.settings import Settings
+
+SETTINGS = Settings(units=2, chain_length=4)
 
 
 def members(seed=0, learning_rate=0.1, density=0.4):
@@ -17,7 +19,7 @@ def members(seed=0, learning_rate=0.1, density=0.4):
         seed,
         np.arange(2),
         2,
-        Cycles(OneHot(2), Config(chain_length=4)),
+        SETTINGS.rule(),
         x,
         learning_rate,
     )
@@ -40,8 +42,8 @@ def test_programs_are_compiled_once(monkeypatch, compiled):
     monkeypatch.setattr(measure, "HISTORY_DRAWS", 1)
     monkeypatch.setattr(measure, "COUNTED_STEPS", 10)
     monkeypatch.setattr(measure, "FINAL_SAMPLES", 32)
-    schedule = Schedule(epochs=120, steps_per_epoch=2, batch_first=16, batch_last=160)
-    train_ensemble(members(), schedule, lambda *_: None)
+    sizes = np.arange(16, 20, dtype=np.int32)
+    train_ensemble(members(), sizes, 2, lambda *_: None)
     programs = compiled()
     assert sum("_epoch" in name for name in programs) == 1
 
@@ -50,3 +52,9 @@ def test_programs_are_compiled_once(monkeypatch, compiled):
         ensemble.epoch(1, np.full(2, 16, np.int32))
         ensemble.measure()
     assert compiled() == programs
+
+
+def test_which_rules_have_a_formula_for_p_bar():
+    x = np.zeros((20, 9), bool)
+    assert known_occupancy(rbm_rule(SETTINGS), x)
+    assert not known_occupancy(SETTINGS.rule(), x)

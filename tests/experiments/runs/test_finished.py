@@ -1,0 +1,106 @@
+"""Finished runs as other commands open them, and models from their arrays."""
+
+from dataclasses import replace
+
+import chex
+import numpy as np
+import pytest
+
+from experiments.command.errors import UserError
+from experiments.runs.directory import create_run_directory, write_run
+from experiments.runs.finished import (
+    RBM_RULE,
+    latent_of,
+    latent_settings,
+    model_of,
+    models_of,
+    open_run,
+)
+from nelc_jax.latent import Binary, OneHot
+
+from ..synthetic import synthetic_run
+
+
+@pytest.fixture
+def verdict(tmp_path):
+    """The synthetic run as an ensemble of `verdict`, which names it otherwise."""
+    out = tmp_path / "verdict"
+    create_run_directory(out, {"command": "verdict"})
+    run = synthetic_run()
+    for name, more in (
+        ("sigmoid-paper-3", {}),
+        ("rbm-onehot-3", {"rule": f"{RBM_RULE}...)"}),
+    ):
+        config = {**run.config, "ensemble": name, **more}
+        create_run_directory(out / name, config)
+        write_run(out / name, replace(run, config=config))
+    return out
+
+
+def test_an_ensemble_of_the_verdict_is_a_run(verdict):
+    run = open_run(verdict / "sigmoid-paper-3")
+    chex.assert_trees_all_equal(run.arrays, synthetic_run().arrays)
+    assert run.config["ensemble"] == "sigmoid-paper-3"
+
+
+def test_where_there_is_no_ensemble_the_message_names_one(verdict, tmp_path):
+    def refused(path):
+        with pytest.raises(UserError) as caught:
+            open_run(path)
+        return str(caught.value)
+
+    assert refused(verdict) == (
+        f"{verdict} is of verdict, with an ensemble in each directory below: give one "
+        f"of these, such as {verdict / 'sigmoid-paper-3'}"
+    )
+    machines = verdict / "rbm-onehot-3"
+    assert refused(machines).startswith(f"{machines} holds restricted Boltzmann mach")
+    begun = tmp_path / "begun"
+    create_run_directory(begun, {"command": "horizon"})
+    assert refused(begun).endswith("give one of these, once it is finished")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("config.json", "{}", "not that of train_ensemble"),
+        ("config.json", "{", "cannot be read"),
+        ("checkpoint.safetensors", "torn", "cannot be read"),
+        ("models.csv", "a,b\n1\n", "cannot be read"),
+    ],
+)
+def test_a_spoilt_run_is_named(directory, name, content, words):
+    (directory / name).write_text(content)
+    with pytest.raises(UserError, match=words):
+        open_run(directory)
+
+
+@pytest.mark.parametrize(
+    "latent", [OneHot(3), OneHot(4, "softmax"), Binary(2)], ids=str
+)
+def test_latent_spaces_are_known_by_their_settings(latent):
+    run = synthetic_run()
+    found = latent_of(replace(run, config=latent_settings(latent)))
+    assert found == latent
+    assert latent_of(replace(run, latent=latent)) == latent
+
+
+def test_another_latent_space_is_named():
+    class Ternary:
+        num_units = 3
+
+    run = replace(synthetic_run(), config=latent_settings(Ternary()))
+    with pytest.raises(UserError, match="latent space Ternary"):
+        latent_of(run)
+
+
+def test_models_are_made_of_the_arrays():
+    run = synthetic_run(latent="binary", units=2)
+    every, one = models_of(run), model_of(run, 3)
+    assert one.latent == every.latent == Binary(2)
+    for name in ("w", "a", "w_bar", "a_bar"):
+        np.testing.assert_array_equal(getattr(every.parameters, name), run.arrays[name])
+        np.testing.assert_array_equal(
+            getattr(one.parameters, name), run.arrays[name][3]
+        )
+    np.testing.assert_array_equal(one.x_mean, run.arrays["x_mean"][3])

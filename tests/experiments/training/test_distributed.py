@@ -1,0 +1,95 @@
+"""Two real processes on loopback, two devices each, against one process.
+
+They are stopped and go on: what holds for a run that was not stopped holds for them.
+"""
+
+import socket
+
+import numpy as np
+
+from experiments.runs.directory import load_run
+
+from .. import brief
+
+OPTIONS = (*brief.OPTIONS.split(), "--models", "5", "--epochs", "3")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+STOPPED = """
+import signal
+
+epoch = Ensemble.epoch
+
+def trained(self, number, sizes):
+    number == 2 and signal.raise_signal(signal.SIGINT)
+    return epoch(self, number, sizes)
+
+Ensemble.epoch = trained
+"""
+
+
+def start_two(change, *options, **environment):
+    cluster = {
+        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}",
+        "JAX_NUM_PROCESSES": "2",
+    }
+    return [
+        brief.start(
+            change,
+            "--distributed",
+            *options,
+            **environment,
+            **cluster,
+            JAX_PROCESS_ID=str(number),
+        )
+        for number in range(2)
+    ]
+
+
+def test_two_processes_that_were_stopped_train_the_members_of_one(
+    points, tmp_path, cache
+):
+    begin = ("--dataset", points, *OPTIONS)
+    brief.finish(brief.start("", "--out", tmp_path / "one", *begin, **cache))
+    out = tmp_path / "two"
+    stopped = start_two(STOPPED, "--out", out, *begin, **cache)
+    lines = [brief.finish(process, 130) for process in stopped]
+    line = (
+        "stopped by SIGINT after epoch 2: to go on, python -m "
+        f"experiments.train_ensemble --resume --distributed --out {out}"
+    )
+    assert lines == [line, line]
+    for process in start_two("", "--out", out, "--resume", **cache):
+        brief.finish(process)
+    one = load_run(tmp_path / "one")
+    two = [load_run(out / f"process-{k}") for k in range(2)]
+    numbers = np.concatenate([part.models["model"] for part in two])
+    assert sorted(numbers.tolist()) == [0, 1, 2, 3, 4]
+    assert all(len(part.models["model"]) > 0 for part in two)
+    # The same random numbers; sums of another order in the last bits.
+    for name in ("w", "w_bar", "a_bar", "x_mean"):
+        joined = np.concatenate([part.arrays[name] for part in two])
+        np.testing.assert_allclose(
+            joined, one.arrays[name][numbers], rtol=1e-4, atol=1e-4
+        )
+    for part in two:
+        assert part.history["epoch"].max() == 3
+        rows = np.isin(one.history["model"], part.models["model"])
+        np.testing.assert_allclose(
+            part.history["log_likelihood"],
+            one.history["log_likelihood"][rows],
+            rtol=1e-4,
+        )
+
+
+def test_distributed_without_settings_says_what_is_missing(points, tmp_path):
+    out = tmp_path / "alone"
+    process = brief.start("", "--out", out, "--dataset", points, "--distributed")
+    line = brief.finish(process, 2)
+    assert line.startswith("error: --distributed cannot start")
+    assert not out.exists()
