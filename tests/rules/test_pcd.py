@@ -7,7 +7,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from sklearn.neural_network import BernoulliRBM
 
@@ -120,9 +119,8 @@ def test_step_by_hand(x, kind, negative, size):
         (jnp.asarray(data.mean(0)), jnp.asarray(np.zeros(5))),
     )
     rule = Pcd(machine.latent, negative, rmsprop(0.015, 0.8, 1e-3), 0.5)
-    fresh = rule.init(KEY, jnp.asarray(data)).optimizer
-    optimizer = optax.tree.cast(fresh, jnp.float64)
-    state = State(machine, optimizer, jnp.asarray(data[0]), KEY, jnp.int32(2))
+    fresh = rule.init(KEY, jnp.asarray(data))
+    state = State(machine, fresh.optimizer, jnp.asarray(data[0]), KEY, jnp.int32(2))
     found, info = jax.jit(rule.step)(state, jnp.asarray(data), jnp.int32(size))
 
     key = jax.random.fold_in(state.key, 2)
