@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nelc_jax import Binary, OneHot
 from nelc_jax import model as nm
-from nelc_jax.latent import Binary, OneHot
+from nelc_jax._linear import contract
 
 from . import reference
 
@@ -67,7 +68,7 @@ def test_full_precision_of_contract():
     left, right = rng.random((3, 784)) < 0.5, rng.standard_normal((784, 2))
     left, right = left.astype(np.float32), right.astype(np.float32)
     exact = left.astype(float) @ right.astype(float)
-    found = nm.contract(jnp.asarray(left), jnp.asarray(right))
+    found = contract(jnp.asarray(left), jnp.asarray(right))
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-4)
 
 

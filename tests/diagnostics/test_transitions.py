@@ -14,6 +14,7 @@ from nelc_jax.diagnostics import (
 from nelc_jax.markov import stationary_distribution
 
 from .. import reference
+from ..trajectories import stationary_trajectories
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "binary"])
@@ -42,7 +43,7 @@ def test_counts_are_those_of_the_chain(kind):
 def test_counts_converge(x64, system):
     """The counted M is eq. 3, and its error falls as 1 / sqrt(T)."""
     M, p_bar = reference.latent_kernel(system), reference.latent_law(system)
-    z = reference.stationary_trajectories(system.kind).z
+    z = stationary_trajectories(system).z
     visits = reference.latent_codes(system, z)
     size = len(p_bar)
     from_counts = jax.jit(kernel_from_counts)
