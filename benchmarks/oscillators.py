@@ -14,43 +14,47 @@ import numpy as np
 from experiments.command.devices import use_all_cores
 from experiments.oscillators import digits as oscillators_digits
 from experiments.oscillators import gaussians as oscillators_gaussians
-from experiments.oscillators.run import network_at_pace
-from nelc_jax import ensemble
-from nelc_jax.oscillators import training
-from nelc_jax.oscillators.potential import all_to_all
-from nelc_jax.oscillators.training import Config, Rule
+from experiments.oscillators.members import network_at_pace, over_members
+from nelc_jax.oscillators import (
+    AbstractRule,
+    ForceMatching,
+    Learner,
+    ObservedMotion,
+    all_to_all,
+    train,
+)
 
 KNOTS, MEMBERS, ROUNDS, SECONDS = 32, 8, 9, 0.5
 SIDE = 10
 
 
-def prepare(rule: Rule, digits: bool, members: int):
+def prepare(rule: AbstractRule, digits: bool, members: int):
     """A compiled training of so many members, and milliseconds a step."""
     task = oscillators_digits if digits else oscillators_gaussians
     num = SIDE**2 if digits else 2
-    batch = 16 if digits else 64
     network = network_at_pace(task.NOISING, all_to_all(num), KNOTS)
-    config = Config(rule, batch=batch)
+    learner = Learner(network, rule, batch=16 if digits else 64)
     x = jax.random.normal(jax.random.key(0), (2000, num))
-    mesh = ensemble.member_mesh(members)
     keys = jax.random.split(jax.random.key(1), members)
 
     @jax.jit
-    def init(keys, network, x):
-        return ensemble.map_members(training.init, 1, mesh)(keys, network, x)
+    def init(keys, learner, x):
+        return over_members(lambda key, learner, x: learner.init(key, x), 1)(
+            keys, learner, x
+        )
 
     @partial(jax.jit, static_argnums=0)
-    def train(num_steps, states, network, x):
-        def one(state, network, x):
-            return training.train(config, network, state, x, num_steps)
+    def advance(num_steps, states, learner, x):
+        def one(state, learner, x):
+            return train(learner, state, x, num_steps)
 
-        return ensemble.map_members(one, 1, mesh)(states, network, x)
+        return over_members(one, 1)(states, learner, x)
 
-    states = init(keys, network, x)
+    states = init(keys, learner, x)
 
     def milliseconds(num_steps):
         start = time.perf_counter()
-        jax.block_until_ready(train(num_steps, states, network, x))
+        jax.block_until_ready(advance(num_steps, states, learner, x))
         return 1e3 * (time.perf_counter() - start) / num_steps
 
     milliseconds(20)
@@ -63,14 +67,15 @@ def main() -> None:
     """Print milliseconds a step, and ratios of eight members to one."""
     print("| Training | one, ms a step | eight, ms a step | ratio |")
     print("| --- | --- | --- | --- |")
+    rules = {"force": ForceMatching(), "observed": ObservedMotion()}
     for digits in (False, True):
-        for rule in ("force", "observed"):
+        for label, rule in rules.items():
             runs = [prepare(rule, digits, members) for members in (1, MEMBERS)]
             times = np.array([[run() for run in runs] for _ in range(ROUNDS)])
             one, eight = np.median(times, axis=0)
             ratio = statistics.median(times[:, 1] / times[:, 0])
             name = f"{SIDE} x {SIDE} digits" if digits else "plane"
-            print(f"| {name}, {rule} | {one:.2f} | {eight:.2f} | {ratio:.1f} |")
+            print(f"| {name}, {label} | {one:.2f} | {eight:.2f} | {ratio:.1f} |")
 
 
 if __name__ == "__main__":

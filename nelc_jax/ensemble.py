@@ -121,7 +121,8 @@ def map_members(
         members, shared = arguments[:num_mapped], arguments[num_mapped:]
         count = _member_count(members)
         vmapped = jax.vmap(function, in_axes=(0,) * num_mapped + (None,) * len(shared))
-        if mesh is None and jax.sharding.get_abstract_mesh().manual_axes:
+        within = mesh is None and jax.sharding.get_abstract_mesh().manual_axes
+        if within or not count:
             return vmapped(*arguments)
         devices = member_mesh(count) if mesh is None else mesh
         on_cpu = devices.devices.flat[0].platform == "cpu"
@@ -151,12 +152,12 @@ def _member_count(mapped: tuple) -> int:
     count = None
     for place, argument in enumerate(mapped):
         for leaf in jax.tree.leaves(argument):
-            first = leaf.shape[0] if leaf.ndim else 0
+            first = leaf.shape[0] if leaf.ndim else None
             count = first if count is None else count
-            if first != count or not first:
+            if first is None or first != count:
                 raise ValueError(
                     f"argument {place} has an array of shape {leaf.shape}: expected a "
-                    f"leading axis of members, {count or 'at least one'} of them"
+                    f"leading axis of members{'' if count is None else f', {count}'}"
                 )
     if count is None:
         raise ValueError("no argument has an array: expected a leading axis of members")

@@ -138,17 +138,23 @@ def set_learning_rate(state: State, learning_rate: Float[Array, "*M"] | float) -
     """The state with another learning rate, of one member or one each of several.
 
     **Raises:** `ValueError` for a known rate that is negative or not finite, or for an
-    optimiser that keeps no `learning_rate` in its state.
+    optimiser that keeps no `learning_rate` in its state, or follows a schedule.
     """
     check_rate("learning_rate", learning_rate)
-    rate = jnp.broadcast_to(jnp.asarray(learning_rate, jnp.float32), state.step.shape)
-    try:
-        optimizer = optax.tree_utils.tree_set(state.optimizer, learning_rate=rate)
-    except KeyError as error:
+    kept = optax.tree_utils.tree_get_all_with_path(state.optimizer, "learning_rate")
+    rates = [rate for _, rate in kept]
+    # A schedule has a state of that name too, and overrides the rate at each step.
+    if not rates or not all(eqx.is_array(rate) for rate in rates):
         raise ValueError(
-            f"learning_rate={learning_rate}: expected an optimiser that keeps its rate "
-            "in its state: rmsprop(...), or optax.inject_hyperparams(optax.adam)(...)"
-        ) from error
+            "learning_rate: expected an optimiser that keeps its rate in its state and "
+            "has no schedule for it, as rmsprop(0.1) or "
+            "optax.inject_hyperparams(optax.adam)(0.1)"
+        )
+    # In its own precision, which a step gives back.
+    rate = jnp.asarray(learning_rate, rates[0].dtype)
+    optimizer = optax.tree_utils.tree_set(
+        state.optimizer, learning_rate=jnp.broadcast_to(rate, state.step.shape)
+    )
     return eqx.tree_at(lambda s: s.optimizer, state, optimizer)
 
 

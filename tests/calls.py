@@ -11,22 +11,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from nelc_jax import (
+    AveragedGradient,
     Binary,
-    Config,
+    Cycles,
     Model,
     OneHot,
-    chain,
+    Pcd,
+    Trajectory,
+    TrajectoryGradient,
     ensemble,
-    gradient,
-    horizon,
-    noise,
-    training,
 )
 from nelc_jax import oscillators as osc
-from nelc_jax.baselines import mixture, pcd, rbm
+from nelc_jax.baselines import mixture, rbm
 from nelc_jax.diagnostics import fundamental_cycles
+from nelc_jax.estimators.base import data_sums
 from nelc_jax.oscillators import diffusion, network, potential
 from nelc_jax.oscillators import training as osc_training
+from nelc_jax.rules import PersistentChain
 
 from . import reference
 
@@ -70,23 +71,24 @@ LARGE = Model(
     Binary(9),
 )
 """Too many latent states to enumerate."""
-CONFIG, STATE = Config(6), shaped(training.init, KEY, OneHot(3), X)
-MEMBERS = shaped(ensemble.init, KEY, jnp.arange(2), OneHot(3), X)
+ALONG, AVERAGED = TrajectoryGradient(6, "exact", 2), AveragedGradient(7, 2)
+RULE, PCD_RULE = Cycles(OneHot(3), ALONG), Pcd(Binary(3), PersistentChain(6))
+STATE = shaped(RULE.init, KEY, X)
+MEMBERS = shaped(ensemble.init, RULE, KEY, jnp.arange(2), X)
 Z = jnp.asarray(np.eye(3, dtype=bool)[[0, 1, 1, 2, 0, 1]])
-TRAJECTORY = chain.Trajectory(bits(6, 5), Z, floats(6, 3))
-SUPPORT = shaped(gradient.support_of, MODEL, TRAJECTORY)
-SUMS = shaped(gradient.data_sums, SUPPORT, X, law(4))
-DRAWS = shaped(horizon.draw, MODEL, KEY, 7)
-DRAWN = shaped(horizon.support_of_draws, MODEL, DRAWS)
-DRAWN_SUMS = shaped(gradient.data_sums, DRAWN, X, law(4))
+TRAJECTORY = Trajectory(bits(6, 5), Z, floats(6, 3))
+SUPPORT = shaped(ALONG.support, MODEL, TRAJECTORY)
+SUMS = shaped(data_sums, SUPPORT, X, law(4))
+_, DRAWS = shaped(AVERAGED.sample, MODEL, KEY, X[0])
+DRAWN = shaped(AVERAGED.support, MODEL, DRAWS)
+DRAWN_SUMS = shaped(data_sums, DRAWN, X, law(4))
 M, P_BAR = law(3, 3), law(3)
 LOG_M = jnp.asarray(np.log(M))
 CYCLES = shaped(fundamental_cycles, LOG_M, P_BAR)
-MIXTURE = mixture.Mixture(log_law(2), floats(2, 5))
-RBM_STATE = shaped(pcd.init, KEY, OneHot(3, "softmax"), X)
-RBM = RBM_STATE.rbm
+MIXTURE = mixture.BernoulliMixture(log_law(2), floats(2, 5))
+RBM = shaped(Pcd(OneHot(3, "softmax")).init, KEY, X).model
+PCD_STATE = shaped(PCD_RULE.init, KEY, X)
 MOMENTS = shaped(rbm.data_moments, RBM, X, law(4))
-PIXELS = shaped(noise.pixel_noise, KEY, 0, 5)
 
 BATH, GENERATION = osc.Bath(0.7, 0.6), osc.Generation()
 POINTS = floats(4, 2)
@@ -109,12 +111,9 @@ AT_Z = {"model": MODEL, "z": Z, "x": X}
 OF_KEY = {"model": MODEL, "key": KEY}
 OF_RBM = {"rbm": RBM, "x": X}
 SAMPLED = {**OF_KEY, "num_samples": 8}
-TRAINED = {"config": CONFIG, "state": STATE, "x": X}
-PCD = {"config": pcd.Config(6), "state": RBM_STATE, "x": X}
+TRAINED = {"state": STATE, "x": X}
 NOISE_AT = {"generation": GENERATION, "time": floats(4)}
 MOVED = {"generation": GENERATION, "x": POINTS, "score": POINTS}
-GRADIENT = {"model": MODEL, "trajectory": TRAJECTORY, "x": X, "weights": law(4)}
-FROM_SUMS = {"model": MODEL, "trajectory": TRAJECTORY, "support": SUPPORT, "sums": SUMS}
 DRIVEN = {"protocol": PROTOCOL, "bath": BATH, "key": KEY, "x": floats(2)}
 OF_NETWORK = {"network": NETWORK, "parameters": LEARNED}
 SIZES = jnp.array([2, 3])
@@ -141,14 +140,12 @@ CALLS = {
         "observe": lambda carry, x, z: carry + x.sum(),
         "init": jnp.int32(0),
     },
-    "chain.latent_noise": {**OF_KEY, "steps": jnp.arange(6)},
     "ensemble.member_keys": {"key": KEY, "members": SIZES},
     "ensemble.init": {
+        "rule": RULE,
         "key": KEY,
         "members": SIZES,
-        "latent": OneHot(3),
         "x": X,
-        "config": CONFIG,
         "learning_rate": floats(2),
     },
     "exact.visible_states": {"num_visible": 5},
@@ -161,34 +158,42 @@ CALLS = {
     "exact.horizon_log_likelihood": {**OF_X, "visible_law": law(32), "horizon": 2},
     "exact.draws": {"model": MODEL},
     "exact.two_step_gradient": {**OF_X, "score": "exact"},
-    "gradient.support_of": {"model": MODEL, "trajectory": TRAJECTORY},
-    "gradient.data_sums": {"support": SUPPORT, "x": X, "weights": law(4)},
-    "gradient.backward_gradient": {
+    "estimators.base.data_sums": {"support": SUPPORT, "x": X, "weights": law(4)},
+    "estimators.base.forward_moments": {"support": SUPPORT, "sums": SUMS},
+    "estimators.base.backward_moments": {
         "coefficients": floats(3, 6),
         "x": TRAJECTORY.x,
         "x_mean": floats(5),
     },
-    "gradient.two_step_gradient": {**GRADIENT, "score": "exact"},
-    "gradient.gradient_from_sums": {**FROM_SUMS, "score": "exact"},
-    "horizon.draw": {**OF_KEY, "num_draws": 7},
-    "horizon.weighted_draws": {"model": MODEL, "x": DRAWS.x, "weights": DRAWS.weights},
-    "horizon.averaged_gradient": {
-        **OF_X,
-        "draws": DRAWS,
-        "weights": law(4),
-        "horizon": 2,
-        "score": "exact",
-    },
-    "horizon.support_of_draws": {"model": MODEL, "draws": DRAWS},
-    "horizon.averaged_from_sums": {
+    "estimators.base.visible_bias": {"latent": OneHot(3), "a": floats(5)},
+    "estimators.base.check_horizon": {"horizon": 2},
+    "estimators.averaged.weighted_draws": {
         "model": MODEL,
-        "draws": DRAWS,
+        "x": DRAWS.x,
+        "weights": DRAWS.weights,
+    },
+    "TrajectoryGradient.sample": {**OF_KEY, "x": X[0]},
+    "TrajectoryGradient.support": {"model": MODEL, "sample": TRAJECTORY},
+    "TrajectoryGradient.gradient": {
+        "model": MODEL,
+        "sample": TRAJECTORY,
+        "support": SUPPORT,
+        "sums": SUMS,
+    },
+    "TrajectoryGradient.estimate": {
+        **OF_X,
+        "sample": TRAJECTORY,
+        "weights": law(4),
+    },
+    "AveragedGradient.sample": {**OF_KEY, "x": X[0]},
+    "AveragedGradient.support": {"model": MODEL, "sample": DRAWS},
+    "AveragedGradient.gradient": {
+        "model": MODEL,
+        "sample": DRAWS,
         "support": DRAWN,
         "sums": DRAWN_SUMS,
-        "horizon": 2,
-        "score": "exact",
     },
-    "horizon.check_horizon": {"horizon": 2},
+    "AveragedGradient.estimate": {**OF_X, "sample": DRAWS, "weights": law(4)},
     "latent.sample_latent": {"latent": OneHot(3), "key": KEY, "h": FIELD["h"]},
     "likelihood.mixture_log_prob": {
         "log_weights": log_law(3),
@@ -201,7 +206,8 @@ CALLS = {
         "log_weights": log_law(3),
         "log_A": -floats(3, 4),
     },
-    "markov.eliminate": {"M": M, "smallest": 1e-30},
+    "markov.deviation": {**OF_M, "f": floats(3)},
+    "markov.truncated_deviation": {**OF_M, "f": floats(3), "num_terms": 2},
     "markov.stationary_distribution": {"M": M},
     "minibatch.batch_schedule": {"first": 1, "last": 4, "num_epochs": 3},
     "minibatch.sum_chunks": {
@@ -220,60 +226,39 @@ CALLS = {
     "model.forward_log_prob_star": {**AT_Z, "q": 1.65},
     "model.backward_log_probs": OF_X,
     "model.init_model": {"key": KEY, "latent": OneHot(3), "x": X, "dtype": jnp.float32},
-    "noise.threefry": {
+    "_random.threefry": {
         "key": jnp.arange(2, dtype=jnp.uint32),
         "x0": jnp.arange(3, dtype=jnp.uint32),
         "x1": jnp.arange(3, dtype=jnp.uint32),
     },
-    "noise.pixel_noise": {"key": KEY, "step": 1, "num_visible": 5},
-    "noise.latent_uniforms": {
+    "_random.pixel_table": {"key": KEY, "block": 1, "logits": floats(3, 5)},
+    "_random.draw_pixels": {"key": KEY, "step": 1, "table": jnp.arange(5)},
+    "_random.draw_packed": {"key": KEY, "step": 1, "table": jnp.arange(5)},
+    "_random.latent_noise": {
+        "latent": OneHot(3),
+        "key": KEY,
+        "steps": jnp.arange(6),
+        "num_visible": 5,
+    },
+    "_random.latent_uniforms": {
         "key": KEY,
         "step": 1,
         "num_visible": 5,
         "num_uniforms": 3,
     },
-    "noise.rounding": {"key": KEY, "block": 1, "num_visible": 5},
-    "noise.thresholds": {"logits": floats(3, 5), "rounding": floats(5)},
-    "noise.bernoulli_packed": {"noise": PIXELS, "thresholds": jnp.arange(5)},
-    "noise.pack": {"x": X},
-    "noise.unpack": {"packed": jnp.zeros((4, 2), jnp.uint8), "num_visible": 5},
-    "noise.draw_indices": {"key": KEY, "count": 3, "num_points": 4, "start": 1},
-    "parallel.sample_chain": {**OF_KEY, "x": X[0], "num_steps": 6},
-    "parallel.candidates": {**OF_KEY, "num_steps": 6},
-    "parallel.random_maps": {**OF_KEY, "steps": jnp.arange(6)},
-    "parallel.require_enumerable": {"latent": OneHot(3)},
+    "_random.rounding": {"key": KEY, "block": 1, "num_visible": 5},
+    "_random.thresholds": {"logits": floats(3, 5), "rounding": floats(5)},
+    "_random.pack": {"x": X},
+    "_random.unpack": {"packed": jnp.zeros((4, 2), jnp.uint8), "num_visible": 5},
+    "_random.draw_indices": {"key": KEY, "count": 3, "num_points": 4, "start": 1},
+    "_parallel.sample": {**OF_KEY, "x": X[0], "num_steps": 6},
+    "_parallel.candidates": {**OF_KEY, "num_steps": 6},
+    "_parallel.random_maps": {**OF_KEY, "steps": jnp.arange(6)},
+    "_parallel.require_enumerable": {"latent": OneHot(3)},
     "perfect.perfect_sample": {**SAMPLED, "max_steps": 4},
-    "poisson.deviation": {**OF_M, "f": floats(3)},
-    "poisson.truncated_deviation": {**OF_M, "f": floats(3), "num_terms": 2},
-    "traces.trajectory_gradient": {
-        **GRADIENT,
-        "horizon": 2,
-        "trace": 0.5,
-        "score": "exact",
-    },
-    "traces.trajectory_from_sums": {
-        **FROM_SUMS,
-        "horizon": 2,
-        "trace": 0.5,
-        "score": "exact",
-    },
-    "traces.check_trace": {"horizon": 2, "trace": 0.5, "num_steps": 6},
-    "training.init": {
-        "key": KEY,
-        "latent": OneHot(3),
-        "x": X,
-        "config": CONFIG,
-        "learning_rate": 0.1,
-    },
-    "training.train_step": {**TRAINED, "batch_size": jnp.int32(2)},
-    "training.train": {**TRAINED, "batch_sizes": SIZES},
-    "training.sum_batch": {
-        "support": SUPPORT,
-        "key": KEY,
-        "x": X,
-        "batch_size": jnp.int32(2),
-    },
-    "training.rmsprop": {"decay": 0.9, "eps": 1e-8},
+    "Cycles.init": {"key": KEY, "x": X},
+    "Cycles.step": {**TRAINED, "batch_size": jnp.int32(2)},
+    "training.train": {"rule": RULE, **TRAINED, "batch_sizes": SIZES},
     **{f"baselines.rbm.{name}": OF_RBM for name in ("log_weight", "log_prob")},
     **{
         f"baselines.rbm.{name}": OF_RBM for name in ("log_likelihood", "exact_gradient")
@@ -282,23 +267,17 @@ CALLS = {
         f"baselines.rbm.{name}": {"rbm": RBM}
         for name in ("to_model", "to_mixture", "log_partition", "occupancy")
     },
+    "baselines.rbm.check_latent": {"latent": Binary(3)},
     "baselines.rbm.latent_log_weight": {"rbm": RBM, "z": Z},
     "baselines.rbm.data_moments": {**OF_RBM, "weights": law(4)},
     "baselines.rbm.latent_moments": {"rbm": RBM, "z": Z, "weights": law(6)},
     "baselines.rbm.gradient": {"rbm": RBM, "positive": MOMENTS, "negative": MOMENTS},
     "baselines.rbm.from_mixture": {"mixture": MIXTURE, "x_mean": floats(5)},
-    "baselines.pcd.init": {
-        "key": KEY,
-        "latent": OneHot(3, "softmax"),
-        "x": X,
-        "config": pcd.Config(6),
-        "learning_rate": 0.1,
-    },
-    "baselines.pcd.train_step": {**PCD, "batch_size": jnp.int32(2)},
-    "baselines.pcd.train": {**PCD, "batch_sizes": SIZES},
-    "baselines.pcd.coordinates": {"rbm": RBM},
-    "baselines.pcd.from_coordinates": {"rbm": RBM, "position": RBM.parameters},
-    "baselines.pcd.sum_batch": {**OF_RBM, "key": KEY, "batch_size": jnp.int32(2)},
+    "Pcd.init": {"key": KEY, "x": X},
+    "Pcd.step": {"state": PCD_STATE, "x": X, "batch_size": jnp.int32(2)},
+    "PersistentChain.moments": {"rbm": RBM, "key": KEY, "x": X[0]},
+    "rules.pcd.coordinates": {"rbm": RBM},
+    "rules.pcd.from_coordinates": {"rbm": RBM, "position": RBM.parameters},
     "baselines.ais.data_bias": {"rbm": RBM},
     "baselines.ais.tempered": {"rbm": RBM, "beta": floats(), "base_bias": floats(5)},
     "baselines.ais.log_partition": {
@@ -524,15 +503,27 @@ CALLS = {
 """Arguments by the name of a function below `nelc_jax`, or of a method."""
 
 
+OBJECTS = {
+    "OneHot": OneHot(3),
+    "Binary": Binary(3),
+    "Cycles": RULE,
+    "Pcd": PCD_RULE,
+    "PersistentChain": PCD_RULE.negative,
+    "TrajectoryGradient": ALONG,
+    "AveragedGradient": AVERAGED,
+}
+"""Whose methods are called."""
+
+
 def function(name):
     """The function of a name in `CALLS`."""
     place, last = name.rsplit(".", 1)
-    if place in ("OneHot", "Binary"):
-        return getattr({"OneHot": OneHot, "Binary": Binary}[place](3), last)
+    if place in OBJECTS:
+        return getattr(OBJECTS[place], last)
     return getattr(importlib.import_module(f"nelc_jax.{place}"), last)
 
 
 def modules():
     """The modules whose functions are called."""
-    names = {f"nelc_jax.{name.rsplit('.', 1)[0]}" for name in CALLS}
-    return [importlib.import_module(n) for n in sorted(names) if n[9:10].islower()]
+    places = {name.rsplit(".", 1)[0] for name in CALLS} - OBJECTS.keys()
+    return [importlib.import_module(f"nelc_jax.{place}") for place in sorted(places)]

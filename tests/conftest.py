@@ -3,11 +3,10 @@
 import signal
 
 import jax
+import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
-
-from nelc_jax import latent
 
 from . import reference
 
@@ -40,12 +39,9 @@ def system(request):
     return reference.random_system(request.param)
 
 
-@pytest.fixture(params=(*reference.KINDS, "sampled"))
-def space(request, monkeypatch):
+@pytest.fixture(params=reference.SPACES)
+def space(request):
     """The systems of `system`, and a binary one declared too large to enumerate."""
-    if request.param == "sampled":
-        monkeypatch.setattr(latent, "MAX_ENUMERATED", 1)
-        return reference.random_system("binary")
     return reference.random_system(request.param)
 
 
@@ -53,3 +49,12 @@ def space(request, monkeypatch):
 def data():
     """Four data points of five bits."""
     return np.random.default_rng(5).random((4, 5)) < 0.5
+
+
+@pytest.fixture(scope="session")
+def x():
+    """300 points of a mixture of three noisy patterns of six bits."""
+    rng = np.random.default_rng(0)
+    patterns = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0]])
+    noisy = patterns[rng.integers(0, 3, 300)] ^ (rng.random((300, 6)) < 0.1)
+    return jnp.asarray(noisy, bool)

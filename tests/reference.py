@@ -5,19 +5,18 @@ numbers are the paper's. At the end, the statistics and helpers that the tests s
 """
 
 import dataclasses
-import functools
 import itertools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-import nelc_jax.chain
-import nelc_jax.latent
-import nelc_jax.model
+from nelc_jax import Binary, Model, OneHot, Parameters
 
 KINDS = ("sigmoid", "softmax", "binary")
 """The latent spaces that every formula is tested on."""
+
+SPACES = (*KINDS, "sampled")
+"""The same, and a binary one that is declared too large to enumerate."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +29,7 @@ class System:
     w_bar: np.ndarray
     a_bar: np.ndarray
     x_mean: np.ndarray
+    enumerate_up_to: int = 256
 
     def replace(self, **changes):
         return dataclasses.replace(self, **changes)
@@ -43,12 +43,13 @@ def random_system(kind, num_visible=5, num_units=3, seed=5):
     """
     rng = np.random.default_rng(seed)
     return System(
-        kind,
+        "binary" if kind == "sampled" else kind,
         w=2 * rng.standard_normal((num_visible, num_units)),
         a=0.5 * rng.standard_normal(num_visible),
         w_bar=2 * rng.standard_normal((num_units, num_visible)),
         a_bar=0.5 * rng.standard_normal(num_units),
         x_mean=rng.uniform(0.1, 0.9, num_visible),
+        enumerate_up_to=1 if kind == "sampled" else 256,
     )
 
 
@@ -111,10 +112,9 @@ def backward_matrix(system):
 def latent_kernel(system):
     """M[z', z], eq. 3."""
     A, A_bar = forward_matrix(system), backward_matrix(system)
-    num_states, num_visible_states = A.shape
-    M = np.zeros((num_states, num_states))
-    for start, end in itertools.product(range(num_states), repeat=2):
-        for x in range(num_visible_states):
+    M = np.zeros((len(A), len(A)))
+    for start, end in itertools.product(range(len(A)), repeat=2):
+        for x in range(A.shape[1]):
             M[start, end] += A[start, x] * A_bar[x, end]
     return M
 
@@ -166,7 +166,7 @@ def two_step_gradient(system, data, reading):
         (p_bar[k], p[i] * A_bar[i], x, k, z)
         for (k, z), (i, x) in itertools.product(enumerate(states), enumerate(visible))
     ]
-    total = _zeros(system)
+    total = [0.0] * 4
     for m in codes(data):
         evidence = sum(p_bar[k] * A[k, m] for k in range(len(states)))
         for k, z in enumerate(states):
@@ -184,7 +184,7 @@ def trajectory_gradient(system, x, z, data, reading):
     """The same with all averages over the steps of a trajectory (eq. 18)."""
     visible, A = bit_rows(len(system.a)), forward_matrix(system)
     visits, x, z = latent_codes(system, z), np.asarray(x, float), np.asarray(z, float)
-    total = _zeros(system)
+    total = [0.0] * 4
     for m in codes(data):
         evidence = np.mean([A[k, m] for k in visits])
         for k, x_t, z_t in zip(visits, x, z, strict=True):
@@ -195,10 +195,6 @@ def trajectory_gradient(system, x, z, data, reading):
                 total, weight, score(system, x_t, z_t, reading), x_t - system.x_mean
             )
     return _mean(system, total, len(data))
-
-
-def _zeros(system):
-    return [np.zeros_like(p) for p in (system.w, system.a, system.w_bar, system.a_bar)]
 
 
 def _add_forward(total, weight, residual, z):
@@ -218,10 +214,9 @@ def _mean(system, total, num_points):
 
 def currents(M, p):
     """Net fluxes p(z') M[z', z] - p(z) M[z, z']."""
-    size = len(p)
-    return np.array(
-        [[p[i] * M[i, j] - p[j] * M[j, i] for j in range(size)] for i in range(size)]
-    )
+    pairs = itertools.product(range(len(p)), repeat=2)
+    net = [p[i] * M[i, j] - p[j] * M[j, i] for i, j in pairs]
+    return np.reshape(net, M.shape)
 
 
 def entropy_production(M, p):
@@ -261,24 +256,22 @@ def random_stochastic(size, seed, concentration=1.0):
 
 def to_model(system):
     """The library's model of the system, in the working precision."""
+    num_units = len(system.a_bar)
     if system.kind == "binary":
-        space = nelc_jax.latent.Binary(len(system.a_bar))
+        space = Binary(num_units, system.enumerate_up_to)
     else:
-        space = nelc_jax.latent.OneHot(len(system.a_bar), system.kind)
+        space = OneHot(num_units, system.kind)
     w, a, w_bar, a_bar, x_mean = (
         jnp.asarray(p, float)
         for p in (system.w, system.a, system.w_bar, system.a_bar, system.x_mean)
     )
-    parameters = nelc_jax.model.Parameters(w=w, a=a, w_bar=w_bar, a_bar=a_bar)
-    return nelc_jax.model.Model(parameters, x_mean, space)
+    return Model(Parameters(w, a, w_bar, a_bar), x_mean, space)
 
 
 def leaves(parameters):
     """The arrays w, a, w_bar, a_bar of a `Parameters`."""
-    return tuple(
-        np.asarray(p)
-        for p in (parameters.w, parameters.a, parameters.w_bar, parameters.a_bar)
-    )
+    p = parameters
+    return tuple(map(np.asarray, (p.w, p.a, p.w_bar, p.a_bar)))
 
 
 def flat(arrays):
@@ -289,52 +282,18 @@ def histogram(states, num_states):
     return np.bincount(np.ravel(states), minlength=num_states)
 
 
-def total_variation(counts, law):
-    return 0.5 * np.sum(abs(counts / counts.sum() - law))
-
-
-def total_variation_floor(law, num_samples):
-    """The expected total variation of independent draws from the law itself."""
-    # The mean modulus of a normal variable is sqrt(2 / pi) standard deviations.
-    return 0.5 * np.sum(np.sqrt(2 / np.pi * law * (1 - law) / num_samples))
-
-
 def follows(counts, law):
-    """Whether counts of independent draws are those of the law.
+    """Whether counts of independent draws are those of the law, by total variation.
 
-    The total variation of a right sampler scatters by a few per cent of its floor
-    about it; twice the floor is many standard deviations away for all cases here.
+    A right sampler's scatters by a few per cent about its mean; twice that is many
+    standard deviations away for all cases here.
     """
-    return total_variation(counts, law) < 2 * total_variation_floor(law, counts.sum())
+    num_samples = counts.sum()
+    distance = 0.5 * np.sum(abs(counts / num_samples - law))
+    # The mean modulus of a normal variable is sqrt(2 / pi) standard deviations.
+    mean = 0.5 * np.sum(np.sqrt(2 / np.pi * law * (1 - law) / num_samples))
+    return distance < 2 * mean
 
 
 def log_log_slope(sizes, errors):
     return np.polyfit(np.log(sizes), np.log(errors), 1)[0]
-
-
-def stationary_trajectories(kind, num_chains=32, num_steps=2**15):
-    """Chains of the library in `random_system(kind)`, started from the exact law of x.
-
-    Axes: chain, step; to be called in double precision. The binary system stands for a
-    larger one where a test says that it is too large to enumerate: the sampler then
-    takes its other path.
-    """
-    assert jax.config.jax_enable_x64
-    enumerated = nelc_jax.latent.MAX_ENUMERATED
-    return _stationary_trajectories(kind, num_chains, num_steps, enumerated)
-
-
-@functools.cache
-def _stationary_trajectories(kind, num_chains, num_steps, _):
-    system = random_system(kind)
-    law = visible_law(system)
-    start = np.random.default_rng(0).choice(len(law), num_chains, p=law)
-    x = jnp.asarray(bit_rows(len(system.a))[start], bool)
-    model = to_model(system)
-
-    @jax.jit
-    @jax.vmap
-    def sample(key, x):
-        return nelc_jax.chain.sample_chain(model, key, x, num_steps)[1]
-
-    return sample(jax.random.split(jax.random.key(0), num_chains), x)

@@ -1,13 +1,9 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax import chain, latent
-from nelc_jax.latent import Binary, OneHot
-from nelc_jax.model import Model, Parameters
+from nelc_jax import Binary, Model, OneHot, Parameters, chain
 
 from . import reference
 
@@ -15,18 +11,12 @@ NUM_CHAINS = 20_000
 NUM_STEPS = 3
 
 
-@functools.cache
-def sampler(kind, enumerated):
-    """Compiled once for both tests below; `enumerated` is part of what it compiles."""
+@jax.jit
+def sample(model, keys, x):
+    def one(key, x):
+        return chain.sample_chain(model, key, x, NUM_STEPS)
 
-    @jax.jit
-    def sample(model, keys, x):
-        def one(key, x):
-            return chain.sample_chain(model, key, x, NUM_STEPS)
-
-        return jax.vmap(one)(keys, x)
-
-    return sample
+    return jax.vmap(one)(keys, x)
 
 
 @pytest.fixture
@@ -35,8 +25,6 @@ def run(space):
 
     Returns the indices of x(0) .. x(T) and of z(0) .. z(T - 1), one chain a row.
     """
-
-    sample = sampler(space.kind, latent.MAX_ENUMERATED)
     rng = np.random.default_rng(0)
     law = reference.visible_law(space)
     start = rng.choice(len(law), NUM_CHAINS, p=law)

@@ -1,9 +1,13 @@
+"""Models in files: what is written is read, and nothing else is."""
+
 import json
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors import numpy as safetensors
 
 import nelc_jax
 from nelc_jax import Binary, Model, OneHot, Parameters, files
@@ -23,40 +27,57 @@ def one_model(latent, seed=0, dtype=np.float32):
 
 def assert_same(one, other):
     assert jax.tree.structure(one) == jax.tree.structure(other)
-    for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        assert left.dtype == right.dtype
-        np.testing.assert_array_equal(left, right)
+    chex.assert_trees_all_equal_shapes_and_dtypes(one, other)
+    chex.assert_trees_all_equal(one, other)
 
 
-@pytest.mark.parametrize("latent", [OneHot(3, "softmax"), OneHot(1), Binary(2)])
+@pytest.mark.parametrize(
+    "latent", [OneHot(3, "softmax"), OneHot(1), Binary(2), Binary(2, 3)], ids=repr
+)
 def test_round_trip(tmp_path, latent):
     path = tmp_path / "model"
     model = one_model(latent)
     nelc_jax.save(path, model)
     assert_same(nelc_jax.load(path), model)
-    nelc_jax.save(str(path), model.parameters)
-    assert_same(nelc_jax.load(str(path)), model.parameters)
+    nelc_jax.save(str(path), one_model(latent, seed=1))
+    assert_same(nelc_jax.load(str(path)), one_model(latent, seed=1))
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_ensembles_keep_their_leading_axes(tmp_path):
-    path = tmp_path / "models.npz"
+    path = tmp_path / "models.safetensors"
     models = [one_model(OneHot(3), seed) for seed in range(4)]
     stacked = jax.tree.map(lambda *a: jnp.stack(a).reshape(2, 2, *a[0].shape), *models)
     nelc_jax.save(path, stacked)
     assert_same(nelc_jax.load(path), stacked)
-    with np.load(path, allow_pickle=False) as archive:
-        np.testing.assert_array_equal(archive["w"][1, 0], models[2].parameters.w)
-        assert json.loads(str(archive["about"]))["latent"]["name"] == "OneHot"
+    # Any reader of the format opens it.
+    arrays = safetensors.load_file(path)
+    np.testing.assert_array_equal(arrays["w"][1, 0], models[2].parameters.w)
+    _, metadata = files.read_arrays(path)
+    assert json.loads(metadata["nelc_jax"])["latent"]["name"] == "OneHot"
+
+
+def test_arrays_beside_the_model(tmp_path):
+    """As in the checkpoint of a run, which is read from its directory."""
+    model = one_model(OneHot(3))
+    step = np.arange(4)
+    nelc_jax.save(tmp_path / "checkpoint.safetensors", model, {"step": step})
+    assert_same(nelc_jax.load(tmp_path), model)
+    arrays, _ = files.read_arrays(tmp_path / "checkpoint.safetensors")
+    np.testing.assert_array_equal(arrays["step"], step)
+    with pytest.raises(ValueError, match=r"arrays has \['a', 'w'\]"):
+        nelc_jax.save(tmp_path / "other", model, {"w": step, "a": step})
+    with pytest.raises(FileNotFoundError):
+        nelc_jax.load(tmp_path / "other")
 
 
 def test_double_precision(tmp_path):
-    path = tmp_path / "model.npz"
+    path = tmp_path / "model.safetensors"
     with jax.enable_x64(True):
         model = one_model(OneHot(3), dtype=np.float64)
         nelc_jax.save(path, model)
         assert_same(nelc_jax.load(path), model)
-    with pytest.raises(ValueError, match=r"model.npz.*float64: set jax_enable_x64"):
+    with pytest.raises(ValueError, match=r"model.safet.*float64: set jax_enable_x64"):
         nelc_jax.load(path)
 
 
@@ -67,15 +88,17 @@ def outcome(path):
         return str(error)
 
 
-def test_no_cut_and_no_flipped_bit_is_read_as_another_model(tmp_path):
-    path = tmp_path / "model.npz"
+def test_no_cut_and_no_flipped_bit_of_the_header_is_read_as_another_model(tmp_path):
+    """The header says what the numbers are; of a number any bit may be another."""
+    path = tmp_path / "model.safetensors"
     model = one_model(OneHot(2))
     nelc_jax.save(path, model)
     whole = path.read_bytes()
-    changed = [whole[:end] for end in range(0, len(whole), 40)]
-    for place in range(0, len(whole), 5):
+    header = 8 + int.from_bytes(whole[:8], "little")
+    changed = [whole[:end] for end in range(0, len(whole), 20)]
+    for place in range(0, header, 3):
         flipped = bytearray(whole)
-        flipped[place] ^= 1 << place // 5 % 8
+        flipped[place] ^= 1 << place // 3 % 8
         changed.append(bytes(flipped))
     refused = 0
     for data in changed:
@@ -86,21 +109,30 @@ def test_no_cut_and_no_flipped_bit_is_read_as_another_model(tmp_path):
             assert "\n" not in found
             refused += 1
         else:
-            # Times and padding in the archive mean nothing.
+            # Spaces of the header mean nothing.
             assert_same(found, model)
     assert refused > 0.8 * len(changed)
 
 
-def write(path, **changes):
+ABOUT = {
+    "schema": 2,
+    "latent": {"name": "OneHot", "num_units": 3, "normalization": "sigmoid"},
+}
+
+
+def write(path, about=None, **changes):
+    """A file like that of `save`, with other arrays or words about them."""
     model = one_model(OneHot(3))
-    about = {
-        "schema": 1,
-        "latent": {"name": "OneHot", "num_units": 3, "normalization": "sigmoid"},
-    }
     arrays = {name: np.array(a) for name, a in vars(model.parameters).items()}
-    arrays |= {"x_mean": np.array(model.x_mean), "about": json.dumps(about)}
+    arrays |= {"x_mean": np.array(model.x_mean)}
     kept = {name: a for name, a in (arrays | changes).items() if a is not None}
-    np.savez(path, **kept)
+    about = json.dumps(ABOUT) if about is None else about
+    metadata = {"nelc_jax": about} if about else None
+    path.write_bytes(safetensors.save(kept, metadata))
+
+
+def latent(**settings):
+    return {"about": json.dumps(ABOUT | {"latent": settings})}
 
 
 HOSTILE = {
@@ -108,27 +140,27 @@ HOSTILE = {
     r"a of shape \(4,\) beside w of shape \(5, 3\)": {"a": np.zeros(4, np.float32)},
     "w_bar of type int64": {"w_bar": np.zeros((3, 5), int)},
     "w of type float16": {"w": np.zeros((5, 3), np.float16)},
-    "arrays .* instead of": {"a": None},
-    "instead of": {"extra": np.zeros(1)},
-    "was not written by nelc_jax.save": {"about": None},
-    "not written by nelc_jax.save": {"about": "import os"},
-    "written by nelc_jax.save": {"about": "[]"},
-    "has schema 2, and this version reads 1": {"about": '{"schema": 2}'},
-    "has latent space": {"about": '{"schema": 1, "latent": {"name": "os"}}'},
-    "latent space {}": {"about": '{"schema": 1, "latent": {}}'},
+    "has no array a": {"a": None},
+    "is not of nelc_jax.save": {"about": ""},
+    "not of nelc_jax.save": {"about": "import os"},
+    "of nelc_jax.save": {"about": "[]"},
+    "nor of a finished run": {"about": '{"schema": 2, "latent": 3}'},
+    "has schema 3, and this version reads 2": {
+        "about": json.dumps(ABOUT | {"schema": 3})
+    },
+    "has latent space os: expected one of OneHot, Binary": latent(name="os"),
+    "has latent space {.*'num_units': 0": latent(name="OneHot", num_units=0),
+    "has latent space {.*'other': 1": latent(name="OneHot", num_units=3, other=1),
     r"x_mean\[2\]=nan: expected a mean in": {
         "x_mean": np.array([0, 1, np.nan, 0, 0], np.float32)
     },
-    "has 2 latent units, and a_bar 3": {
-        "about": '{"schema": 1, "latent": {"name": "Binary", "num_units": 2}}'
-    },
-    "allow_pickle=False": {"w": np.array([print, 1], dtype=object)},
+    "has 2 latent units, and a_bar 3": latent(name="Binary", num_units=2),
 }
 
 
 @pytest.mark.parametrize("reason", HOSTILE)
 def test_other_files_are_refused_in_one_line(tmp_path, reason):
-    path = tmp_path / "model.npz"
+    path = tmp_path / "model.safetensors"
     write(path)
     assert isinstance(nelc_jax.load(path), Model)
     write(path, **HOSTILE[reason])
@@ -138,14 +170,18 @@ def test_other_files_are_refused_in_one_line(tmp_path, reason):
     assert "\n" not in str(caught.value)
 
 
-def test_what_cannot_be_saved(tmp_path):
-    class Other(OneHot):
-        pass
+def test_pickles_and_archives_are_not_opened(tmp_path):
+    path = tmp_path / "model"
+    np.savez(path.open("wb"), w=np.array([print, 1], dtype=object))
+    with pytest.raises(ValueError, match="no safetensors file, or damaged"):
+        nelc_jax.load(path)
 
-    path = tmp_path / "model.npz"
+
+def test_what_cannot_be_saved(tmp_path):
+    path = tmp_path / "model.safetensors"
     model = one_model(OneHot(3))
-    with pytest.raises(ValueError, match="the latent space Other is not OneHot"):
-        nelc_jax.save(path, one_model(Other(3)))
+    with pytest.raises(TypeError, match="model is a Parameters: expected a Model"):
+        nelc_jax.save(path, model.parameters)
     mixed = Model(model.parameters, model.x_mean[:-1], model.latent)
     with pytest.raises(ValueError, match=r"x_mean of shape \(4,\) beside"):
         nelc_jax.save(path, mixed)
@@ -155,7 +191,7 @@ def test_what_cannot_be_saved(tmp_path):
 
 
 def test_an_older_file_survives_a_failed_write(tmp_path, monkeypatch):
-    path = tmp_path / "model.npz"
+    path = tmp_path / "model.safetensors"
     model = one_model(OneHot(3))
     nelc_jax.save(path, model)
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax import latent
-from nelc_jax.latent import Binary, OneHot, sample_latent
+from nelc_jax import AbstractLatent, Binary, OneHot
+from nelc_jax.latent import sample_latent
 
 from . import reference
 
@@ -206,7 +206,7 @@ def test_bad_arguments(unchecked):
 
 def test_large_binary_space_is_not_enumerated():
     assert Binary(8).enumerable
-    assert Binary(8).num_states == latent.MAX_ENUMERATED
+    assert Binary(8).num_states == Binary(8).enumerate_up_to
     large = Binary(40)
     assert not large.enumerable
     h = jnp.zeros(40)
@@ -216,11 +216,83 @@ def test_large_binary_space_is_not_enumerated():
     with pytest.raises(ValueError, match="num_units=40"):
         large.index(h > 0)
     expected = -40 * np.log(2)
-    np.testing.assert_allclose(large.log_prob(h, h > 0), expected, rtol=1e-6)
+    # A sum of 40 terms.
+    rtol = 40 * np.finfo(np.float32).eps
+    np.testing.assert_allclose(large.log_prob(h, h > 0), expected, rtol=rtol)
 
 
-def test_spaces_are_latents():
+def test_what_is_enumerated_is_a_setting():
+    assert Binary(3, enumerate_up_to=8).enumerable
+    assert not Binary(3, enumerate_up_to=7).enumerable
+    assert Binary(3) != Binary(3, enumerate_up_to=7)
+    with pytest.raises(ValueError, match="expected at most 7 latent states"):
+        Binary(3, enumerate_up_to=7).states()
+    with pytest.raises(ValueError, match="enumerate_up_to=0"):
+        Binary(3, enumerate_up_to=0)
+
+
+def test_what_the_spaces_say_of_themselves():
     for space in SPACES:
-        assert isinstance(space, latent.Latent)
+        assert isinstance(space, AbstractLatent)
+        assert space.num_uniforms == L
     assert OneHot(L).absorbs_visible_bias
     assert not Binary(L).absorbs_visible_bias
+    # p(z|x) ∝ exp(h·z): not eq. 19.
+    assert [space.exponential for space in SPACES] == [False, True, True]
+
+
+@each_space
+def test_exponential_law(x64, space, h):
+    """ln p(z|x) - h·z is one number for every state, just where the space says so."""
+    h = jnp.asarray(h)
+    rest = space.log_probs(h) - h @ space.states().T
+    assert (np.ptp(rest, axis=-1) < 1e-12).all() == space.exponential
+
+
+DERIVED = {
+    "index": lambda s, h: (s.draw(noise(s), h),),
+    "sum_units": lambda s, h: (h.T,),
+    "sum_states": lambda s, h: (jnp.resize(h, (s.num_states, 3)),),
+    "log_probs": lambda s, h: (h,),
+    "draw_index": lambda s, h: (noise(s), h),
+    "mean": lambda s, h: (h,),
+    "score": lambda s, h: (h, s.draw(noise(s), h), "exact"),
+}
+"""The members that a space may leave to its base class, and arguments for them."""
+
+
+def noise(space):
+    uniforms = np.random.default_rng(3).random((6, space.num_uniforms))
+    return space.noise(jnp.asarray(uniforms))
+
+
+@pytest.mark.parametrize("member", DERIVED)
+@each_space
+def test_derived_members(x64, space, member, h):
+    """What the base class makes of the others is what a space knows to do faster."""
+    arguments = DERIVED[member](space, jnp.asarray(h))
+    derived = getattr(AbstractLatent, member)(space, *arguments)
+    found = getattr(space, member)(*arguments)
+    assert derived.dtype == found.dtype
+    # Sums of at most 2^L terms of order one.
+    np.testing.assert_allclose(derived, found, rtol=1e-13, atol=1e-14)
+    assert len(np.unique(found)) > 1
+
+
+@each_space
+def test_derived_score_of_the_paper(x64, space, h):
+    h = jnp.asarray(h)
+    arguments = h, space.draw(noise(space), h), "paper"
+    derived = AbstractLatent.score(space, *arguments)
+    np.testing.assert_allclose(derived, space.score(*arguments), rtol=1e-14)
+
+
+def test_derived_score_maps_and_compiles(x64, h):
+    """The derivative of one field, under vmap and jit as in a batch."""
+    space, h = OneHot(L), jnp.asarray(h)
+    z = space.draw(noise(space), h)
+
+    def one(h, z):
+        return AbstractLatent.score(space, h, z, "exact")
+
+    np.testing.assert_allclose(jax.jit(jax.vmap(one))(h, z), one(h, z), rtol=1e-14)

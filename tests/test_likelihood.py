@@ -6,6 +6,7 @@ import pytest
 from nelc_jax import chain, likelihood
 
 from . import reference
+from .trajectories import stationary_trajectories
 
 SPREAD = 0.1  # The tolerated error of the fitted exponents, see `test_converges`.
 
@@ -67,7 +68,7 @@ def test_estimates_of_one_chain_agree(x64, space, data):
 
 def test_converges(x64, space, data):
     """Chains of growing length: the error falls as 1 / sqrt(T)."""
-    trajectory = reference.stationary_trajectories(space.kind)
+    trajectory = stationary_trajectories(space)
     A = reference.forward_matrix(space)
     visits = reference.latent_codes(space, trajectory.z)
     lengths, errors = (2**7, 2**11, 2**15), []

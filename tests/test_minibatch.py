@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax import minibatch, noise
+from nelc_jax import minibatch
+from nelc_jax._random import draw_indices
 
 
 def test_batch_schedule():
@@ -28,5 +29,5 @@ def test_sum_chunks(size):
         x,
         jnp.int32(size),
     )
-    chosen = noise.draw_indices(key, 48, 7, 0)[:size]
+    chosen = draw_indices(key, 48, 7, 0)[:size]
     np.testing.assert_allclose(found, (np.mean(x[chosen]), 1), rtol=1e-5)

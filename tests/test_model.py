@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nelc_jax import Binary, OneHot
 from nelc_jax import model as nm
-from nelc_jax.latent import Binary, OneHot
+from nelc_jax._linear import contract
 
 from . import reference
 
@@ -67,8 +68,21 @@ def test_full_precision_of_contract():
     left, right = rng.random((3, 784)) < 0.5, rng.standard_normal((784, 2))
     left, right = left.astype(np.float32), right.astype(np.float32)
     exact = left.astype(float) @ right.astype(float)
-    found = nm.contract(jnp.asarray(left), jnp.asarray(right))
+    found = contract(jnp.asarray(left), jnp.asarray(right))
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-4)
+
+
+def test_every_product_asks_for_full_precision(model, system):
+    """Also where a CPU would give it unasked: accelerators would not."""
+    z, x = jnp.asarray(reference.latent_states(system)), jnp.asarray(EVERY_X)
+
+    def all_products(model):
+        return nm.forward_log_prob(model, z, x), nm.backward_log_probs(model, x)
+
+    lines = jax.jit(all_products).lower(model).as_text().splitlines()
+    products = [line for line in lines if "dot_general" in line]
+    assert len(products) >= 3
+    assert all("[HIGHEST, HIGHEST]" in line for line in products)
 
 
 @pytest.fixture
@@ -114,7 +128,10 @@ def test_init_binary(own_pixels):
     assert not p.a_bar.any()
     # A single active unit generates the mean of its subset, as a one-hot state does.
     one_hot = nm.init_model(jax.random.key(0), OneHot(3), jnp.asarray(own_pixels))
-    np.testing.assert_allclose(p.w + np.asarray(p.a)[:, None], one_hot.parameters.w)
+    # A difference and a sum of numbers below 14.
+    tolerance = 2 * 14 * np.finfo(np.float32).eps
+    found = p.w + np.asarray(p.a)[:, None]
+    np.testing.assert_allclose(found, one_hot.parameters.w, atol=tolerance)
 
 
 def test_init_draws_fresh_subsets(own_pixels):

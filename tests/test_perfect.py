@@ -1,13 +1,15 @@
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
-from nelc_jax import latent, parallel, perfect
-from nelc_jax.chain import BLOCK
+from nelc_jax import perfect
+from nelc_jax._parallel import random_maps
+from nelc_jax._random import BLOCK
 
 from . import reference
 
@@ -40,7 +42,7 @@ def maps():
     @jax.vmap
     def one(i):
         key = jax.random.fold_in(jax.random.key(0), i)
-        return parallel.random_maps(model, key, BLOCK * (1 + jnp.arange(NUM_MAPS)))
+        return random_maps(model, key, BLOCK * (1 + jnp.arange(NUM_MAPS)))
 
     with jax.enable_x64(True):
         model = reference.to_model(reference.random_system("softmax"))
@@ -196,11 +198,10 @@ def test_composes_with_vmap(x64):
     def draw(model, key):
         return perfect.perfect_sample(model, key, 50, 3)
 
-    together = jax.tree.leaves(jax.jit(jax.vmap(draw))(stacked, keys))
+    together = jax.jit(jax.vmap(draw))(stacked, keys)
     for i, model in enumerate(models):
-        alone = jax.tree.leaves(sample(model, keys[i], 50, 3))
-        for rows, expected in zip(together, alone, strict=True):
-            np.testing.assert_array_equal(rows[i], expected)
+        one = jax.tree.map(lambda rows, i=i: rows[i], together)
+        chex.assert_trees_all_equal(one, sample(model, keys[i], 50, 3))
 
 
 @pytest.mark.parametrize(
@@ -217,8 +218,7 @@ def test_arguments_out_of_range(num_samples, max_steps, message):
         perfect.perfect_sample(model, jax.random.key(0), num_samples, max_steps)
 
 
-def test_needs_an_enumerable_latent_space(monkeypatch):
-    model = reference.to_model(reference.random_system("binary"))
-    monkeypatch.setattr(latent, "MAX_ENUMERATED", 1)
-    with pytest.raises(ValueError, match=r"latent=.*can be enumerated; chain"):
+def test_needs_an_enumerable_latent_space():
+    model = reference.to_model(reference.random_system("sampled"))
+    with pytest.raises(ValueError, match=r"latent=.*can be enumerated; others"):
         perfect.perfect_sample(model, jax.random.key(0), 3, 3)

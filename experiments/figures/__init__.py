@@ -20,6 +20,7 @@ from experiments.figures.portrait import (
 )
 from experiments.figures.style import STYLE
 from experiments.runs.directory import Run
+from experiments.runs.finished import model_of
 
 DOTS_PER_INCH = 220
 
@@ -106,7 +107,7 @@ def _about_the_edges(figure: Figure) -> str:
 
 
 def _portrait_caption(run: Run, index: int) -> str:
-    states = np.asarray(run.latent.states())
+    states = np.asarray(model_of(run, index).latent.states())
     units = states.shape[1]
     one_each = units_are_states(states)
     top = "occupancy p̄_α" if one_each else "probability ⟨z_α⟩ to be on"

@@ -7,23 +7,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.oscillators.costs import cost_table
+from experiments.oscillators.members import (
+    Training,
+    network_at_pace,
+    train_members,
+)
 from experiments.oscillators.metrics import energy_distance
-from experiments.oscillators.run import (
-    cost_table,
+from experiments.oscillators.sampling import (
+    draw_by_force,
     draw_samples,
     exact_force,
     limit_protocol,
-    network_at_pace,
-    split_keys,
-    train_members,
 )
-from experiments.oscillators.tables import comparison, history, protocol_arrays
-from nelc_jax.oscillators import diffusion, thermodynamics
-from nelc_jax.oscillators.bath import Bath, equilibrate, euler_maruyama, refine
-from nelc_jax.oscillators.diffusion import Mixture, Noising
-from nelc_jax.oscillators.network import Network
-from nelc_jax.oscillators.potential import Protocol, all_to_all, at_time, force
-from nelc_jax.oscillators.training import Config, Rule
+from experiments.oscillators.tables import (
+    Results,
+    comparison,
+    history,
+    protocol_arrays,
+)
+from nelc_jax.oscillators import (
+    Bath,
+    Learner,
+    Noising,
+    NormalMixture,
+    Protocol,
+    QuarticNetwork,
+    all_to_all,
+    ideal_entropy_rate,
+)
 
 MEANS = np.array([[1.3, 0.0], [-1.1, -0.3]], np.float32)
 WEIGHTS = np.array([0.6, 0.4], np.float32)
@@ -38,46 +50,34 @@ FIELD_TIMES = (1.0, 0.3, 0.05)
 
 
 @dataclass(frozen=True)
-class Gaussians:
-    """What the task found: per-member numbers, and what its figures draw.
+class Gaussians(Results):
+    """What the task found, and what its figures draw.
 
-    `rows`, one a way of generating, with the columns of comparison.csv; `members`, the
-    columns of models.csv; `costs`, one row a pace; `samples` by name; `fields`, exact
-    and learned forces on a grid at FIELD_TIMES.
+    `samples` of the first member by name; `fields`, exact and learned forces on a grid
+    at FIELD_TIMES.
     """
 
-    rows: dict[str, np.ndarray]
-    members: dict[str, np.ndarray]
-    history: dict[str, np.ndarray]
-    costs: dict[str, np.ndarray]
     samples: dict[str, np.ndarray]
     fields: dict[str, np.ndarray]
-    arrays: dict[str, np.ndarray]
-    seconds: dict[str, float]
 
 
-def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians:
-    """Train by both rules, measure against the family's limit, and vary the duration.
-
-    **Arguments:** `config`, the fields of a `Config` but for the rule.
-    """
-    keys = split_keys(seed)
+def run_gaussians(training: Training) -> Gaussians:
+    """Train by both rules, measure against the family's limit, vary the duration."""
+    keys, models = training.keys(), training.models
     x = draw_data(next(keys), TRAINING_POINTS)
     held_out = _data_sets(next(keys), models)
-    network = network_at_pace(NOISING, all_to_all(2), knots)
-    trained, samples, seconds = {}, {"data": held_out}, {}
-    rules: dict[Rule, str] = {"force": "force matching", "observed": "observed motion"}
-    for rule, name in rules.items():
-        members = train_members(
+    network = network_at_pace(NOISING, all_to_all(2), training.knots)
+    optimizer = training.optimizer()
+    trained, samples = {}, {"data": held_out}
+    for name, rule in training.rules().items():
+        trained[name] = train_members(
             name,
-            Config(rule, **config),
-            network,
+            Learner(network, rule, optimizer, training.batch),
             jax.random.split(next(keys), models),
             x,
+            training.steps,
         )
-        trained[name] = members
-        seconds[name] = members.seconds
-        samples[name] = _samples(network, members.protocols, next(keys))
+        samples[name] = _samples(network, trained[name].protocols, next(keys))
     limit = limit_protocol(network, mixture(), jnp.asarray(x), next(keys), 100, 3)
     repeated = jax.tree.map(lambda a: np.stack([a] * models), limit)
     samples["projection"] = _samples(network, repeated, next(keys))
@@ -97,35 +97,36 @@ def run_gaussians(seed: int, models: int, config: dict, knots: int) -> Gaussians
             if name != "data"
         }
     )
+    forced, observed = trained.values()
     costs = cost_table(
         network.generation,
-        trained["force matching"].protocols,
+        forced.protocols,
         next(keys),
         PACES,
         SAMPLES,
         SUBSTEPS,
         quality,
     )
-    ideal = float(_ideal(network, next(keys)))
     # In the same bath the ideal cost is in proportion to 1 / duration.
-    costs["ideal_entropy_production"] = ideal * costs["pace"]
-    first = jax.tree.map(lambda a: a[0], trained["force matching"].protocols)
+    costs["ideal_entropy_production"] = (
+        float(_ideal(network, next(keys))) * costs["pace"]
+    )
     return Gaussians(
-        rows,
-        members,
-        history([members.losses for members in trained.values()], config["num_steps"]),
-        costs,
-        {name: values[0] for name, values in samples.items()},
-        _fields(network, first),
-        protocol_arrays("force", trained["force matching"].protocols)
-        | protocol_arrays("observed", trained["observed motion"].protocols),
-        seconds,
+        rows=rows,
+        members=members,
+        history=history([forced.losses, observed.losses], training.steps),
+        costs=costs,
+        arrays=protocol_arrays("force", forced.protocols)
+        | protocol_arrays("observed", observed.protocols),
+        seconds={name: members.seconds for name, members in trained.items()},
+        samples={name: values[0] for name, values in samples.items()},
+        fields=_fields(network, jax.tree.map(lambda a: a[0], forced.protocols)),
     )
 
 
-def mixture() -> Mixture:
+def mixture() -> NormalMixture:
     """The law of the data."""
-    return Mixture(
+    return NormalMixture(
         jnp.asarray(MEANS), jnp.asarray(DEVIATION**2), jnp.log(jnp.asarray(WEIGHTS))
     )
 
@@ -147,27 +148,26 @@ def _draw_data(which: jax.Array, where: jax.Array, count: int) -> jax.Array:
     return jnp.asarray(MEANS)[modes] + DEVIATION * noise
 
 
-def _samples(network: Network, protocols: Protocol, key: jax.Array) -> np.ndarray:
+def _samples(
+    network: QuarticNetwork, protocols: Protocol, key: jax.Array
+) -> np.ndarray:
     return draw_samples(network.generation, protocols, key, SAMPLES, SUBSTEPS)
 
 
-def _exact_samples(network: Network, models: int, key: jax.Array) -> np.ndarray:
+def _exact_samples(network: QuarticNetwork, models: int, key: jax.Array) -> np.ndarray:
     """Samples by the exact force: what is left is the error of the integration."""
     generation = network.generation
-    times = refine(diffusion.protocol_time(generation, network.knots), SUBSTEPS)
 
     def force_at(tau, x):
-        time = diffusion.noising_time(generation, tau)
+        time = generation.noising_time(tau)
         return exact_force(generation, mixture(), time, x[None])[0]
 
-    def one(sample_key):
-        start, move = jax.random.split(sample_key)
-        x = equilibrate(start, generation.bath, 1.0, 2)
-        normals = jax.random.normal(move, (times.shape[0] - 1, 2))
-        return euler_maruyama(force_at, generation.bath, normals, x, times)[-1]
+    @jax.jit
+    @jax.vmap
+    def draw(keys):
+        return draw_by_force(network, force_at, keys, SUBSTEPS)
 
-    keys = jax.random.split(key, (models, SAMPLES))
-    return np.asarray(jax.jit(jax.vmap(jax.vmap(one)))(keys))
+    return np.asarray(draw(jax.random.split(key, (models, SAMPLES))))
 
 
 def mode_weight(x: np.ndarray) -> np.ndarray:
@@ -193,7 +193,7 @@ def _distances(samples: np.ndarray, held_out: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def _ideal(network: Network, key: jax.Array) -> jax.Array:
+def _ideal(network: QuarticNetwork, key: jax.Array) -> jax.Array:
     """The entropy production of error-free generation, in nats."""
     generation = network.generation
     times = jnp.geomspace(NOISING.latest, NOISING.earliest, 200)
@@ -202,31 +202,28 @@ def _ideal(network: Network, key: jax.Array) -> jax.Array:
         time, time_key = inputs
         which, where, noise = jax.random.split(time_key, 3)
         points = _draw_data(which, where, 4000)
-        x, _ = diffusion.noise_points(
-            NOISING, jax.random.normal(noise, (4000, 2)), points, jnp.full(4000, time)
-        )
-        score = jax.vmap(jax.grad(diffusion.log_density, 3), (None, None, None, 0))(
-            NOISING, mixture(), time, x
-        )
-        return thermodynamics.ideal_entropy_rate(generation, x, score)
+        normals = jax.random.normal(noise, (4000, 2))
+        x, _ = NOISING.noise(normals, points, jnp.full(4000, time))
+        score = jax.vmap(jax.grad(mixture().noised(NOISING, time).log_density))(x)
+        return ideal_entropy_rate(generation, x, score)
 
     rates = jax.lax.map(rate, (times, jax.random.split(key, 200)))
-    return jnp.trapezoid(rates, diffusion.protocol_time(generation, times))
+    return jnp.trapezoid(rates, generation.protocol_time(times))
 
 
-def _fields(network: Network, protocol: Protocol) -> dict[str, np.ndarray]:
+def _fields(network: QuarticNetwork, protocol: Protocol) -> dict[str, np.ndarray]:
     """Exact and learned forces, and the density, on a grid at FIELD_TIMES."""
     line = np.linspace(-2.4, 2.4, 97, dtype=np.float32)
     grid = jnp.asarray(np.stack(np.meshgrid(line, line), -1).reshape(-1, 2))
 
     @jax.jit
     def at(protocol, time):
-        tau = diffusion.protocol_time(network.generation, time)
-        log_p = jax.vmap(diffusion.log_density, (None, None, None, 0))
+        potential = protocol.at(network.generation.protocol_time(time))
+        log_density = mixture().noised(NOISING, time).log_density
         return {
             "exact": exact_force(network.generation, mixture(), time, grid),
-            "learned": jax.vmap(force, (None, 0))(at_time(protocol, tau), grid),
-            "density": jnp.exp(log_p(NOISING, mixture(), time, grid)),
+            "learned": jax.vmap(potential.force)(grid),
+            "density": jnp.exp(jax.vmap(log_density)(grid)),
         }
 
     found = [at(protocol, jnp.asarray(time)) for time in FIELD_TIMES]

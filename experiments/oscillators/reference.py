@@ -1,7 +1,6 @@
 """The unconstrained reference: a plain score network, trained by optax."""
 
 import time
-from functools import partial
 
 import equinox as eqx
 import jax
@@ -10,10 +9,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from nelc_jax.oscillators import diffusion
-from nelc_jax.oscillators.bath import equilibrate, euler_maruyama, refine
-from nelc_jax.oscillators.diffusion import Generation, Noising
-from nelc_jax.oscillators.network import Network
+from experiments.oscillators.sampling import draw_by_force
+from nelc_jax.oscillators import Noising, QuarticNetwork
 
 WIDTH = 300
 """Hidden units of both layers: about as many parameters as the network's protocol."""
@@ -40,7 +37,7 @@ class ScoreNetwork(eqx.Module):
 
     def noise(self, noising: Noising, x: Float[Array, " n"], time: Float[Array, ""]):
         """The mean of eps given x at a noising time."""
-        alpha, s = diffusion.decay(noising, time), diffusion.spread(noising, time)
+        alpha, s = noising.decay(time), noising.spread(time)
         mean, variance = jax.lax.stop_gradient((self.mean, self.variance))
         total = jnp.square(alpha) * variance + jnp.square(s)
         centred = x - alpha * mean
@@ -54,7 +51,7 @@ class ScoreNetwork(eqx.Module):
 
 
 def train_reference(
-    network: Network, key: jax.Array, x: np.ndarray, num_steps: int, batch: int
+    network: QuarticNetwork, key: jax.Array, x: np.ndarray, num_steps: int, batch: int
 ) -> tuple[ScoreNetwork, float]:
     """Denoising score matching for as many steps and points as an oscillator network.
 
@@ -63,14 +60,14 @@ def train_reference(
     started = time.perf_counter()
     init_key, train_key = jax.random.split(key)
     points = jnp.asarray(x, jnp.float32)
-    model = ScoreNetwork(points, init_key)
+    model = eqx.filter_jit(ScoreNetwork)(points, init_key)
     trained = jax.block_until_ready(
         _train(network, model, train_key, points, num_steps, batch)
     )
     return trained, time.perf_counter() - started
 
 
-@partial(eqx.filter_jit)
+@eqx.filter_jit
 def _train(network, model, key, x, num_steps: int, batch: int):
     optimizer = optax.adam(optax.cosine_decay_schedule(RATE, num_steps))
     arrays, static = eqx.partition(model, eqx.is_array)
@@ -81,15 +78,11 @@ def _train(network, model, key, x, num_steps: int, batch: int):
         chosen, where, noise = jax.random.split(key, 3)
         points = x[jax.random.randint(chosen, (cells * batch,), 0, x.shape[0])]
         share = jax.random.uniform(where, (cells, batch))
-        knots = network.knots
-        times = knots[:-1, None] + share * jnp.diff(knots)[:, None]
+        times = network.times_between(share).ravel()
         normals = jax.random.normal(noise, points.shape)
-        noised, _ = diffusion.noise_points(
-            network.generation.noising, normals, points, times.ravel()
-        )
-        found = jax.vmap(model.noise, (None, 0, 0))(
-            network.generation.noising, noised, times.ravel()
-        )
+        noising = network.generation.noising
+        noised, _ = noising.noise(normals, points, times)
+        found = jax.vmap(model.noise, (None, 0, 0))(noising, noised, times)
         return jnp.mean(jnp.square(found - normals))
 
     def step(carry, step_key):
@@ -104,24 +97,19 @@ def _train(network, model, key, x, num_steps: int, batch: int):
 
 @eqx.filter_jit
 def draw_reference(
-    network: Network, model: ScoreNetwork, key: jax.Array, count: int, substeps: int
+    network: QuarticNetwork,
+    model: ScoreNetwork,
+    key: jax.Array,
+    count: int,
+    substeps: int,
 ) -> jax.Array:
     """Samples by the reverse force of the learned score, in the same bath and steps."""
-    generation: Generation = network.generation
+    generation = network.generation
     noising = generation.noising
-    times = refine(diffusion.protocol_time(generation, network.knots), substeps)
-    num = network.pairs.shape[0]
 
     def force_at(tau, x):
-        at = diffusion.noising_time(generation, tau)
-        score = -model.noise(noising, x, at) / diffusion.spread(noising, at)
-        return diffusion.reverse_force(generation, x, score)
+        at = generation.noising_time(tau)
+        score = -model.noise(noising, x, at) / noising.spread(at)
+        return generation.reverse_force(x, score)
 
-    def one(sample_key):
-        start, move = jax.random.split(sample_key)
-        stiffness = diffusion.trap_stiffness(generation)
-        x = equilibrate(start, generation.bath, stiffness, num)
-        normals = jax.random.normal(move, (times.shape[0] - 1, num))
-        return euler_maruyama(force_at, generation.bath, normals, x, times)[-1]
-
-    return jax.vmap(one)(jax.random.split(key, count))
+    return draw_by_force(network, force_at, jax.random.split(key, count), substeps)

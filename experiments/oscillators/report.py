@@ -1,37 +1,40 @@
 """The report of an oscillator run, with the page and parts of the main report."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from experiments.figures import SavedFigure
+from experiments.oscillators.tables import Columns
 from experiments.report.numbers import with_error
 from experiments.report.page import write_page
 
 
-def write_oscillator_report(
-    path: Path,
-    heading: str,
-    lead: str,
-    tables: Mapping[str, Mapping[str, np.ndarray]],
-    figures: Sequence[SavedFigure],
-    config: Mapping,
-) -> None:
-    """Write one self-contained page: tables by caption, figures, settings."""
+@dataclass(frozen=True)
+class Page:
+    """What a report holds besides the settings: figures, and tables by caption."""
+
+    heading: str
+    figures: Sequence[SavedFigure]
+    tables: Mapping[str, Columns]
+
+
+def write_oscillator_report(path: Path, page: Page, config: Mapping) -> None:
+    """Write one self-contained page."""
     write_page(
         path,
         "oscillators/report.html.jinja",
         kicker="Driven oscillator networks",
-        heading=heading,
-        lead=lead,
-        tables={caption: _as_text(columns) for caption, columns in tables.items()},
-        figures=figures,
+        heading=page.heading,
+        tables={caption: _as_text(table) for caption, table in page.tables.items()},
+        figures=page.figures,
         config=config,
     )
 
 
-def _as_text(columns: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+def _as_text(columns: Columns) -> dict[str, list[str]]:
     """The columns in words; a column `name_error` joins `name` as ± its value."""
     unknown = np.full(len(next(iter(columns.values()))), np.nan)
     return {

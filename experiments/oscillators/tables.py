@@ -1,13 +1,31 @@
 """The tables of a run of the oscillators: columns by name, means over members."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from experiments.oscillators.metrics import mean_and_error
-from nelc_jax.oscillators.potential import Protocol
+from nelc_jax.oscillators import Protocol
 
 Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What every task finds.
+
+    `rows`, one a way of generating, with the columns of comparison.csv; `members`, the
+    columns of models.csv; `history`; `costs`, one row a pace; `arrays` of the
+    checkpoint; `seconds` of each training.
+    """
+
+    rows: Columns
+    members: Columns
+    history: Columns
+    costs: Columns
+    arrays: Columns
+    seconds: dict[str, float]
 
 
 def columns(table: Mapping[str, list]) -> Columns:

@@ -68,9 +68,11 @@ def _check_one_ensemble(path: Path):
 
 def models_of(run: Run) -> Model:
     """The models of a run, with a leading axis."""
+    latent = run.latent
+    assert latent is not None, "a run of models"
 
     def one(x_mean, *parameters):
-        return Model(Parameters(*parameters), x_mean, run.latent)
+        return Model(Parameters(*parameters), x_mean, latent)
 
     names = ("x_mean", *_PARAMETERS)
     return jax.vmap(one)(*(jnp.asarray(run.arrays[name]) for name in names))

@@ -1,46 +1,55 @@
 """Driven oscillator networks that generate data and learn by local rules.
 
-The physics of arXiv 2506.19136 as derived in docs/oscillators.md: `potential` and
-`bath` (the network and its motion), `diffusion` (noising, and the force that undoes
-it), `network` (what is learned), `learning` (force matching), `observed` (CD1),
-`training`, `projection` (the family's limit) and `thermodynamics`.
+The physics of arXiv 2506.19136 as derived in docs/oscillators.md. `Noising` blurs data,
+and `Generation` says how that is undone; a `QuarticNetwork` learns the `Protocol` that
+does it (`Learner`, `train`) by `ForceMatching` or from `ObservedMotion`; `drive` runs
+it, `drive_metered` with its work and heat. `project` is the limit of what such a
+network can do.
+
+A new family of potentials is a subclass of `AbstractPotential` and of
+`AbstractNetwork`, a new learning rule one of `AbstractRule`.
 """
 
-from . import (
-    bath,
-    diffusion,
-    learning,
-    network,
-    observed,
-    potential,
-    projection,
-    thermodynamics,
-    training,
-)
-from .bath import Bath
-from .diffusion import Generation, Mixture, Noising
-from .network import Network, Parameters
-from .potential import Potential, Protocol
-from .training import Config, State
+from .bath import Bath, refine
+from .diffusion import Generation, Noising, NormalMixture
+from .driving import DrivenPath, drive, drive_metered
+from .force_matching import ForceMatching
+from .learning import AbstractMeasurement, AbstractRule, Measurement
+from .network import AbstractNetwork, all_to_all, lattice
+from .observed_motion import ObservedMotion
+from .potential import AbstractLinearPotential, AbstractPotential, Protocol
+from .projection import project
+from .quartic import Quartic, QuarticNetwork
+from .thermodynamics import entropy_production, ideal_entropy_rate, jarzynski
+from .training import Learner, State, train
 
 __all__ = [
+    "AbstractLinearPotential",
+    "AbstractMeasurement",
+    "AbstractNetwork",
+    "AbstractPotential",
+    "AbstractRule",
     "Bath",
-    "Config",
+    "DrivenPath",
+    "ForceMatching",
     "Generation",
-    "Mixture",
-    "Network",
+    "Learner",
+    "Measurement",
     "Noising",
-    "Parameters",
-    "Potential",
+    "NormalMixture",
+    "ObservedMotion",
     "Protocol",
+    "Quartic",
+    "QuarticNetwork",
     "State",
-    "bath",
-    "diffusion",
-    "learning",
-    "network",
-    "observed",
-    "potential",
-    "projection",
-    "thermodynamics",
-    "training",
+    "all_to_all",
+    "drive",
+    "drive_metered",
+    "entropy_production",
+    "ideal_entropy_rate",
+    "jarzynski",
+    "lattice",
+    "project",
+    "refine",
+    "train",
 ]

@@ -1,6 +1,6 @@
-"""Noising data in a trap, and the forces that undo it in another time and bath.
+"""Noising data in a trap, and the force that undoes it in another time and bath.
 
-Noising is the motion in a pure harmonic trap of stiffness kappa in a bath (mu, kT):
+Noising is the motion in a harmonic trap of stiffness kappa in a bath (mu, kT):
 
     x_t = alpha x_0 + s eps,  alpha = exp(-mu kappa t),  s^2 = (1 - alpha^2) kT / kappa
 
@@ -12,7 +12,7 @@ all times if the force is
     F = c kappa x + (c kT + kT') grad ln p_t(x)
 
 (docs/oscillators.md derives it). Where p_t is the trap's equilibrium, F = -kappa kT' /
-kT x: generation starts in the equilibrium of a pure trap too.
+kT x: generation starts in the equilibrium of a harmonic trap too.
 """
 
 import equinox as eqx
@@ -20,15 +20,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import check_values, checked
+from .._checks import check_count, check_values, checked
 from .bath import Bath
+
+__all__ = ["Generation", "Noising", "NormalMixture"]
 
 
 class Noising(eqx.Module):
     """The noising trap: `stiffness`, kappa; its `bath`; the range of noising times.
 
-    Data are those at the noising time `earliest` > 0, where the score is still finite;
-    at `latest` little but the trap's equilibrium must be left.
+    The data are those at the noising time `earliest` > 0, where the score is still
+    finite; at `latest` little but the trap's equilibrium must be left.
 
     **Raises:** `ValueError` for plain numbers out of order, `stiffness` > 0 and
     0 < `earliest` < `latest`.
@@ -51,6 +53,69 @@ class Noising(eqx.Module):
                 "0 < earliest < latest"
             )
 
+    @checked
+    def decay(self, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """alpha, what is left of a data point's position at noising time t."""
+        return jnp.exp(-self.bath.mobility * self.stiffness * time)
+
+    @checked
+    def spread(self, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """s, the standard deviation (a length) around it at noising time t."""
+        rate = self.bath.mobility * self.stiffness
+        variance = -jnp.expm1(-2 * rate * time) * self.bath.temperature
+        return jnp.sqrt(variance / self.stiffness)
+
+    @checked
+    def noise(
+        self,
+        normals: Float[Array, "*b n"],
+        x: Float[Array, "*b n"],
+        time: Float[Array, "*b"],
+    ) -> tuple[Float[Array, "*b n"], Float[Array, "*b n"]]:
+        """x_t = alpha x + s eps, and grad ln p(x_t | x) = -eps / s there.
+
+        **Arguments:** `normals`, eps, standard normal numbers; data points `x`; the
+        noising `time` of each.
+        """
+        deviation = self.spread(time)[..., None]
+        noised = self.decay(time)[..., None] * x + deviation * normals
+        return noised, -normals / deviation
+
+    @checked
+    def geometric_times(self, num: int) -> Float[Array, " K"]:
+        """`num` noising times from `latest` to `earliest`, by a constant factor each.
+
+        **Raises:** `ValueError` for a `num` below 2.
+        """
+        check_count("num", num, 2, "times")
+        return jnp.geomspace(self.latest, self.earliest, num)
+
+
+class NormalMixture(eqx.Module):
+    """Isotropic normal distributions of one `variance` around `means`, with weights.
+
+    With the data as means and variance 0 it is their empirical distribution.
+    """
+
+    means: Float[Array, "m n"]
+    variance: Float[Array, ""]
+    log_weights: Float[Array, " m"]
+
+    @checked
+    def noised(self, noising: Noising, time: Float[Array, ""]) -> "NormalMixture":
+        """The distribution p_t of its draws at a noising time, a mixture as well."""
+        alpha, s = noising.decay(time), noising.spread(time)
+        variance = jnp.square(alpha) * self.variance + jnp.square(s)
+        return NormalMixture(alpha * self.means, variance, self.log_weights)
+
+    @checked
+    def log_density(self, x: Float[Array, " n"]) -> Float[Array, ""]:
+        """ln p(x) in nats; its gradient is the score."""
+        squared = jnp.sum(jnp.square(x[None, :] - self.means), axis=1)
+        log_scale = x.shape[0] / 2 * jnp.log(2 * jnp.pi * self.variance)
+        normal = -squared / (2 * self.variance) - log_scale
+        return jax.nn.logsumexp(self.log_weights + normal)
+
 
 class Generation(eqx.Module):
     """How noise becomes data: the `noising` undone, in a `bath`, within a `duration`.
@@ -67,114 +132,51 @@ class Generation(eqx.Module):
     def __check_init__(self):
         check_values("duration", self.duration, lambda v: v > 0, "a positive number")
 
+    @property
+    def pace(self) -> Float[Array, ""]:
+        """c = (noising time per protocol time) mu / mu', without unit."""
+        clock = (self.noising.latest - self.noising.earliest) / self.duration
+        return jnp.asarray(clock * self.noising.bath.mobility / self.bath.mobility)
 
-class Mixture(eqx.Module):
-    """Isotropic normal distributions of one `variance` around `means`, with weights.
+    @property
+    def score_weight(self) -> Float[Array, ""]:
+        """c kT + kT', the energy in front of grad ln p in the force."""
+        return self.pace * self.noising.bath.temperature + self.bath.temperature
 
-    With the data as means and variance 0 it is their empirical distribution.
-    """
+    @property
+    def trap_stiffness(self) -> Float[Array, ""]:
+        """kappa kT' / kT, of the trap in whose equilibrium generation starts."""
+        ratio = self.bath.temperature / self.noising.bath.temperature
+        return jnp.asarray(self.noising.stiffness * ratio)
 
-    means: Float[Array, "m n"]
-    variance: Float[Array, ""]
-    log_weights: Float[Array, " m"]
+    @checked
+    def protocol_time(self, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """The protocol time at which generation passes a noising time."""
+        noising = self.noising
+        share = (noising.latest - time) / (noising.latest - noising.earliest)
+        return share * self.duration
 
+    @checked
+    def noising_time(self, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """The noising time that generation passes at a protocol time."""
+        noising = self.noising
+        share = time / self.duration
+        return noising.latest - share * (noising.latest - noising.earliest)
 
-@checked
-def decay(noising: Noising, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """alpha, what is left of a data point's position at noising time t."""
-    return jnp.exp(-noising.bath.mobility * noising.stiffness * time)
+    @checked
+    def reverse_force(
+        self, x: Float[Array, "*b n"], score: Float[Array, "*b n"]
+    ) -> Float[Array, "*b n"]:
+        """F = c kappa x + (c kT + kT') grad ln p_t(x), which undoes the noising.
 
+        **Arguments:** positions `x`; `score`, grad ln p_t at x (1 / length).
+        """
+        return self.pace * self.noising.stiffness * x + self.score_weight * score
 
-@checked
-def spread(noising: Noising, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """s, the standard deviation (a length) around it at noising time t."""
-    rate = noising.bath.mobility * noising.stiffness
-    variance = -jnp.expm1(-2 * rate * time) * noising.bath.temperature
-    return jnp.sqrt(variance / noising.stiffness)
+    @checked
+    def loss_weight(self, time: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """(s / (c kT + kT'))^2, by which squared errors of the force count.
 
-
-@checked
-def pace(generation: Generation) -> Float[Array, ""]:
-    """c = (noising time per protocol time) mu / mu', without unit."""
-    noising = generation.noising
-    clock = (noising.latest - noising.earliest) / generation.duration
-    return jnp.asarray(clock * noising.bath.mobility / generation.bath.mobility)
-
-
-@checked
-def score_weight(generation: Generation) -> Float[Array, ""]:
-    """c kT + kT', the energy in front of grad ln p in the force."""
-    noising = generation.noising
-    return pace(generation) * noising.bath.temperature + generation.bath.temperature
-
-
-@checked
-def trap_stiffness(generation: Generation) -> Float[Array, ""]:
-    """kappa kT' / kT, of the trap in whose equilibrium generation starts."""
-    noising = generation.noising
-    ratio = generation.bath.temperature / noising.bath.temperature
-    return jnp.asarray(noising.stiffness * ratio)
-
-
-@checked
-def protocol_time(
-    generation: Generation, time: Float[Array, "*b"]
-) -> Float[Array, "*b"]:
-    """The protocol time at which generation passes a noising time."""
-    noising = generation.noising
-    share = (noising.latest - time) / (noising.latest - noising.earliest)
-    return share * generation.duration
-
-
-@checked
-def noising_time(
-    generation: Generation, time: Float[Array, "*b"]
-) -> Float[Array, "*b"]:
-    """The noising time that generation passes at a protocol time."""
-    noising = generation.noising
-    share = time / generation.duration
-    return noising.latest - share * (noising.latest - noising.earliest)
-
-
-@checked
-def reverse_force(
-    generation: Generation, x: Float[Array, "*b n"], score: Float[Array, "*b n"]
-) -> Float[Array, "*b n"]:
-    """F = c kappa x + (c kT + kT') grad ln p_t(x), the force that undoes the noising.
-
-    **Arguments:** `generation`; positions `x`; `score`, grad ln p_t at x (1 / length).
-    """
-    outward = pace(generation) * generation.noising.stiffness * x
-    return outward + score_weight(generation) * score
-
-
-@checked
-def noise_points(
-    noising: Noising,
-    normals: Float[Array, "*b n"],
-    x: Float[Array, "*b n"],
-    time: Float[Array, "*b"],
-) -> tuple[Float[Array, "*b n"], Float[Array, "*b n"]]:
-    """x_t = alpha x + s eps of data points x, and grad ln p(x_t | x) = -eps / s there.
-
-    **Arguments:** `noising`; `normals`, eps, standard normal numbers; data points `x`;
-    the noising `time` of each.
-    """
-    deviation = spread(noising, time)[..., None]
-    noised = decay(noising, time)[..., None] * x + deviation * normals
-    return noised, -normals / deviation
-
-
-@checked
-def log_density(
-    noising: Noising,
-    mixture: Mixture,
-    time: Float[Array, ""],
-    x: Float[Array, " n"],
-) -> Float[Array, ""]:
-    """ln p_t(x) in nats for data from a mixture; its gradient is the exact score."""
-    alpha = decay(noising, time)
-    variance = jnp.square(alpha) * mixture.variance + jnp.square(spread(noising, time))
-    squared = jnp.sum(jnp.square(x[None, :] - alpha * mixture.means), axis=1)
-    normal = -squared / (2 * variance) - x.shape[0] / 2 * jnp.log(2 * jnp.pi * variance)
-    return jax.nn.logsumexp(mixture.log_weights + normal)
+        The target force of one data point then has noise of variance 1 at all times.
+        """
+        return jnp.square(self.noising.spread(time) / self.score_weight)

@@ -1,32 +1,120 @@
-"""The network: its potential, its forces, who is coupled to whom, and its protocol.
+"""Potentials, one family of them a class, and protocols: potentials in time."""
 
-    V(x) = sum_i [b_i x_i + k_i x_i^2 / 2 + q_i x_i^4 / 4] + sum_{i<j} J_ij x_i x_j
-
-Positions are lengths, V an energy: b is a force, k and J are forces per length, q a
-force per length cubed.
-"""
+import abc
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from .._checks import check_count, check_times, check_values, checked
-from .._linear import contract
+from .._checks import check_times, checked
+from .diffusion import Generation
+
+__all__ = ["AbstractLinearPotential", "AbstractPotential", "Protocol"]
 
 
-class Potential(eqx.Module):
-    """The parameters of V, with any leading axes; of J only what is above the diagonal.
+class AbstractPotential(eqx.Module):
+    """An energy V of the positions x of n oscillators: a family of potentials.
 
-    `b`, forces; `k`, stiffnesses; `q`, quartic constants, not negative for a potential
-    that confines; `J`, couplings.
+    All arrays are parameters, and may have a leading axis over the K knots of a
+    protocol. Between two knots the potential changes linearly in the parameters.
     """
 
-    b: Float[Array, "*t n"]
-    k: Float[Array, "*t n"]
-    q: Float[Array, "*t n"]
-    J: Float[Array, "*t n n"]
+    @abc.abstractmethod
+    def energy(self, x: Float[Array, " n"]) -> Float[Array, ""]:
+        """V(x), an energy, of one potential."""
+
+    @abc.abstractmethod
+    def force(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
+        """F = -grad V(x), of one potential."""
+
+    @abc.abstractmethod
+    def scaled(
+        self, ratio: Float[Array, ""], stiffness: Float[Array, ""]
+    ) -> "AbstractPotential":
+        """The potential `ratio` V(x) + `stiffness` |x|^2 / 2."""
+
+    @abc.abstractmethod
+    def forces_between(
+        self, share: Float[Array, "C B"], x: Float[Array, "C B n"]
+    ) -> Float[Array, "C B n"]:
+        """Forces in the C = K - 1 intervals between knots, at a share of their length.
+
+        **Raises:** `ValueError` for knots that are not one more than the intervals.
+        """
+
+    @abc.abstractmethod
+    def knot_gradient(
+        self,
+        x: Float[Array, "C B n"],
+        error: Float[Array, "C B n"],
+        share: Float[Array, "C B"],
+    ) -> "AbstractPotential":
+        """The gradient of sum_C mean_B 1/2 |error|^2 for the parameters at all knots.
+
+        **Arguments:** positions `x`; `error`, the force there less its target, with a
+        weight of each sample if there is one; the `share` of the interval.
+        """
+
+
+class AbstractLinearPotential(AbstractPotential):
+    """A family of potentials that are linear in their parameters, as forces then are.
+
+    The force at a time between two knots is the mean of the forces of both, and a
+    sample counts for each knot in proportion to that knot's part in the potential.
+
+    **Raises:** by `forces_between`, `ValueError` for knots that are not one more than
+    the intervals.
+    """
+
+    @abc.abstractmethod
+    def local_gradient(
+        self, x: Float[Array, "B n"], error: Float[Array, "B n"]
+    ) -> "AbstractLinearPotential":
+        """The gradient of mean 1/2 |error|^2, error = force - target, of one potential.
+
+        Every entry is a mean over what one element sees.
+
+        **Arguments:** positions `x`; `error`, with a weight of each sample if there is
+        one.
+
+        **Raises:** `ValueError` when `x` has no points.
+        """
+
+    @checked
+    def forces_between(
+        self, share: Float[Array, "C B"], x: Float[Array, "C B n"]
+    ) -> Float[Array, "C B n"]:
+        """The weighted mean of the forces of the potentials at both knots."""
+        num_knots = jax.tree.leaves(self)[0].shape[0]
+        if num_knots != len(x) + 1:
+            raise ValueError(
+                f"{num_knots} potentials: expected them at {len(x) + 1} knots, the "
+                f"ends of {len(x)} intervals"
+            )
+        at_knots = jax.vmap(lambda knot, x: jax.vmap(knot.force)(x))(
+            self, _around(x, x)
+        )
+        num = x.shape[1]
+        first, last = at_knots[:-1, :num], at_knots[1:, num:]
+        return first + share[..., None] * (last - first)
+
+    @checked
+    def knot_gradient(
+        self,
+        x: Float[Array, "C B n"],
+        error: Float[Array, "C B n"],
+        share: Float[Array, "C B"],
+    ) -> "AbstractLinearPotential":
+        """`local_gradient` at every knot, from the intervals on both of its sides."""
+        share = share[..., None]
+        parts = _around((1 - share) * error, share * error)
+        gradient = jax.vmap(lambda knot, x, error: knot.local_gradient(x, error))(
+            self, _around(x, x), parts
+        )
+        # A mean over the points of two intervals, where that over one is meant.
+        return jax.tree.map(lambda mean: 2 * mean, gradient)
 
 
 class Protocol(eqx.Module):
@@ -39,93 +127,59 @@ class Protocol(eqx.Module):
     """
 
     times: Float[Array, " K"]
-    potential: Potential
+    potential: AbstractPotential
 
     def __check_init__(self):
         if isinstance(self.times, np.ndarray | jax.Array):
             check_times("times", self.times, 2)
 
+    @checked
+    def at(self, time: Float[Array, ""]) -> AbstractPotential:
+        """The potential at a protocol time, that of the nearer end outside the range.
 
-@checked
-def energy(potential: Potential, x: Float[Array, " n"]) -> Float[Array, ""]:
-    """V(x), an energy.
+        **Raises:** `ValueError` for a protocol whose potentials are not one a time.
+        """
+        times = self.times
+        for leaf in jax.tree.leaves(self.potential):
+            if leaf.shape[:1] != times.shape:
+                raise ValueError(
+                    f"potential has an array of shape {leaf.shape}: expected a "
+                    f"potential for each of the times of shape {times.shape}"
+                )
+        last = times.shape[0] - 2
+        cell = jnp.clip(jnp.searchsorted(times, time, side="right") - 1, 0, last)
+        share = (time - times[cell]) / (times[cell + 1] - times[cell])
+        share = jnp.clip(share, 0, 1)
 
-    **Arguments:** `potential` without leading axes; positions `x`.
+        def between(knots: Array) -> Array:
+            return (1 - share) * knots[cell] + share * knots[cell + 1]
+
+        return jax.tree.map(between, self.potential)
+
+    @checked
+    def at_pace(self, old: Generation, new: Generation) -> "Protocol":
+        """The protocol for another bath or duration, as well learned as this one.
+
+        The score in F = c kappa x + (c kT + kT') score stays what it was: with r the
+        ratio of new to old c kT + kT', V grows by r, but for the outward force, whose
+        c kappa is replaced: V' = r V + (r c - c') kappa |x|^2 / 2.
+
+        **Arguments:** `old`, which this protocol is for; `new`, which undoes the same
+        noising.
+        """
+        ratio = new.score_weight / old.score_weight
+        before, after = (g.pace * g.noising.stiffness for g in (old, new))
+        potential = self.potential.scaled(ratio, ratio * before - after)
+        return Protocol(new.protocol_time(old.noising_time(self.times)), potential)
+
+
+def _around(
+    after: Float[Array, "C B n"], before: Float[Array, "C B n"]
+) -> Float[Array, "C+1 2*B n"]:
+    """Samples of the interval after and of that before each knot; zeros at the ends.
+
+    One product of matrices a knot serves both.
     """
-    on_site = (
-        potential.b * x
-        + potential.k * jnp.square(x) / 2
-        + potential.q * jnp.square(jnp.square(x)) / 4
-    )
-    return jnp.sum(on_site) + contract(x, contract(jnp.triu(potential.J, 1), x))
-
-
-@checked
-def force(potential: Potential, x: Float[Array, " n"]) -> Float[Array, " n"]:
-    """F = -grad V: F_i = -(b_i + k_i x_i + q_i x_i^3 + sum_{j != i} J_ij x_j).
-
-    **Arguments:** `potential` without leading axes; positions `x`.
-    """
-    above = jnp.triu(potential.J, 1)
-    on_site = potential.b + potential.k * x + potential.q * x * jnp.square(x)
-    return -(on_site + contract(above + above.T, x))
-
-
-@checked
-def harmonic_trap(num: int, stiffness: Float[Array, ""] | float) -> Potential:
-    """The pure trap V = stiffness |x|^2 / 2 of `num` uncoupled oscillators.
-
-    **Raises:** `ValueError` for a `num` below 1.
-    """
-    check_count("num", num, 1, "oscillator")
-    zero = jnp.zeros(num)
-    return Potential(zero, zero + stiffness, zero, jnp.zeros((num, num)))
-
-
-@checked
-def at_time(protocol: Protocol, time: Float[Array, ""]) -> Potential:
-    """The potential at a protocol time, that of the nearer end outside of the range.
-
-    **Raises:** `ValueError` for a protocol whose potentials are not one a time.
-    """
-    if protocol.potential.b.shape[:-1] != protocol.times.shape:
-        raise ValueError(
-            f"protocol.potential.b.shape={protocol.potential.b.shape}: expected a "
-            f"potential for each of the times of shape {protocol.times.shape}"
-        )
-    times = protocol.times
-    last = times.shape[0] - 2
-    cell = jnp.clip(jnp.searchsorted(times, time, side="right") - 1, 0, last)
-    share = (time - times[cell]) / (times[cell + 1] - times[cell])
-    share = jnp.clip(share, 0, 1)
-
-    def between(knots: Array) -> Array:
-        return (1 - share) * knots[cell] + share * knots[cell + 1]
-
-    return jax.tree.map(between, protocol.potential)
-
-
-@checked
-def all_to_all(num: int) -> Bool[np.ndarray, "n n"]:
-    """The pairs i < j of a network in which every two oscillators are coupled.
-
-    **Raises:** `ValueError` for a `num` below 1.
-    """
-    check_count("num", num, 1, "oscillator")
-    return np.triu(np.ones((num, num), bool), 1)
-
-
-@checked
-def lattice(rows: int, columns: int, radius: float) -> Bool[np.ndarray, "n n"]:
-    """The pairs i < j of a square lattice at a distance of at most `radius` sites.
-
-    Oscillators are numbered row by row; the lattice ends at its edges.
-
-    **Raises:** `ValueError` for no row or column, or a negative radius.
-    """
-    check_count("rows", rows, 1, "row")
-    check_count("columns", columns, 1, "column")
-    check_values("radius", radius, lambda v: v >= 0, "a distance, not negative")
-    sites = np.indices((rows, columns)).reshape(2, -1).T
-    squared = np.sum((sites[:, None] - sites[None]) ** 2, axis=-1)
-    return np.triu(squared <= radius**2, 1)
+    none = jnp.zeros_like(after[:1])
+    pairs = jnp.concatenate([after, none]), jnp.concatenate([none, before])
+    return jnp.concatenate(pairs, axis=1)

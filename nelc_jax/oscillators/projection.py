@@ -6,15 +6,14 @@ F is linear in theta, so this is a least-squares problem; it is solved by conjug
 gradients on the normal equations, which are applied and never written down.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .._checks import check_count, check_points, checked
-from .learning import local_gradient
-from .potential import Potential, force
+from .quartic import Quartic
+
+__all__ = ["project"]
 
 
 @checked
@@ -24,7 +23,7 @@ def project(
     target: Float[Array, "N n"],
     iterations: int = 500,
     rounds: int = 3,
-) -> Potential:
+) -> Quartic:
     """The potential whose forces at `x` are nearest to the `target` forces.
 
     A q that comes out negative is set to zero for the rest of the `rounds` (an active
@@ -39,7 +38,7 @@ def project(
     check_points("x", x)
     check_count("iterations", iterations, 1, "iteration")
     check_count("rounds", rounds, 1, "round")
-    right = local_gradient(x, target)
+    right = _gradient(x, target)
 
     def one_round(_, state):
         free, _ = state
@@ -51,16 +50,18 @@ def project(
     return _restrict(pairs, free, solution)
 
 
-def _solve(pairs, free, x, right, iterations) -> Potential:
-    keep = partial(_restrict, pairs, free)
+def _gradient(x: Array, error: Array) -> Quartic:
+    return Quartic.trap(x.shape[1], 0.0).local_gradient(x, error)
+
+
+def _solve(pairs, free, x, right, iterations) -> Quartic:
     scale = _feature_scale(x)
 
     def scaled(potential):
-        return jax.tree.map(jnp.multiply, scale, keep(potential))
+        return jax.tree.map(jnp.multiply, scale, _restrict(pairs, free, potential))
 
     def normal_matrix(potential):
-        forces = jax.vmap(force, in_axes=(None, 0))(scaled(potential), x)
-        return scaled(local_gradient(x, forces))
+        return scaled(_gradient(x, jax.vmap(scaled(potential).force)(x)))
 
     solution, _ = jax.scipy.sparse.linalg.cg(
         normal_matrix, scaled(right), tol=1e-6, maxiter=iterations
@@ -68,12 +69,12 @@ def _solve(pairs, free, x, right, iterations) -> Potential:
     return scaled(solution)
 
 
-def _feature_scale(x: Array) -> Potential:
+def _feature_scale(x: Array) -> Quartic:
     """1 / root mean square of what each element sees, so that all curve alike."""
     square = jnp.mean(jnp.square(x), axis=0)
     sixth = jnp.mean(jnp.square(x * jnp.square(x)), axis=0)
     across = square[:, None] + square[None, :]
-    return Potential(
+    return Quartic(
         b=jnp.ones_like(square),
         k=jax.lax.rsqrt(square),
         q=jax.lax.rsqrt(sixth),
@@ -81,8 +82,8 @@ def _feature_scale(x: Array) -> Potential:
     )
 
 
-def _restrict(pairs, free, potential: Potential) -> Potential:
-    return Potential(
+def _restrict(pairs, free, potential: Quartic) -> Quartic:
+    return Quartic(
         potential.b,
         potential.k,
         jnp.where(free, potential.q, 0),

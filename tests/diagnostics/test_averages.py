@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from nelc_jax import Binary, Model, OneHot, Parameters
 from nelc_jax.diagnostics import (
     average_log_transitions,
     average_transitions,
@@ -11,8 +12,6 @@ from nelc_jax.diagnostics import (
     log_transition_batches,
 )
 from nelc_jax.diagnostics.averages import batch_size
-from nelc_jax.latent import Binary, OneHot
-from nelc_jax.model import Model, Parameters
 
 from .. import reference
 

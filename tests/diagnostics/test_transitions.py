@@ -14,6 +14,7 @@ from nelc_jax.diagnostics import (
 from nelc_jax.markov import stationary_distribution
 
 from .. import reference
+from ..trajectories import stationary_trajectories
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "binary"])
@@ -42,7 +43,7 @@ def test_counts_are_those_of_the_chain(kind):
 def test_counts_converge(x64, system):
     """The counted M is eq. 3, and its error falls as 1 / sqrt(T)."""
     M, p_bar = reference.latent_kernel(system), reference.latent_law(system)
-    z = reference.stationary_trajectories(system.kind).z
+    z = stationary_trajectories(system).z
     visits = reference.latent_codes(system, z)
     size = len(p_bar)
     from_counts = jax.jit(kernel_from_counts)
@@ -71,6 +72,14 @@ def test_counts_converge(x64, system):
     assert (abs(occupancy - p_bar) < 10 * np.sqrt(p_bar / visits.size)).all()
 
 
+EPS = np.finfo(np.float32).eps
+
+
+def assert_close(found, expected):
+    """Quotients of exact counts, or a law of 3 states: 2 times 9 roundings."""
+    np.testing.assert_allclose(found, expected, rtol=18 * EPS)
+
+
 def kernel(pairs):
     M, p_bar = kernel_from_counts(jnp.asarray(pairs))
     return np.asarray(M), np.asarray(p_bar)
@@ -78,34 +87,35 @@ def kernel(pairs):
 
 def test_kernel_from_counts():
     M, p_bar = kernel([[2, 6], [1, 1]])
-    np.testing.assert_allclose(M, [[0.25, 0.75], [0.5, 0.5]])
-    np.testing.assert_allclose(p_bar, [0.8, 0.2])
+    assert_close(M, [[0.25, 0.75], [0.5, 0.5]])
+    assert_close(p_bar, [0.8, 0.2])
 
 
 def test_transition_never_seen():
     M, p_bar = kernel([[0, 5, 0], [0, 3, 5], [5, 0, 0]])
-    np.testing.assert_allclose(M, [[0, 1, 0], [0, 3 / 8, 5 / 8], [1, 0, 0]])
-    np.testing.assert_allclose(p_bar, np.array([5, 8, 5]) / 18)
+    assert_close(M, [[0, 1, 0], [0, 3 / 8, 5 / 8], [1, 0, 0]])
+    assert_close(p_bar, np.array([5, 8, 5]) / 18)
 
 
 def test_dead_state():
     """A state never visited adds an eigenvalue 0 and no mass."""
     M, p_bar = kernel([[4, 2, 0], [2, 4, 0], [0, 0, 0]])
-    np.testing.assert_allclose(M.sum(-1), 1)
-    np.testing.assert_allclose(p_bar, [0.5, 0.5, 0])
-    np.testing.assert_allclose(M[2], p_bar)
+    assert_close(M.sum(-1), 1)
+    assert_close(p_bar, [0.5, 0.5, 0])
+    assert_close(M[2], p_bar)
     found = stationary_distribution(jnp.asarray(M))
-    np.testing.assert_allclose(found, p_bar)
+    assert_close(found, p_bar)
     moduli = sorted(abs(np.linalg.eigvals(M)))
-    np.testing.assert_allclose(moduli, [0, 1 / 3, 1], atol=1e-7)
+    # 3^2 roundings of eig.
+    np.testing.assert_allclose(moduli, [0, 1 / 3, 1], atol=9 * EPS)
     expected = 1 / np.log(3)
     np.testing.assert_allclose(relaxation_time(jnp.asarray(M)), expected, rtol=1e-4)
 
 
 def test_absorbing_state():
     M, p_bar = kernel([[1, 1, 1], [0, 1, 1], [0, 0, 5]])
-    np.testing.assert_allclose(M[2], [0, 0, 1])
-    np.testing.assert_allclose(p_bar, [0.3, 0.2, 0.5])
+    assert_close(M[2], [0, 0, 1])
+    assert_close(p_bar, [0.3, 0.2, 0.5])
 
 
 def test_no_transitions():

@@ -3,9 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nelc_jax import Binary, Model, OneHot, Parameters
 from nelc_jax.diagnostics import whole_chain_entropy_production
-from nelc_jax.latent import Binary, OneHot
-from nelc_jax.model import Model, Parameters
 
 from .. import reference
 

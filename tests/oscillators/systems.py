@@ -4,11 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nelc_jax.oscillators import Bath, Generation, Noising
-from nelc_jax.oscillators.network import Network, Parameters
-from nelc_jax.oscillators.potential import Potential
+from nelc_jax.oscillators import (
+    Bath,
+    Generation,
+    Noising,
+    Protocol,
+    Quartic,
+    QuarticNetwork,
+)
 
-NOISING = Noising(1.3, Bath(0.7, 0.6), 0.05, 3.0)
+BATH = Bath(0.7, 0.6)
+NOISING = Noising(1.3, BATH, 0.05, 3.0)
 """No constant is 1, so that none can be forgotten."""
 
 GENERATION = Generation(NOISING, Bath(1.9, 0.4), 1.7)
@@ -16,7 +22,7 @@ GENERATION = Generation(NOISING, Bath(1.9, 0.4), 1.7)
 
 def random_potential(num, seed=0):
     rng = np.random.default_rng(seed)
-    return Potential(
+    return Quartic(
         jnp.asarray(rng.normal(size=num)),
         jnp.asarray(rng.normal(size=num)),
         jnp.asarray(rng.uniform(0.2, 1, num)),
@@ -30,17 +36,25 @@ def stack(potentials):
     return jax.tree.map(lambda *arrays: jnp.asarray(np.stack(arrays)), *potentials)
 
 
+def moving_protocol():
+    """From one random potential to another within a time of 0.8."""
+    pair = [random_potential(3, seed) for seed in (1, 2)]
+    return Protocol(jnp.asarray([0.0, 0.8]), stack(pair))
+
+
+def moving_trap(duration, start, end):
+    """One oscillator in a trap whose stiffness changes at an even speed."""
+    pair = [Quartic.trap(1, stiffness) for stiffness in (start, end)]
+    return Protocol(jnp.asarray([0.0, duration]), stack(pair))
+
+
 def random_network(num, knots=4, seed=0, generation=GENERATION):
     rng = np.random.default_rng(seed)
     pairs = np.triu(rng.random((num, num)) < 0.7, 1)
     noising = generation.noising
-    network = Network(
-        generation,
-        jnp.asarray(pairs),
-        jnp.asarray(np.linspace(noising.latest, noising.earliest, knots)),
-    )
-    parameters = Parameters(
+    times = jnp.asarray(np.linspace(noising.latest, noising.earliest, knots))
+    parameters = Quartic(
         *(jnp.asarray(rng.normal(size=(knots, num))) for _ in range(3)),
         jnp.asarray(rng.normal(size=(knots, num, num))),
     )
-    return network, parameters
+    return QuarticNetwork(generation, times, jnp.asarray(pairs)), parameters

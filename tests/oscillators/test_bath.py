@@ -1,52 +1,18 @@
 from functools import partial
 
+import chex
 import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
 
-from nelc_jax.oscillators.bath import (
-    Bath,
-    drive,
-    equilibrate,
-    euler_maruyama,
-    refine,
-)
-from nelc_jax.oscillators.potential import (
-    Protocol,
-    at_time,
-    force,
-    harmonic_trap,
-)
+from nelc_jax.oscillators import Bath, refine
 
-from .systems import random_potential, stack
+from .systems import BATH, moving_protocol
 
-BATH = Bath(0.7, 0.6)
 STIFFNESS = 1.3
 RATE = 0.7 * 1.3
-
-
-def moving_protocol():
-    """From one random potential to another within a time of 0.8."""
-    pair = [random_potential(3, seed) for seed in (1, 2)]
-    return Protocol(jnp.asarray([0.0, 0.8]), stack(pair))
-
-
-def resting_protocol(num):
-    return Protocol(jnp.asarray([0.0, 9.0]), stack(2 * [harmonic_trap(num, STIFFNESS)]))
-
-
-def force_in(protocol):
-    return lambda time, x: force(at_time(protocol, time), x)
-
-
-@jax.jit
-@partial(jax.vmap, in_axes=(None, 0, None, None))
-def schemes(protocol, normals, x, times):
-    """Paths for given normal numbers."""
-    return euler_maruyama(force_in(protocol), BATH, normals, x, times)
 
 
 def test_bath_is_checked():
@@ -61,6 +27,15 @@ def test_refine():
     np.testing.assert_allclose(found, [0, 0.5, 1, 2.5, 4])
 
 
+def trap_end(normals, x, end):
+    """Where one oscillator in a resting trap ends, for given normal numbers."""
+    times = jnp.linspace(0, end, len(normals) + 1)
+    path = BATH.euler_maruyama(
+        lambda _, x: -STIFFNESS * x, normals[:, None], x[None], times
+    )
+    return path[-1, 0]
+
+
 @pytest.mark.usefixtures("x64")
 def test_weak_order_of_the_harmonic_case():
     """The scheme is linear there: its mean and variance follow from derivatives.
@@ -69,22 +44,13 @@ def test_weak_order_of_the_harmonic_case():
     must fall like the step.
     """
     end = 1.2
-
-    @jax.jit
-    @partial(jax.grad, argnums=(0, 1))
-    def slopes(normals, x):
-        times = jnp.linspace(0, end, len(normals) + 1)
-        path = euler_maruyama(
-            lambda _, x: -STIFFNESS * x, BATH, normals[:, None], x[None], times
-        )
-        return path[-1, 0]
-
+    slopes = jax.jit(jax.grad(partial(trap_end, end=end), argnums=(0, 1)))
+    variance = BATH.temperature / STIFFNESS * (1 - np.exp(-2 * RATE * end))
     errors = []
     for num in (20, 40, 80):
         to_normals, to_start = map(
             np.asarray, slopes(jnp.asarray(np.zeros(num)), jnp.asarray(1.0))
         )
-        variance = BATH.temperature / STIFFNESS * (1 - np.exp(-2 * RATE * end))
         errors.append(
             [
                 abs(to_start - np.exp(-RATE * end)),
@@ -110,15 +76,7 @@ def test_strong_order_of_the_harmonic_case():
     integral = np.trapezoid(w * kernel, dx=dt, axis=1)
     scale = np.sqrt(2 * BATH.mobility * BATH.temperature)
     exact = scale * (w[:, -1] - RATE * integral)
-
-    @jax.jit
-    @jax.vmap
-    def ends(normals):
-        times = jnp.linspace(0, end, len(normals) + 1)
-        path = euler_maruyama(
-            lambda _, x: -STIFFNESS * x, BATH, normals[:, None], jnp.zeros(1), times
-        )
-        return path[-1, 0]
+    ends = jax.jit(jax.vmap(lambda normals: trap_end(normals, jnp.zeros(()), end)))
 
     def error(num):
         normals = kicks.reshape(paths, num, -1).sum(2) / np.sqrt(end / num)
@@ -157,6 +115,9 @@ def test_agrees_with_diffrax():
     H = scale / np.sqrt(12) * rng.normal(size=(paths, fine, 3))
     spread = np.sqrt(2 * BATH.mobility * BATH.temperature)
 
+    def force_at(time, x):
+        return protocol.at(time).force(x)
+
     def kicks(num):
         """The same motion in `num` steps."""
         return W.reshape(paths, num, -1, 3).sum(2)
@@ -164,7 +125,6 @@ def test_agrees_with_diffrax():
     @partial(jax.jit, static_argnums=(0, 3))
     @partial(jax.vmap, in_axes=(None, 0, 0, None))
     def theirs(solver, W, H, shift):
-        force_at = force_in(protocol)
         step = 0.8 / len(W)
         terms = diffrax.MultiTerm(
             diffrax.ODETerm(lambda t, x, _: BATH.mobility * force_at(t + shift, x)),
@@ -172,56 +132,20 @@ def test_agrees_with_diffrax():
         )
         return diffrax.diffeqsolve(terms, solver, 0.0, 0.8, step, x0).ys[-1]
 
+    @jax.jit
+    @jax.vmap
+    def scheme(normals):
+        times = jnp.asarray(np.linspace(0, 0.8, len(normals) + 1))
+        return BATH.euler_maruyama(force_at, normals, x0, times)[-1]
+
     def ours(num):
-        times = jnp.asarray(np.linspace(0, 0.8, num + 1))
-        normals = jnp.asarray(kicks(num) / np.sqrt(0.8 / num))
-        return schemes(protocol, normals, x0, times)[:, -1]
+        return scheme(jnp.asarray(kicks(num) / np.sqrt(0.8 / num)))
 
     # Their scheme evaluates the drift where a step starts, ours in its middle.
     coarse = jnp.asarray(kicks(16))
     euler = theirs(diffrax.Euler(), coarse, jnp.zeros_like(coarse), 0.4 / 16)
-    np.testing.assert_allclose(ours(16), euler, rtol=1e-9)
+    chex.assert_trees_all_close(ours(16), euler, rtol=1e-9)
     exact = theirs(diffrax.ShARK(), jnp.asarray(W), jnp.asarray(H), 0.0)
     errors = [np.sqrt(np.mean((ours(num) - exact) ** 2)) for num in (16, fine)]
     assert errors[1] < errors[0] / 4
     assert errors[1] < 1e-2
-
-
-def test_drive_draws_the_scheme():
-    protocol = moving_protocol()
-    times = jnp.linspace(0, 0.8, 11)
-    x = jnp.asarray([0.5, -0.3, 0.1])
-
-    @jax.jit
-    def both(key):
-        normals = jax.vmap(
-            lambda step: jax.random.normal(jax.random.fold_in(key, step), (3,))
-        )(jnp.arange(10))
-        path = euler_maruyama(force_in(protocol), BATH, normals, x, times)
-        return drive(protocol, BATH, key, x, times), path[-1]
-
-    np.testing.assert_allclose(*both(jax.random.key(5)), rtol=1e-5)
-
-
-def test_a_resting_trap_keeps_its_equilibrium():
-    """Kolmogorov-Smirnov against the law; a bath a quarter too hot must fail."""
-
-    protocol = resting_protocol(2)
-
-    @jax.jit
-    def ends(temperature):
-        def one(key):
-            start, move = jax.random.split(key)
-            x = equilibrate(start, BATH, STIFFNESS, 2)
-            bath, times = Bath(0.7, temperature), jnp.linspace(0, 3, 151)
-            return drive(protocol, bath, move, x, times)
-
-        return jax.vmap(one)(jax.random.split(jax.random.key(1), 4000))
-
-    def p_value(temperature):
-        x = np.asarray(ends(jnp.asarray(temperature)))
-        law = stats.norm(scale=np.sqrt(BATH.temperature / STIFFNESS))
-        return stats.kstest(x.ravel(), law.cdf).pvalue
-
-    assert p_value(0.6) > 0.01
-    assert p_value(0.75) < 1e-6

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
-from nelc_jax.oscillators import potential, projection
-from nelc_jax.oscillators.potential import Potential, all_to_all, lattice
+from nelc_jax import oscillators
+from nelc_jax.oscillators import Quartic, all_to_all, lattice
 
 from .systems import random_potential
 
 pytestmark = pytest.mark.usefixtures("x64")
 
-
-project = jax.jit(projection.project)
-force = jax.jit(jax.vmap(potential.force, (None, 0)))
-forces = jax.jit(jax.vmap(jax.vmap(potential.force, (None, 0)), (0, None)))
+project = jax.jit(oscillators.project)
+force = jax.jit(lambda potential, x: jax.vmap(potential.force)(x))
+forces = jax.jit(jax.vmap(force, (0, None)))
 
 
 def dense_solution(pairs, x, target):
@@ -27,7 +26,7 @@ def dense_solution(pairs, x, target):
         unit[row * n : (row + 1) * n] = np.eye(n)
     units["J"] = np.zeros((count, n, n))
     units["J"][(np.arange(3 * n, count), *edges.T)] = 1
-    columns = forces(Potential(**jax.tree.map(jnp.asarray, units)), x)
+    columns = forces(Quartic(**jax.tree.map(jnp.asarray, units)), x)
     low = np.full(count, -np.inf)
     low[2 * n : 3 * n] = 0
     found = lsq_linear(
@@ -46,7 +45,7 @@ def test_against_dense_least_squares(bounded):
     x = jnp.asarray(rng.normal(size=(60, 4)))
     p = random_potential(4)
     if bounded:
-        p = Potential(p.b, p.k, p.q * np.asarray([1, -1, 1, 1]), p.J)
+        p = Quartic(p.b, p.k, p.q * np.asarray([1, -1, 1, 1]), p.J)
     target = force(p, x) + 0.1 * rng.normal(size=(60, 4))
     found = jax.tree.map(np.asarray, project(jnp.asarray(pairs), x, target))
     expected = dense_solution(pairs, x, target)

@@ -1,52 +1,56 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax.oscillators import diffusion
-from nelc_jax.oscillators.network import (
-    Network,
-    Parameters,
-    init_parameters,
-    knot_potentials,
+from nelc_jax.oscillators import (
+    ForceMatching,
+    Learner,
+    ObservedMotion,
+    Quartic,
+    QuarticNetwork,
 )
-from nelc_jax.oscillators.observed import (
-    measure_motion,
-    observation_time,
-    watch_noising,
-)
-from nelc_jax.oscillators.potential import Potential
-from nelc_jax.oscillators.training import Config, estimate_gradient
 
 from .systems import GENERATION, NOISING, random_network
 
 MEAN, DEVIATION = 0.6, 0.4
 
 
-def test_observation_time_stays_within_the_noising():
+def test_settings_are_checked(unchecked):
+    with pytest.raises(ValueError, match=r"fraction=1\.0: expected between 0 and 1"):
+        ObservedMotion(fraction=1.0)
+    with pytest.raises(ValueError, match="substeps=0: expected at least 1"):
+        ObservedMotion(substeps=0)
+
+
+def test_duration_stays_within_the_noising():
     times = jnp.asarray(np.geomspace(1e-3, 5, 20))
-    watched = jax.jit(lambda times: observation_time(NOISING, times, 0.9))(times)
+    watched = jax.jit(lambda times: ObservedMotion(0.9).duration(NOISING, times))(times)
     assert (np.asarray(watched) < 0.9 * np.asarray(times) * (1 + 1e-5)).all()
 
 
 @pytest.mark.usefixtures("x64")
 def test_watched_path_is_one_of_the_noising():
     """Covariances of x at t - delta, t, t + delta are those of the trap."""
-    point, time, delta = (jnp.asarray(np.full(60000, v)) for v in (0.8, 0.5, 0.2))
+    point, time = jnp.full((60000, 1), 0.8), jnp.full(60000, 0.5)
     normals = jnp.asarray(np.random.default_rng(0).normal(size=(3, 60000, 1)))
-    path = jax.jit(watch_noising)(NOISING, normals, point[:, None], time, delta)
-    path = np.stack([np.asarray(x)[:, 0] for x in path])
-    times = np.array([0.3, 0.5, 0.7])
-    decay, spread = map(jax.jit, (diffusion.decay, diffusion.spread))
-    np.testing.assert_allclose(
-        path.mean(1), 0.8 * np.asarray(decay(NOISING, jnp.asarray(times))), atol=0.01
-    )
-    # Cov(x_t, x_u) = alpha(u - t) s(t)^2 for t < u.
-    early, late = np.minimum.outer(times, times), np.maximum.outer(times, times)
-    expected = np.asarray(decay(NOISING, jnp.asarray(late - early))) * (
-        np.asarray(spread(NOISING, jnp.asarray(early))) ** 2
-    )
-    np.testing.assert_allclose(np.cov(path), expected, atol=0.008)
+
+    @jax.jit
+    def watched(normals):
+        rule = ObservedMotion(0.6)
+        path = rule.watch_noising(NOISING, normals, point, time)
+        delta = rule.duration(NOISING, time[0])
+        times = time[0] + delta * jnp.asarray([-1.0, 0.0, 1.0])
+        # Cov(x_t, x_u) = alpha(u - t) s(t)^2 for t < u.
+        early = jnp.minimum(times[:, None], times[None])
+        late = jnp.maximum(times[:, None], times[None])
+        covariance = NOISING.decay(late - early) * NOISING.spread(early) ** 2
+        return jnp.stack(path)[..., 0], 0.8 * NOISING.decay(times), covariance
+
+    path, mean, covariance = map(np.asarray, watched(normals))
+    np.testing.assert_allclose(path.mean(1), mean, atol=0.01)
+    np.testing.assert_allclose(np.cov(path), covariance, atol=0.008)
 
 
 def test_both_estimates_given_the_position(unchecked):
@@ -55,41 +59,33 @@ def test_both_estimates_given_the_position(unchecked):
     For normal data and no quartic force both are linear in x: slope and intercept.
     """
     network, _ = random_network(1, knots=2)
-    network = Network(network.generation, network.pairs, jnp.asarray([0.6, 0.5999]))
+    network = QuarticNetwork(GENERATION, jnp.asarray([0.6, 0.5999]), network.pairs)
 
-    @jax.jit
     def errors(fraction):
         data = jnp.asarray([[MEAN - DEVIATION], [MEAN + DEVIATION]])
-        knots = knot_potentials(network, init_parameters(network, data))
-        knots = Potential(knots.b + 0.3, 1.2 * knots.k, 0 * knots.q, knots.J)
-        alpha, s = diffusion.decay(NOISING, 0.6), diffusion.spread(NOISING, 0.6)
-        front = diffusion.score_weight(GENERATION) / (alpha**2 * DEVIATION**2 + s**2)
-        slope = diffusion.pace(GENERATION) * NOISING.stiffness - front
+        knots = network.potential(network.init(data))
+        knots = Quartic(knots.b + 0.3, 1.2 * knots.k, 0 * knots.q, knots.J)
+        alpha, s = NOISING.decay(jnp.asarray(0.6)), NOISING.spread(jnp.asarray(0.6))
+        front = GENERATION.score_weight / (alpha**2 * DEVIATION**2 + s**2)
+        slope = GENERATION.pace * NOISING.stiffness - front
         exact_target = (slope, front * alpha * MEAN)
         exact_force = (-knots.k[0, 0], -knots.b[0, 0])
-        time = jnp.full((1, 600_000), 0.6)
         points_key, key = jax.random.split(jax.random.key(1))
         points = MEAN + DEVIATION * jax.random.normal(points_key, (1, 600_000, 1))
-        m = measure_motion(
-            network, knots, key, points, jnp.zeros_like(time), time, fraction, 8
+        m = ObservedMotion(fraction, 8).measure(
+            network, knots, key, points, jnp.zeros((1, 600_000))
         )
         x = m.x.ravel()
         rows = []
         for y, exact in ((m.target, exact_target), (m.force, exact_force)):
             centred = x - x.mean()
             found = jnp.mean(centred * y.ravel()) / jnp.mean(centred**2)
-            rows.append(
-                jnp.stack(
-                    [
-                        found - exact[0],
-                        y.mean() - found * x.mean() - exact[1],
-                    ]
-                )
-            )
+            at_zero = y.mean() - found * x.mean()
+            rows.append(jnp.stack([found - exact[0], at_zero - exact[1]]))
         return jnp.stack(rows), jnp.stack([m.target.var(), m.force.var()])
 
-    coarse, coarse_variance = map(np.asarray, errors(0.6))
-    fine, fine_variance = map(np.asarray, errors(0.15))
+    both = jax.jit(lambda: (errors(0.6), errors(0.15)))()
+    (coarse, coarse_variance), (fine, fine_variance) = jax.tree.map(np.asarray, both)
     np.testing.assert_allclose(fine, 0, atol=0.12)
     # The slopes' biases stand out of the noise: a quarter of the time, a quarter.
     ratio = coarse[:, 0] / fine[:, 0]
@@ -104,19 +100,15 @@ def test_gradient_agrees_with_force_matching(unchecked):
     x = jnp.asarray(np.random.default_rng(2).normal(size=(40, 3)) * 0.5)
     b, k, J = (0.2 * np.asarray(a) for a in (parameters.b, parameters.k, parameters.J))
     q = np.full_like(k, -3.0)
-    parameters = Parameters(*map(jnp.asarray, (b, k, q, J)))
-
-    configs = [
-        Config(rule, batch=400, fraction=fraction, substeps=4)
-        for rule, fraction in (("force", 0.1), ("observed", 0.4), ("observed", 0.1))
-    ]
+    parameters = Quartic(*map(jnp.asarray, (b, k, q, J)))
+    rules = ForceMatching(), ObservedMotion(0.4, 4), ObservedMotion(0.1, 4)
 
     @jax.jit
     def gradients(key):
         def one(key):
             found = (
-                estimate_gradient(config, network, parameters, key, x)[0]
-                for config in configs
+                Learner(network, rule, batch=400).gradient(parameters, key, x)[0]
+                for rule in rules
             )
             return [jax.flatten_util.ravel_pytree(gradient)[0] for gradient in found]
 
@@ -142,15 +134,16 @@ def test_no_force_is_read():
     The control: where it can, the potential enters.
     """
     network, parameters = random_network(2, knots=2)
+    network = QuarticNetwork(GENERATION, jnp.asarray([0.6, 0.5]), network.pairs)
 
     @jax.jit
     def measured(scale):
-        knots = knot_potentials(network, parameters)
+        knots = network.potential(parameters)
         scaled = jax.tree.map(lambda a: scale * a, knots)
-        key, time = jax.random.key(0), jnp.full((1, 4), 0.6)
-        share, points = jnp.zeros((1, 4)), jnp.ones((1, 4, 2))
-        return measure_motion(network, scaled, key, points, share, time, 0.1, 2).force
+        key, points = jax.random.key(0), jnp.ones((1, 4, 2))
+        share = jnp.zeros((1, 4))
+        return ObservedMotion().measure(network, scaled, key, points, share).force
 
     thermal = measured(0.0)
-    np.testing.assert_allclose(measured(1e-12), thermal, rtol=1e-5)
+    chex.assert_trees_all_close(measured(1e-12), thermal, rtol=1e-5)
     assert not np.allclose(measured(1.0), thermal, rtol=1e-5)

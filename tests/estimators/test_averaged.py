@@ -1,18 +1,24 @@
+"""Gradients averaged over all latent states, against autodiff through the law."""
+
 import dataclasses
 import itertools
 
+import chex
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax import exact, horizon
-from nelc_jax.latent import Binary
+from nelc_jax import AveragedGradient, Binary, exact
 
-from . import reference
+from .. import reference
 
 HORIZONS = (1, 2, 4, None)
+
+
+def estimator(horizon, score="exact", draws=16):
+    return AveragedGradient(draws, horizon, score)
 
 
 def flat(gradient):
@@ -45,7 +51,7 @@ def enumerated(model, x, weights=None):
     draws = exact.draws(model)
     return {
         score: [
-            flat(horizon.averaged_gradient(model, draws, x, weights, K, score).gradient)
+            flat(estimator(K, score).estimate(model, draws, x, weights).gradient)
             for K in HORIZONS
         ]
         for score in ("exact", "paper")
@@ -72,13 +78,10 @@ def test_converges_at_the_rate_of_the_chain(x64, system, data):
     @jax.jit
     def series(model, x):
         draws = exact.draws(model)
-        last = flat(horizon.averaged_gradient(model, draws, x, None, None).gradient)
-
-        def distance(K):
-            found = horizon.averaged_gradient(model, draws, x, None, K).gradient
-            return jnp.linalg.norm(flat(found) - last)
-
-        return jnp.stack([distance(K) for K in (2, 12)])
+        last, *found = (
+            flat(estimator(K).estimate(model, draws, x).gradient) for K in (None, 2, 12)
+        )
+        return jnp.stack([jnp.linalg.norm(each - last) for each in found])
 
     early, late = series(model, x)
     moduli = np.sort(np.abs(np.linalg.eigvals(reference.latent_kernel(system))))
@@ -114,13 +117,9 @@ def test_sampled_version_is_unbiased(x64, kind, data):
 
     def estimates(n):
         def one(key):
-            draws = horizon.draw(model, key, n)
-            return jnp.stack(
-                [
-                    flat(horizon.averaged_gradient(model, draws, x, None, K).gradient)
-                    for K in (2, None)
-                ]
-            )
+            _, draws = estimator(None, draws=n).sample(model, key, x[0])
+            found = [estimator(K).estimate(model, draws, x) for K in (2, None)]
+            return jnp.stack([flat(each.gradient) for each in found])
 
         return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(n), repeats))
 
@@ -140,7 +139,11 @@ def test_sampled_version_is_unbiased(x64, kind, data):
 
 def test_draws_are_the_candidates_of_the_chain(system):
     model = reference.to_model(system)
-    draws = jax.jit(lambda key: horizon.draw(model, key, 4096))(jax.random.key(0))
+    x = jnp.array([True, False, True, False, False])
+    sample = jax.jit(estimator(None, draws=4096).sample)
+    x_end, draws = sample(model, jax.random.key(0), x)
+    # There is no chain.
+    np.testing.assert_array_equal(x_end, x)
     mean = np.mean(draws.x, axis=0)
     exact_mean = reference.forward_matrix(system) @ reference.bit_rows(5)
     assert np.abs(mean - exact_mean).max() < 4.5 * 0.5 / np.sqrt(4096)
@@ -154,32 +157,37 @@ def test_extreme_parameters_stay_finite(data):
     system = reference.random_system("sigmoid")
     large = system.replace(w=1e3 * system.w, w_bar=1e3 * system.w_bar)
     stuck = system.replace(a_bar=np.array([80.0, -80.0, -80.0]))
+    averaged = estimator(None, draws=8)
 
     @jax.jit
     def run(model, x):
-        draws = horizon.draw(model, jax.random.key(0), 8)
-        return horizon.averaged_gradient(model, draws, x, None, None)
+        _, draws = averaged.sample(model, jax.random.key(0), x[0])
+        return averaged.estimate(model, draws, x)
 
     for case in (large, stuck):
         found = run(reference.to_model(case), jnp.asarray(data))
         assert found.finite
-        assert np.isfinite(flat(found.gradient)).all()
+        chex.assert_tree_all_finite(found.gradient)
     broken = reference.to_model(system.replace(w_bar=np.nan * system.w_bar))
     assert not run(broken, jnp.asarray(data)).finite
 
 
-def test_bad_arguments(unchecked, data):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"draws": 0}, "draws=0"),
+        ({"horizon": 0}, "horizon=0: expected at least 1"),
+        ({"score": "other"}, "score='other'"),
+    ],
+    ids=str,
+)
+def test_bad_settings(unchecked, settings, message):
+    with pytest.raises(ValueError, match=message):
+        AveragedGradient(**settings)
+
+
+def test_needs_an_enumerable_latent_space(data):
     model = reference.to_model(reference.random_system("softmax"))
-    draws = jax.eval_shape(exact.draws, model)
-    with pytest.raises(ValueError, match="horizon=0: expected at least 1"):
-        jax.eval_shape(
-            lambda *a: horizon.averaged_gradient(*a, None, 0),
-            *(model, draws, jnp.asarray(data)),
-        )
     large = dataclasses.replace(model, latent=Binary(20))
-    for case, n, message in (
-        (large, 4, "can be enumerated"),
-        (model, 0, "num_draws=0"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            horizon.draw(case, jax.random.key(0), n)
+    with pytest.raises(ValueError, match="can be enumerated"):
+        AveragedGradient().sample(large, jax.random.key(0), jnp.asarray(data[0]))

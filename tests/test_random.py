@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,12 +7,15 @@ import pytest
 from jax.extend.random import threefry_2x32
 from scipy import stats
 
-from nelc_jax.noise import (
-    bernoulli_packed,
+from nelc_jax import Binary, OneHot
+from nelc_jax._random import (
     draw_indices,
+    draw_packed,
+    draw_pixels,
+    latent_noise,
     latent_uniforms,
     pack,
-    pixel_noise,
+    pixel_table,
     rounding,
     threefry,
     thresholds,
@@ -56,15 +61,20 @@ def test_threefry_is_that_of_jax():
     )
     # JAX takes the counters in one array, the first words in its first half.
     expected = threefry_2x32(key, jnp.concatenate([x0, x1]))
-    np.testing.assert_array_equal(jnp.concatenate(threefry(key, x0, x1)), expected)
+    found = jax.jit(threefry)(key, x0, x1)
+    np.testing.assert_array_equal(jnp.concatenate(found), expected)
 
 
 def halves(key, num_steps, num_visible, start=0):
-    """The 16-bit numbers of every step and pixel, as `bernoulli_packed` reads them."""
-    noise = jax.vmap(lambda t: pixel_noise(key, t, num_visible))(
-        start + jnp.arange(num_steps)
-    )
-    low, high = np.asarray(noise.low), np.asarray(noise.high)
+    """The 16-bit numbers of every step and pixel, as `draw_packed` reads them."""
+    words = jax.random.key_data(key)
+    counters = np.arange(-(-num_visible // 4), dtype=np.uint32)
+
+    @jax.vmap
+    def of_step(t):
+        return threefry(words, jnp.full_like(counters, t), jnp.asarray(counters))
+
+    low, high = map(np.asarray, jax.jit(of_step)(start + jnp.arange(num_steps)))
     parts = [low & 0xFFFF, low >> 16, high & 0xFFFF, high >> 16]
     return np.concatenate(parts, axis=-1)[:, :num_visible]
 
@@ -97,26 +107,40 @@ def test_bits_are_uncorrelated(bits):
 
 def test_keys_blocks_and_indices_are_independent():
     key, other = jax.random.split(jax.random.key(0))
+    steps = jnp.arange(40)
+
+    @jax.jit
+    def roundings(key):
+        return jax.vmap(lambda b: rounding(key, b, 800))(steps)
+
     sets = [
         halves(key, 40, 800).ravel(),
         halves(other, 40, 800).ravel(),
-        np.concatenate([rounding(key, b, 800) for b in range(40)]),
-        np.concatenate([rounding(other, b, 800) for b in range(40)]),
+        roundings(key).ravel(),
+        roundings(other).ravel(),
         draw_indices(key, 32_000, 1 << 20),
         # Of the same steps and key as the first set.
-        np.stack([latent_uniforms(key, t, 800, 800) for t in range(40)]).ravel(),
+        jax.jit(jax.vmap(lambda t: latent_uniforms(key, t, 800, 800)))(steps).ravel(),
     ]
     for i, left in enumerate(sets):
         for right in sets[:i]:
             assert stats.pearsonr(left, right).pvalue > LEAST_P
 
 
+def test_latent_states_share_no_words_with_pixels():
+    """Each quarter of the pixels has words of its own, and so has the latent state."""
+    key = jax.random.key(0)
+    pixels = halves(key, 200, 800).reshape(200, 4, 200)
+    uniforms = jax.vmap(lambda t: latent_uniforms(key, t, 800, 200))
+    latent = jax.jit(uniforms)(jnp.arange(200))
+    for quarter in range(4):
+        found = stats.pearsonr(pixels[:, quarter].ravel(), np.ravel(latent))
+        assert found.pvalue > LEAST_P
+
+
 def test_latent_uniforms():
-    latent = np.asarray(
-        jax.vmap(lambda t: latent_uniforms(jax.random.key(5), t, 1, 3))(
-            jnp.arange(20_000)
-        )
-    )
+    uniforms = jax.vmap(lambda t: latent_uniforms(jax.random.key(5), t, 1, 3))
+    latent = np.asarray(jax.jit(uniforms)(jnp.arange(20_000)))
     assert latent.min() > 0
     assert latent.max() < 1
     for column in latent.T:
@@ -142,9 +166,18 @@ def test_indices_continue():
     )
 
 
-def test_a_number_depends_on_its_step_only():
-    key = jax.random.key(3)
-    np.testing.assert_array_equal(halves(key, 40, 13, 5)[30:], halves(key, 10, 13, 35))
+def test_a_draw_depends_on_its_step_only():
+    key, table = jax.random.key(3), jnp.full((2, 13), 2**15)
+
+    @jax.jit
+    def draws(steps):
+        return jax.vmap(lambda t: draw_pixels(key, t, table))(steps)
+
+    found = draws(jnp.arange(5, 45))
+    np.testing.assert_array_equal(found[30:], draws(jnp.arange(35, 45)))
+    assert len(np.unique(found[:, 0], axis=0)) > 35
+    # Rows, the latent states, share the numbers of a step.
+    np.testing.assert_array_equal(found[:, 0], found[:, 1])
 
 
 @pytest.mark.parametrize("num_visible", [1, 2, 3, 4, 5, 784])
@@ -155,11 +188,38 @@ def test_packing_round_trip(num_visible):
     np.testing.assert_array_equal(unpack(packed, num_visible), x)
 
 
-def test_packed_draws_compare_each_pixel_with_its_threshold(bits):
-    q = jnp.asarray(np.random.default_rng(0).integers(0, 2**16 + 1, 200))
-    noise = pixel_noise(jax.random.key(1), 3, 200)
-    x = unpack(bernoulli_packed(noise, q), 200)
+def test_draws_compare_each_pixel_with_its_threshold(bits):
+    q = jnp.asarray(np.random.default_rng(0).integers(0, 2**16 + 1, (3, 200)))
+    x = draw_pixels(jax.random.key(1), 3, q)
     np.testing.assert_array_equal(x, bits[3] < np.asarray(q))
+    np.testing.assert_array_equal(draw_packed(jax.random.key(1), 3, q), pack(x))
+
+
+def test_table_of_a_block():
+    """The thresholds of each row, with the rounding of that block."""
+    key, logits = jax.random.key(4), jnp.linspace(-3, 3, 14).reshape(2, 7)
+    tables = [pixel_table(key, block, logits) for block in (5, 6)]
+    expected = thresholds(logits, rounding(key, 5, 7))
+    np.testing.assert_array_equal(tables[0], expected)
+    assert (tables[1] != expected).any()
+
+
+@pytest.mark.parametrize("latent", [OneHot(3), Binary(3)], ids=str)
+def test_latent_noise(latent):
+    """That of the uniforms of each step, behind those of the pixels."""
+    key, steps = jax.random.key(6), jnp.array([3, 100])
+
+    @partial(jax.jit, static_argnums=0)
+    def expected(num_visible):
+        def uniforms(t):
+            return latent_uniforms(key, t, num_visible, 3)
+
+        return latent.noise(jax.vmap(uniforms)(steps))
+
+    found = jax.jit(lambda: latent_noise(latent, key, steps, 7))()
+    np.testing.assert_allclose(found, expected(7), rtol=1e-5)
+    # Control: of a step with more pixels.
+    assert (abs(found - expected(9)) > 1e-3).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -194,25 +254,28 @@ def test_thresholds_of_extreme_logits():
 @pytest.mark.parametrize("p", [1e-5, 0.3, 1 - 1e-5])
 def test_frequency_of_draws(p):
     """2^24 draws of probabilities that are no multiple of 2^-16, also far below it."""
-    key = jax.random.key(11)
-    logits = jnp.full(4096, np.log(p / (1 - p)), jnp.float32)
-
-    def block(carry, b):
-        q = thresholds(logits, rounding(key, b, 4096))
-
-        def step(t):
-            noise = pixel_noise(key, 64 * b + t, 4096)
-            return jnp.sum(unpack(bernoulli_packed(noise, q), 4096))
-
-        return carry + jnp.sum(jax.vmap(step)(jnp.arange(64))), None
-
-    on, _ = jax.jit(lambda: jax.lax.scan(block, 0, jnp.arange(64)))()
-    draws = 4096 * 64 * 64
-    assert stats.binomtest(int(on), draws, p).pvalue > LEAST_P
+    on = frequency(jnp.float32(np.log(p / (1 - p))))
+    assert stats.binomtest(int(on), 2**24, p).pvalue > LEAST_P
     if p < 2**-16:
         # Control: rounding to the nearest of 2^16 levels is seen.
         nearest = round(p * 2**16) / 2**16
-        assert stats.binomtest(int(on), draws, nearest).pvalue < LEAST_P
+        assert stats.binomtest(int(on), 2**24, nearest).pvalue < LEAST_P
+
+
+@jax.jit
+def frequency(logit):
+    """How many of 2^24 draws are on: 64 blocks of 64 steps of 4096 pixels."""
+    key, logits = jax.random.key(11), jnp.full(4096, logit)
+
+    def block(carry, b):
+        table = pixel_table(key, b, logits)
+
+        def step(t):
+            return jnp.sum(draw_pixels(key, 64 * b + t, table))
+
+        return carry + jnp.sum(jax.vmap(step)(jnp.arange(64))), None
+
+    return jax.lax.scan(block, 0, jnp.arange(64))[0]
 
 
 def test_indices():

@@ -1,0 +1,62 @@
+"""The command: options in, a run directory with its report out."""
+
+from pathlib import Path
+
+from experiments.command.devices import use_all_cores
+from experiments.command.errors import reports_user_errors
+from experiments.oscillators import options as given
+from experiments.oscillators.data import load_gray
+from experiments.oscillators.digits import run_digits
+from experiments.oscillators.gaussians import run_gaussians
+from experiments.oscillators.members import Training
+from experiments.oscillators.pages import digits_page, gaussians_page
+from experiments.oscillators.report import write_oscillator_report
+from experiments.oscillators.tables import Results
+from experiments.runs import directory as run_directory
+from experiments.runs.directory import Run
+from experiments.runs.files import write_table
+
+
+def main(arguments: list[str] | None = None) -> Path:
+    """Run the command with its command line (or `arguments`); returns `--out`."""
+    return _run(*given.read(arguments))
+
+
+@reports_user_errors
+def command() -> None:
+    """`main` in a process of its own: on all cores, errors in one line."""
+    options, training = given.read()
+    if training.models > 1:
+        use_all_cores()
+    _run(options, training)
+
+
+def _run(options: given.Oscillators, training: Training) -> Path:
+    data = None
+    if options.task == "digits":
+        data = load_gray(options.run.dataset, options.run.data_dir, options.side)
+    out = options.run.out
+    config = given.config(options)
+    run_directory.create_run_directory(out, config)
+    figures = out / run_directory.FIGURES
+    if data is None:
+        result = run_gaussians(training)
+        page = gaussians_page(result, figures)
+    else:
+        result = run_digits(training, data, options.radius)
+        page = digits_page(result, figures, data.name, data.side)
+    config = {**config, "seconds": result.seconds}
+    run = Run(config, result.history, result.members, result.arrays)
+    run_directory.write_run(out, run)
+    write_table(out / "comparison.csv", result.rows)
+    write_table(out / "costs.csv", result.costs)
+    write_oscillator_report(out / run_directory.REPORT, page, config)
+    _print_result(result, out)
+    return out
+
+
+def _print_result(result: Results, out: Path) -> None:
+    rows = result.rows
+    for method, distance in zip(rows["method"], rows["energy_distance"], strict=True):
+        print(f"{method:>28}: energy distance {distance:.4f}")
+    print(f"see {out / run_directory.REPORT}")

@@ -1,0 +1,150 @@
+"""Networks trained at once: settings, the loop with its progress bar, the devices."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from tqdm import tqdm
+
+from experiments.command.errors import UserError
+from nelc_jax import ensemble
+from nelc_jax.oscillators import (
+    AbstractRule,
+    ForceMatching,
+    Generation,
+    Learner,
+    Noising,
+    ObservedMotion,
+    Protocol,
+    QuarticNetwork,
+    train,
+)
+
+CHUNKS = 40
+"""Parts of a training between which the progress bar moves and losses are averaged."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the networks of a task are trained, as the options of the command say."""
+
+    seed: int
+    knots: int
+    learning_rate: float
+    fraction: float
+    models: int
+    steps: int
+    batch: int
+
+    def keys(self) -> Iterator[jax.Array]:
+        """The keys of a task, one after the other."""
+        keys = jax.random.split(jax.random.key(self.seed), 100)
+        # By number: iterating an array compiles one operation of 100 results.
+        return (keys[number] for number in range(100))
+
+    def rules(self) -> dict[str, AbstractRule]:
+        """The learning rules, by their names in tables."""
+        return {
+            "force matching": ForceMatching(),
+            "observed motion": ObservedMotion(self.fraction),
+        }
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """Adam, whose rate falls to zero as a cosine."""
+        rate = optax.cosine_decay_schedule(self.learning_rate, self.steps)
+        return optax.adam(rate)
+
+
+@dataclass(frozen=True)
+class TrainedMembers:
+    """Members trained at once: their `protocols`, with a leading axis.
+
+    `losses` (members, chunks), means over the parts of the training; `seconds` in all,
+    with compilation.
+    """
+
+    protocols: Protocol
+    losses: np.ndarray
+    seconds: float
+
+
+def network_at_pace(noising: Noising, pairs: np.ndarray, knots: int) -> QuarticNetwork:
+    """A network that undoes a noising at its own pace in its own bath."""
+    duration = noising.latest - noising.earliest
+    generation = Generation(noising, noising.bath, duration)
+    return QuarticNetwork(
+        generation, noising.geometric_times(knots), jnp.asarray(pairs)
+    )
+
+
+def train_members(
+    label: str, learner: Learner, keys: jax.Array, x: np.ndarray, num_steps: int
+) -> TrainedMembers:
+    """Train a member for each of `keys`, all at once, spread over the devices.
+
+    **Raises:** `UserError` when a loss goes non-finite.
+    """
+    points = jnp.asarray(x, jnp.float32)
+    started = time.perf_counter()
+    states = _init(keys, learner, points)
+    sizes = [len(part) for part in np.array_split(np.arange(num_steps), CHUNKS)]
+    losses = []
+    with tqdm(total=num_steps, unit="step", desc=label) as progress:
+        for size in filter(None, sizes):
+            states, loss = _train(size, states, learner, points)
+            losses.append(np.asarray(loss).mean(axis=1))
+            if not np.isfinite(losses[-1]).all():
+                raise UserError(
+                    f"{label}: member {int(np.argmin(np.isfinite(losses[-1])))} went "
+                    "non-finite: lower --learning-rate"
+                )
+            progress.set_postfix_str(f"loss = {losses[-1].mean():.4f}")
+            progress.update(size)
+    protocols = jax.tree.map(np.asarray, _protocols(states.parameters, learner.network))
+    seconds = time.perf_counter() - started
+    return TrainedMembers(protocols, np.stack(losses, axis=1), seconds)
+
+
+@jax.jit
+def _init(keys, learner, x):
+    return over_members(lambda key, learner, x: learner.init(key, x), 1)(
+        keys, learner, x
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def _train(num_steps, states, learner, x):
+    def one(state, learner, x):
+        return train(learner, state, x, num_steps)
+
+    return over_members(one, 1)(states, learner, x)
+
+
+@jax.jit
+def _protocols(parameters, network):
+    return over_members(lambda own, network: network.protocol(own), 1)(
+        parameters, network
+    )
+
+
+def over_members(function: Callable, num_mapped: int) -> Callable:
+    """`ensemble.map_members` over all devices, for any number of members.
+
+    The last member goes again where the devices do not share the members equally.
+    """
+
+    def mapped(*arguments):
+        members, shared = arguments[:num_mapped], arguments[num_mapped:]
+        count = len(jax.tree.leaves(members)[0])
+        mesh = ensemble.member_mesh(count)
+        rows = np.minimum(np.arange(count + -count % mesh.size), count - 1)
+        padded = jax.tree.map(lambda leaf: leaf[rows], members)
+        results = ensemble.map_members(function, num_mapped, mesh)(*padded, *shared)
+        return jax.tree.map(lambda leaf: leaf[:count], results)
+
+    return mapped

