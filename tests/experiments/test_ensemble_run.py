@@ -11,15 +11,16 @@ from nelc_jax.latent import OneHot
 from nelc_jax.training import Config
 
 
-def members(seed=0, learning_rate=0.1, density=0.4):
+def members(seed=0, learning_rate=0.1, density=0.4, units=2, count=2, states=None):
     x = np.random.default_rng(seed).random((200, 9)) < density
     return Ensemble(
         seed,
-        np.arange(2),
-        2,
-        Cycles(OneHot(2), Config(chain_length=4)),
+        np.arange(count),
+        count,
+        Cycles(OneHot(units), Config(chain_length=4)),
         x,
         learning_rate,
+        states,
     )
 
 
@@ -50,3 +51,24 @@ def test_programs_are_compiled_once(monkeypatch, compiled):
         ensemble.epoch(1, np.full(2, 16, np.int32))
         ensemble.measure()
     assert compiled() == programs
+
+
+def test_every_epoch_is_measured_with_draws_of_its_own(monkeypatch):
+    """The same states, trained alike, in epochs of two numbers."""
+    monkeypatch.setattr(measure, "HISTORY_DRAWS", 1)
+    sizes = np.full(2, 16, np.int32)
+    # Three models on two devices: a fourth fills up, and is seen nowhere.
+    begun = members(units=3, count=3)
+    begun.epoch(1, sizes)
+    states = begun.states()
+
+    def after(number):
+        going_on = members(units=3, count=3, states=states)
+        _, summary, _ = going_on.epoch(number, sizes)
+        return going_on.models()[0].parameters.w, summary.latent_kernel
+
+    (w, M), (same_w, other_M), (_, same_M) = map(after, (2, 3, 2))
+    assert (len(w), len(M), len(states["state.step"])) == (3, 3, 3)
+    np.testing.assert_array_equal(w, same_w)
+    np.testing.assert_array_equal(M, same_M)
+    assert (other_M != M).any()

@@ -18,6 +18,7 @@ from experiments.data.datasets import load_dataset
 from experiments.figures.samples import grid_figure, trajectory_figure, write_animation
 from experiments.runs.directory import create_run_directory, write_run
 from experiments.runs.finished import model_of, open_run
+from nelc_jax.latent import Binary, OneHot
 
 from .synthetic import synthetic_run
 
@@ -120,6 +121,25 @@ def test_where_there_is_no_ensemble_the_message_names_one(verdict, tmp_path):
     begun = tmp_path / "begun"
     create_run_directory(begun, {"command": "horizon"})
     assert refused(begun).endswith("give one of these, once it is finished")
+
+
+@pytest.mark.parametrize(
+    ("latent", "normalization", "expected"),
+    [
+        ("onehot", "sigmoid", OneHot(3)),
+        ("onehot", "softmax", OneHot(3, "softmax")),
+        ("binary", "sigmoid", Binary(3)),
+    ],
+)
+def test_a_model_is_that_of_its_row(latent, normalization, expected):
+    run = synthetic_run(latent=latent)
+    run.config["normalization"] = normalization
+    for row in (0, 4):
+        model = model_of(run, row)
+        assert model.latent == expected
+        np.testing.assert_array_equal(model.x_mean, run.arrays["x_mean"][row])
+        for name, array in vars(model.parameters).items():
+            np.testing.assert_array_equal(array, run.arrays[name][row])
 
 
 def test_samples_have_the_stationary_law():
