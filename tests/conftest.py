@@ -25,6 +25,14 @@ def x64():
         yield
 
 
+@pytest.fixture(scope="module")
+def cheap_programs():
+    """Where programs are compiled for longer than they run."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture
 def unchecked():
     """The library as users run it: without the checks of types and shapes."""

@@ -51,15 +51,7 @@ from nelc_jax.diagnostics import (
 
 from . import reference
 
-pytestmark = pytest.mark.usefixtures("unchecked")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cheap_programs():
-    """They are compiled for longer than they run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("unchecked", "cheap_programs")
 
 
 KEY = jax.random.key(0)

@@ -9,6 +9,8 @@ from nelc_jax._linear import contract
 
 from . import reference
 
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+
 EVERY_X = reference.bit_rows(5)
 
 
