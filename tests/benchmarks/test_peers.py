@@ -8,14 +8,20 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import nelc_jax.chain
 from benchmarks.peers import common, processes
-from nelc_jax import ensemble, exact, training
-from nelc_jax.gradient import two_step_gradient
-from nelc_jax.latent import OneHot
-from nelc_jax.model import Parameters
+from nelc_jax import (
+    Cycles,
+    OneHot,
+    Parameters,
+    TrajectoryGradient,
+    ensemble,
+    exact,
+    rmsprop,
+)
 
 from .. import reference
 
@@ -92,7 +98,7 @@ def steps(request, x):
         _, trajectory = nelc_jax.chain.sample_chain(
             model, key, jnp.asarray(x[0]), request.param
         )
-        return trajectory, two_step_gradient(model, trajectory, batch)
+        return trajectory, TrajectoryGradient().estimate(model, trajectory, batch)
 
     systems = random_systems(x.mean(axis=0))
     models = jax.tree.map(lambda *a: jnp.stack(a), *map(reference.to_model, systems))
@@ -132,9 +138,7 @@ def test_gradient(peer, steps, x):
 def test_update(peer):
     """Three steps of RMSprop with gradients of very different sizes."""
     rng = np.random.default_rng(0)
-    config = training.Config()
-    rate = training.init(jax.random.key(0), OneHot(L), jnp.ones((1, D))).learning_rate
-    optimizer = training.rmsprop(config.decay, config.eps)
+    optimizer = rmsprop()
     shapes = ((L, D), (L, D), (L,))
 
     def draw(scale):
@@ -158,8 +162,10 @@ def test_update(peer):
         gradients = draw(scale)
         peer.module.update(parameters, square, theirs(gradients))
         for i, arrays in enumerate(gradients):
-            change, states[i] = optimizer.update(ours(arrays), states[i])
-            expected[i] = jax.tree.map(lambda p, d: p + rate * d, expected[i], change)
+            # Of optax, which descends; the peers ascend.
+            down = jax.tree.map(jnp.negative, ours(arrays))
+            change, states[i] = optimizer.update(down, states[i])
+            expected[i] = optax.apply_updates(expected[i], change)
     found = [peer.unstack(value) for value in parameters]
     for i, (w, w_bar, a_bar) in enumerate(zip(*found, strict=True)):
         close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
@@ -281,10 +287,10 @@ def test_initialisation(x):
 @pytest.fixture(scope="module")
 def ours(x):
     """Log-likelihoods of four models after the library's training."""
-    config = training.Config(chain_length=24)
+    rule = Cycles(OneHot(L), TrajectoryGradient(chain_length=24))
     key = jax.random.key(0)
-    states = ensemble.init(key, jnp.arange(4), OneHot(L), jnp.asarray(x), config)
-    train = jax.jit(partial(ensemble.train, config))
+    states = ensemble.init(rule, key, jnp.arange(4), jnp.asarray(x))
+    train = jax.jit(partial(ensemble.train, rule))
     states, _ = train(states, jnp.asarray(x), jnp.asarray(SIZES))
     return common.log_likelihood(vars(states.model.parameters), x, seed=1)
 

@@ -1,0 +1,72 @@
+"""Calls of the RBM, its training, its log partition function, and the mixture."""
+
+import jax.numpy as jnp
+
+from nelc_jax import Binary
+from nelc_jax.rules import ExactPhase
+
+from .objects import (
+    KEY,
+    MIXTURE,
+    MOMENTS,
+    PCD_RULE,
+    PCD_STATE,
+    RBM,
+    X,
+    Z,
+    floats,
+    law,
+)
+
+OF_RBM = {"rbm": RBM, "x": X}
+
+CALLS = {
+    **{f"baselines.rbm.{name}": OF_RBM for name in ("log_weight", "log_prob")},
+    **{
+        f"baselines.rbm.{name}": OF_RBM for name in ("log_likelihood", "exact_gradient")
+    },
+    **{
+        f"baselines.rbm.{name}": {"rbm": RBM}
+        for name in ("to_model", "to_mixture", "log_partition", "occupancy")
+    },
+    "baselines.rbm.check_latent": {"latent": Binary(3)},
+    "baselines.rbm.latent_log_weight": {"rbm": RBM, "z": Z},
+    "baselines.rbm.data_moments": {**OF_RBM, "weights": law(4)},
+    "baselines.rbm.latent_moments": {"rbm": RBM, "z": Z, "weights": law(6)},
+    "baselines.rbm.gradient": {"rbm": RBM, "positive": MOMENTS, "negative": MOMENTS},
+    "baselines.rbm.from_mixture": {"mixture": MIXTURE, "x_mean": floats(5)},
+    "Pcd.init": {"key": KEY, "x": X},
+    "Pcd.step": {"state": PCD_STATE, "x": X, "batch_size": jnp.int32(2)},
+    "PersistentChain.moments": {"rbm": RBM, "key": KEY, "x": X[0]},
+    "ExactPhase.moments": {"rbm": RBM, "key": KEY, "x": X[0]},
+    "rules.pcd.coordinates": {"rbm": RBM},
+    "rules.pcd.from_coordinates": {"rbm": RBM, "position": RBM.parameters},
+    "baselines.ais.data_bias": {"rbm": RBM},
+    "baselines.ais.tempered": {"rbm": RBM, "beta": floats(), "base_bias": floats(5)},
+    "baselines.ais.log_partition": {
+        "rbm": RBM,
+        "key": KEY,
+        "betas": jnp.linspace(0, 1, 6),
+        "num_chains": 2,
+        "base_bias": floats(5),
+    },
+    "baselines.mixture.init": {"key": KEY, "num_components": 2, "x": X},
+    **{
+        f"baselines.mixture.{name}": {"mixture": MIXTURE, "x": X}
+        for name in ("log_prob", "log_likelihood", "em_step")
+    },
+    "baselines.mixture.fit": {"mixture": MIXTURE, "x": X, "num_steps": 2},
+    "baselines.mixture.fit_restarts": {
+        "key": KEY,
+        "num_components": 2,
+        "x": X,
+        "num_restarts": 2,
+        "num_steps": 2,
+    },
+}
+
+OBJECTS = {
+    "Pcd": PCD_RULE,
+    "PersistentChain": PCD_RULE.negative,
+    "ExactPhase": ExactPhase(),
+}

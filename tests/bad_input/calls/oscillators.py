@@ -1,0 +1,119 @@
+"""Calls of the oscillators: n = 2 of them, K = 3 knots, C = 2 intervals."""
+
+import jax
+import jax.numpy as jnp
+
+from nelc_jax import oscillators as osc
+
+from .objects import KEY, POINTS, bits, floats, law, shaped
+
+BATH, GENERATION = osc.Bath(0.7, 0.6), osc.Generation()
+NOISING = GENERATION.noising
+POINT, TIME = floats(2), floats(4)
+NETWORK = osc.QuarticNetwork(GENERATION, jnp.asarray([3.0, 2.0, 1.0]), bits(2, 2))
+LEARNER = osc.Learner(NETWORK, batch=4)
+LEARNED = shaped(NETWORK.init, POINTS)
+KNOTS = shaped(NETWORK.potential, LEARNED)
+ONE = jax.tree.map(lambda array: array[0], KNOTS)
+PROTOCOL = osc.Protocol(jnp.arange(3.0), KNOTS)
+TIMES = jnp.arange(6.0)
+PAIRS, SHARE = floats(2, 4, 2), floats(2, 4)
+AT_KNOTS = {"network": NETWORK, "potential": KNOTS}
+MEASURE = {**AT_KNOTS, "key": KEY, "points": PAIRS, "share": SHARE}
+MOVED = {"x": POINTS, "score": POINTS}
+DRIVEN = {"protocol": PROTOCOL, "bath": BATH, "key": KEY, "x": POINT, "times": TIMES}
+
+OBJECTS = {
+    "Bath": BATH,
+    "Noising": NOISING,
+    "NormalMixture": osc.NormalMixture(POINTS, jnp.float32(0.1), jnp.log(law(4))),
+    "Generation": GENERATION,
+    "Protocol": PROTOCOL,
+    "Quartic": ONE,
+    "Knots": KNOTS,
+    "QuarticNetwork": NETWORK,
+    "ForceMatching": osc.ForceMatching(),
+    "ObservedMotion": osc.ObservedMotion(),
+    "Measurement": osc.Measurement(PAIRS, PAIRS, PAIRS),
+    "Learner": LEARNER,
+}
+
+CALLS = {
+    "Bath.equilibrate": {"key": KEY, "stiffness": 2.0, "num": 2},
+    "Bath.step": {"normal": POINTS, "x": POINTS, "force": POINTS, "duration": TIME},
+    "Bath.euler_maruyama": {
+        "force_at": lambda time, x: -x,
+        "normals": floats(5, 2),
+        "x": POINT,
+        "times": TIMES,
+    },
+    "oscillators.bath.refine": {"times": TIMES, "substeps": 2},
+    "Noising.decay": {"time": TIME},
+    "Noising.spread": {"time": TIME},
+    "Noising.noise": {"normals": POINTS, "x": POINTS, "time": TIME},
+    "Noising.geometric_times": {"num": 3},
+    "NormalMixture.noised": {"noising": NOISING, "time": floats()},
+    "NormalMixture.log_density": {"x": POINT},
+    "Generation.protocol_time": {"time": TIME},
+    "Generation.noising_time": {"time": TIME},
+    "Generation.loss_weight": {"time": TIME},
+    "Generation.reverse_force": MOVED,
+    "Protocol.at": {"time": floats()},
+    "Protocol.at_pace": {"old": GENERATION, "new": GENERATION},
+    "Quartic.trap": {"num": 2, "stiffness": 1.0},
+    "Quartic.energy": {"x": POINT},
+    "Quartic.force": {"x": POINT},
+    "Quartic.scaled": {"ratio": floats(), "stiffness": floats()},
+    "Quartic.local_gradient": {"x": POINTS, "error": POINTS},
+    "Knots.forces_between": {"share": SHARE, "x": PAIRS},
+    "Knots.knot_gradient": {"x": PAIRS, "error": PAIRS, "share": SHARE},
+    "QuarticNetwork.init": {"x": POINTS},
+    "QuarticNetwork.potential": {"parameters": LEARNED},
+    "QuarticNetwork.protocol": {"parameters": LEARNED},
+    "QuarticNetwork.times_between": {"share": SHARE},
+    "oscillators.network.all_to_all": {"num": 2},
+    "oscillators.network.lattice": {"rows": 2, "columns": 3, "radius": 1.5},
+    "ForceMatching.measure": MEASURE,
+    "ObservedMotion.measure": MEASURE,
+    "ObservedMotion.duration": {"noising": NOISING, "time": TIME},
+    "ObservedMotion.watch_noising": {
+        "noising": NOISING,
+        "normals": floats(3, 4, 2),
+        "points": POINTS,
+        "time": TIME + 1,
+    },
+    "Measurement.gradient": {**AT_KNOTS, "share": SHARE},
+    "oscillators.driving.drive": DRIVEN,
+    "oscillators.driving.drive_metered": DRIVEN,
+    "oscillators.projection.project": {
+        "pairs": bits(2, 2),
+        "x": POINTS,
+        "target": POINTS,
+        "iterations": 3,
+        "rounds": 2,
+    },
+    "oscillators.thermodynamics.jarzynski": {"work": TIME, "bath": BATH},
+    "oscillators.thermodynamics.entropy_production": {
+        "heat": TIME,
+        "bath": BATH,
+        "entropy_start": 1.0,
+        "entropy_end": 0.5,
+    },
+    "oscillators.thermodynamics.ideal_entropy_rate": {
+        "generation": GENERATION,
+        **MOVED,
+    },
+    "Learner.init": {"key": KEY, "x": POINTS},
+    "Learner.gradient": {"parameters": LEARNED, "key": KEY, "x": POINTS},
+}
+
+STATE = shaped(LEARNER.init, KEY, POINTS)
+CALLS |= {
+    "Learner.step": {"state": STATE, "x": POINTS},
+    "oscillators.training.train": {
+        "learner": LEARNER,
+        "state": STATE,
+        "x": POINTS,
+        "num_steps": 2,
+    },
+}
