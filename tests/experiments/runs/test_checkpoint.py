@@ -199,21 +199,6 @@ def test_arrays_that_do_not_fit(reason):
         check_arrays(read, STRUCTURE, COLUMNS)
 
 
-def test_of_two_states_of_a_model_the_latest_counts():
-    old = checkpoint()
-    rows = {name: array[1:] for name, array in old.states.items()}
-    rows["state['w']"] = rows["state['w']"] + 1
-    history = {name: np.array([1, 2, 3]) for name in COLUMNS}
-    new = replace(old, numbers=np.array([6]), epoch=3, states=rows, history=history)
-    for files in ([old, new], [new, old]):
-        five, six = resume.form_groups(files, old.numbers, 2)
-        assert (five.numbers.tolist(), five.progress.epoch) == ([5], 2)
-        assert (six.numbers.tolist(), six.progress.epoch) == ([6], 3)
-        for name, array in old.states.items():
-            np.testing.assert_array_equal(five.states[name], array[:1])
-            np.testing.assert_array_equal(six.states[name], rows[name])
-
-
 def test_settings_are_json_not_code():
     _, words = pack(checkpoint())
     assert json.loads(words["config"]) == {"seed": 3, "epochs": 4}

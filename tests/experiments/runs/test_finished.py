@@ -8,12 +8,7 @@ import pytest
 
 from experiments.command.errors import UserError
 from experiments.runs.directory import create_run_directory, write_run
-from experiments.runs.finished import (
-    RBM_RULE,
-    model_of,
-    models_of,
-    open_run,
-)
+from experiments.runs.finished import RBM_RULE, model_of, models_of, open_run
 from nelc_jax import Binary
 
 from ..synthetic import synthetic_run
@@ -51,8 +46,8 @@ def test_where_there_is_no_ensemble_the_message_names_one(verdict, tmp_path):
         f"{verdict} is of verdict, with an ensemble in each directory below: give one "
         f"of these, such as {verdict / 'sigmoid-paper-3'}"
     )
-    machines = verdict / "rbm-onehot-3"
-    assert refused(machines).startswith(f"{machines} holds restricted Boltzmann mach")
+    rbms = verdict / "rbm-onehot-3"
+    assert refused(rbms).startswith(f"{rbms} holds restricted Boltzmann mach")
     begun = tmp_path / "begun"
     create_run_directory(begun, {"command": "horizon"})
     assert refused(begun).endswith("give one of these, once it is finished")
@@ -67,10 +62,10 @@ def test_where_there_is_no_ensemble_the_message_names_one(verdict, tmp_path):
         ("models.csv", "a,b\n1\n", "cannot be read"),
     ],
 )
-def test_a_spoilt_run_is_named(directory, name, content, words):
-    (directory / name).write_text(content)
+def test_a_spoilt_run_is_named(finished, name, content, words):
+    (finished / name).write_text(content)
     with pytest.raises(UserError, match=words):
-        open_run(directory)
+        open_run(finished)
 
 
 def test_models_are_made_of_the_arrays():

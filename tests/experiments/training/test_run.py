@@ -106,6 +106,8 @@ def test_it_goes_on_to_the_same_results(dataset, finished, tmp_path, monkeypatch
     run = train(dataset, out, resume=True)
     chex.assert_trees_all_equal(run.arrays, finished[1].arrays)
     chex.assert_trees_all_equal(run.models, finished[1].models)
+    # Once more: it is finished, and read.
+    chex.assert_trees_all_equal(train(dataset, out, resume=True).arrays, run.arrays)
 
 
 def test_another_rule_or_diagnostic_is_refused(dataset, finished, tmp_path):
