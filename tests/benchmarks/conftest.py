@@ -38,7 +38,7 @@ def peer(request):
     )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def x():
     """A mixture of three noisy patterns of nine bits."""
     rng = np.random.default_rng(0)
