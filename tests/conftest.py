@@ -25,12 +25,15 @@ def x64():
         yield
 
 
-@pytest.fixture(scope="module")
-def cheap_programs():
-    """Where programs are compiled for longer than they run."""
+def without_optimizations():
+    """For programs that are compiled for longer than they run."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+cheap_program = pytest.fixture(without_optimizations)
+cheap_programs = pytest.fixture(scope="module")(without_optimizations)
 
 
 @pytest.fixture

@@ -84,12 +84,12 @@ class AveragedGradient(AbstractEstimator):
 
     @checked
     def sample(
-        self, model: Model, key: Key[Array, ""], x: Bool[Array, " D"]
+        self, model: Model, key: Key[Array, ""], x: Shaped[Array, " D"]
     ) -> tuple[Bool[Array, " D"], Draws]:
         """The candidates of the parallel chain with equal weights; x stays."""
         drawn, h = _parallel.candidates(model, key, self.draws)
         weights = jnp.full(drawn.shape[:2], 1 / self.draws, model.x_mean.dtype)
-        return x, _weighted(model, drawn, weights, h)
+        return x.astype(bool), _weighted(model, drawn, weights, h)
 
     @checked
     def support(self, model: Model, sample: Draws) -> Support:
