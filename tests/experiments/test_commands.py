@@ -8,7 +8,7 @@ import pytest
 from experiments import compare, sample, show, train_ensemble
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.horizon import command as horizon
-from experiments.oscillators import __main__ as oscillators
+from experiments.oscillators import command as oscillators
 from experiments.verdict import command as verdict
 
 COMMANDS = {

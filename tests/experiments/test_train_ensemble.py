@@ -1,6 +1,7 @@
 """The whole command: from data to report, member by member the same."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -153,11 +154,12 @@ def test_non_finite_numbers_stop_the_run_and_keep_what_was_saved(
     assert not (out / run_directory.MODELS).exists()
 
 
-def test_a_process_of_its_own(points, tmp_path, capsys):
+def test_a_process_of_its_own(points, tmp_path, cache, capsys):
     """Exit status 0 with results; 2 with one line for bad input."""
     begin = arguments(points, tmp_path / "run", "--models", "1", "--epochs", "1")
     done = subprocess.run(
         [sys.executable, "-m", "experiments.train_ensemble", *begin],
+        env=os.environ | cache,
         capture_output=True,
         text=True,
         timeout=300,
