@@ -14,6 +14,11 @@ def contract(left: Array, right: Array) -> Array:
     return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
 
 
+def sum_products(subscripts: str, *factors: Array) -> Array:
+    """`jnp.einsum` in full working precision, as `contract`."""
+    return jnp.einsum(subscripts, *factors, precision=jax.lax.Precision.HIGHEST)
+
+
 def on_last_axis(vector: Array, like: Array) -> Array:
     """A vector repeated over all but the last axis of another array.
 

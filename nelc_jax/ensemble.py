@@ -131,7 +131,8 @@ def map_members(
         size = -(-each // groups)
         padded = _fill_up(members, size * groups * devices.size)
         one_device = _in_groups(vmapped, num_mapped, groups) if groups > 1 else vmapped
-        if devices.size > 1:
+        # Of a given mesh also one device: it may be another than the default.
+        if devices.size > 1 or mesh is not None:
             one_device = jax.shard_map(
                 one_device,
                 mesh=devices,

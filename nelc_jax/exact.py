@@ -10,6 +10,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Shaped
 
 from ._checks import check_count, check_points, checked
+from ._linear import contract, sum_products
 from .estimators import Draws, weighted_draws
 from .latent import Score
 from .likelihood import occupancy_log_prob, responsibilities
@@ -70,7 +71,7 @@ def backward_matrix(model: Model) -> Float[Array, "X S"]:
 @checked
 def latent_kernel(model: Model) -> Float[Array, "S S"]:
     """M[z', z] = sum_x A[z', x] A_bar[x, z] (eq. 3), row-stochastic, z' from."""
-    return forward_matrix(model) @ backward_matrix(model)
+    return contract(forward_matrix(model), backward_matrix(model))
 
 
 @checked
@@ -82,7 +83,7 @@ def latent_distribution(model: Model) -> Float[Array, " S"]:
 @checked
 def visible_distribution(model: Model) -> Float[Array, " X"]:
     """The stationary p(x) = sum_z p_bar(z) A[z, x] (eq. 5)."""
-    return latent_distribution(model) @ forward_matrix(model)
+    return contract(latent_distribution(model), forward_matrix(model))
 
 
 @checked
@@ -122,8 +123,9 @@ def horizon_log_likelihood(
     log_A_bar = backward_log_probs(model, every_x)
     occupancy = logsumexp(log_A_bar, axis=0, b=visible_law[:, None])
     if horizon > 1:
-        power = jnp.linalg.matrix_power(latent_kernel(model), horizon - 1)
-        occupancy = jnp.log(jnp.exp(occupancy) @ power)
+        with jax.default_matmul_precision("highest"):
+            power = jnp.linalg.matrix_power(latent_kernel(model), horizon - 1)
+        occupancy = jnp.log(contract(jnp.exp(occupancy), power))
     log_A = forward_log_prob(model, model.latent.states(), x)
     return jnp.mean(logsumexp(occupancy[None] + log_A, axis=-1))
 
@@ -161,8 +163,8 @@ def two_step_gradient(
     r = r / num_points
     mu = jax.nn.sigmoid(forward_logits(model, states))
     residual = x[:, None, :] - mu[None]
-    w = jnp.einsum("km,mkd,kl->dl", r, residual, states.astype(mu.dtype))
-    a = jnp.einsum("km,mkd->d", r, residual)
+    w = sum_products("km,mkd,kl->dl", r, residual, states.astype(mu.dtype))
+    a = sum_products("km,mkd->d", r, residual)
 
     g = jnp.sum(r, axis=1) / p_bar
     joint = visible_distribution(model)[:, None] * backward_matrix(model)
@@ -170,7 +172,7 @@ def two_step_gradient(
     h = jnp.broadcast_to(h[:, None], (*joint.shape, model.latent.num_units))
     z = jnp.broadcast_to(states, h.shape)
     factor = (joint * g[None])[..., None] * model.latent.score(h, z, score)
-    w_bar = jnp.einsum("xkl,xd->ld", factor, every_x - model.x_mean[None])
+    w_bar = sum_products("xkl,xd->ld", factor, every_x - model.x_mean[None])
     return Parameters(
         w=w,
         a=jnp.zeros_like(a) if model.latent.absorbs_visible_bias else a,

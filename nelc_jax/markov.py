@@ -45,7 +45,7 @@ def stationary_distribution(M: Float[Array, "S S"]) -> Float[Array, " S"]:
 
     def put_back(n, p):
         entering = jnp.where(index < n, M[:, n], 0)
-        p = p.at[n].set(jnp.vdot(p, entering))
+        p = p.at[n].set(contract(p, entering))
         # A state may hold 1 / r times the mass of all before it, the next one again.
         return p / jnp.sum(p)
 
@@ -71,7 +71,7 @@ def deviation(
     size = M.shape[0]
     # The state left to the end is the one that the others reach soonest.
     order = (jnp.arange(size) + jnp.argmax(p_bar)) % size
-    value = (f - jnp.vdot(p_bar, f))[order]
+    value = (f - contract(p_bar, f))[order]
     M, leaving = _eliminate(M[order][:, order], float(jnp.finfo(M.dtype).eps))
     index = jnp.arange(size)
 
@@ -81,13 +81,13 @@ def deviation(
 
     def substitute(n, v):
         onward = jnp.where(index < n, M[n], 0)
-        return v.at[n].set((value[n] + jnp.vdot(onward, v)) / leaving[n])
+        return v.at[n].set((value[n] + contract(onward, v)) / leaving[n])
 
     unroll = size <= UNROLLED
     value = jax.lax.fori_loop(0, size - 1, carry_over, value, unroll=unroll)
     v = jax.lax.fori_loop(1, size, substitute, jnp.zeros_like(value), unroll=unroll)
     v = jnp.zeros_like(v).at[order].set(v)
-    return v - jnp.vdot(p_bar, v)
+    return v - contract(p_bar, v)
 
 
 @checked
@@ -102,7 +102,7 @@ def truncated_deviation(
     **Raises:** `ValueError` for a negative `num_terms`.
     """
     check_count("num_terms", num_terms, 0, "terms")
-    centred = f - jnp.vdot(p_bar, f)
+    centred = f - contract(p_bar, f)
 
     def add(_, v):
         return centred + contract(M, v)

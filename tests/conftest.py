@@ -25,6 +25,17 @@ def x64():
         yield
 
 
+def without_optimizations():
+    """For programs that are compiled for longer than they run."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+cheap_program = pytest.fixture(without_optimizations)
+cheap_programs = pytest.fixture(scope="module")(without_optimizations)
+
+
 @pytest.fixture
 def unchecked():
     """The library as users run it: without the checks of types and shapes."""

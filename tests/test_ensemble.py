@@ -10,6 +10,8 @@ from nelc_jax import Cycles, OneHot, TrajectoryGradient, ensemble, train
 
 from .devices import KEY, SIZES, assert_same_member, take
 
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+
 RULE = Cycles(OneHot(3), TrajectoryGradient(chain_length=8))
 
 
@@ -21,11 +23,12 @@ def x():
 @pytest.fixture(scope="module")
 def run(x):
     """The states of members before and after training, and what training reports."""
-    init = jax.jit(lambda *a: ensemble.init(RULE, KEY, a[0], x, *a[1:]))
+    init = jax.jit(lambda members, rates: ensemble.init(RULE, KEY, members, x, rates))
     spread = jax.jit(partial(ensemble.train, RULE))
 
-    def run(members, *rates):
-        start = init(jnp.asarray(members), *rates)
+    def run(members, rates=None):
+        rates = [0.1] * len(members) if rates is None else rates
+        start = init(jnp.asarray(members), jnp.asarray(rates, jnp.float32))
         return start, *spread(start, x, SIZES)
 
     return run
@@ -50,13 +53,8 @@ def test_members_do_not_depend_on_company(x, run, five):
         state = RULE.init(key, x)
         return state, *train(RULE, state, x, SIZES)
 
-    rates = jnp.full(3, 0.1, jnp.float32)
     expected = alone(jax.random.fold_in(KEY, 2))
-    for found, row in (
-        (five, 2),
-        (run(range(3), rates), 2),
-        (run([7, 2, 9], rates), 1),
-    ):
+    for found, row in ((five, 2), (run(range(3)), 2), (run([7, 2, 9]), 1)):
         assert_same_member(take(found[0], row), expected[0], 1e-6)
         # Batched and single sums round differently, and RMSprop divides by their size.
         assert_same_member(take(found[1], row), expected[1], 1e-4)
@@ -75,13 +73,9 @@ def test_members_differ(five):
 
 
 def test_learning_rates(run, five):
-    rates = jnp.asarray([0.1, 0.01, 0.0], jnp.float32)
-    start, end, _ = run([4, 4, 4], rates)
-    kept = (
-        states.optimizer.hyperparams["learning_rate"] for states in (start, five[0])
-    )
-    np.testing.assert_array_equal(next(kept), rates)
-    np.testing.assert_array_equal(next(kept), np.full(5, np.float32(0.1)))
+    start, end, _ = run([4, 4, 4], [0.1, 0.01, 0.0])
+    kept = start.optimizer.hyperparams["learning_rate"]
+    np.testing.assert_array_equal(kept, np.float32([0.1, 0.01, 0.0]))
     assert_same_member(take(end, 0), take(five[1], 4), 1e-4)
     w, initial = end.model.parameters.w, start.model.parameters.w
     np.testing.assert_array_equal(w[2], initial[2])
@@ -89,17 +83,16 @@ def test_learning_rates(run, five):
     assert moved[0] > 3 * moved[1] > 0
 
 
-def test_spread_over_two_devices(x, five):
-    assert len(jax.local_devices()) == 2
-    start, *_ = five
-    four = take(start, slice(0, 4))
-    mesh = ensemble.member_mesh(4)
-    assert mesh.size == 2
-    _, infos = jax.jit(partial(ensemble.train, RULE, mesh=mesh))(four, x, SIZES)
-    assert len(infos.log_likelihood.sharding.device_set) == 2
-    np.testing.assert_allclose(
-        infos.log_likelihood, five[2].log_likelihood[:4], rtol=1e-4
-    )
+def test_spread_over_all_devices(x, five):
+    devices = jax.local_devices()
+    assert ensemble.member_mesh(100).size == len(devices)
+    found = five[2].log_likelihood
+    assert found.sharding.device_set == set(devices)
+    # On one of them.
+    one = ensemble.member_mesh(5, devices[1:2])
+    _, infos = jax.jit(partial(ensemble.train, RULE, mesh=one))(five[0], x, SIZES)
+    assert infos.log_likelihood.sharding.device_set == {jax.local_devices()[1]}
+    np.testing.assert_allclose(infos.log_likelihood, found, rtol=1e-4)
 
 
 def test_mesh_of_few_members():
@@ -115,16 +108,18 @@ def test_groups_of_a_cpu(monkeypatch):
     monkeypatch.setattr(ensemble, "CPU_GROUP", 4)
     sizes = []
 
+    @jax.custom_batching.custom_vmap
     def one(member, shared):
         return member + shared
 
-    def watched(members, shared):
-        sizes.append(members.shape[0])
-        return jax.vmap(one, (0, None))(members, shared)
+    @one.def_vmap
+    def watched(side_by_side, _, members, shared):
+        sizes.append(side_by_side)
+        return members + shared, True
 
-    monkeypatch.setattr(ensemble.jax, "vmap", lambda *a, **k: watched)
     for members, expected in ((3, 2), (8, 4), (12, 3), (13, 4), (18, 3)):
-        found = ensemble.map_members(one, 1)(jnp.arange(members), 10)
+        run = jax.jit(ensemble.map_members(one, 1))
+        found = run(jnp.arange(members), jnp.int32(10))
         np.testing.assert_array_equal(found, 10 + np.arange(members))
         assert sizes[-1] == expected
 

@@ -172,12 +172,13 @@ def test_other_files_are_refused_in_one_line(tmp_path, reason):
 
 def test_pickles_and_archives_are_not_opened(tmp_path):
     path = tmp_path / "model"
-    np.savez(path.open("wb"), w=np.array([print, 1], dtype=object))
+    with path.open("wb") as file:
+        np.savez(file, w=np.array([print, 1], dtype=object))
     with pytest.raises(ValueError, match="no safetensors file, or damaged"):
         nelc_jax.load(path)
 
 
-def test_what_cannot_be_saved(tmp_path):
+def test_what_cannot_be_saved(unchecked, tmp_path):
     path = tmp_path / "model.safetensors"
     model = one_model(OneHot(3))
     with pytest.raises(TypeError, match="model is a Parameters: expected a Model"):

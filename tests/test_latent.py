@@ -10,6 +10,8 @@ from nelc_jax.latent import sample_latent
 
 from . import reference
 
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+
 L = 4
 SPACES = (OneHot(L), OneHot(L, "softmax"), Binary(L))
 ids = ("sigmoid", "softmax", "binary")

@@ -3,11 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax import Binary, OneHot
+from nelc_jax import AveragedGradient, Binary, OneHot, exact
 from nelc_jax import model as nm
 from nelc_jax._linear import contract
 
 from . import reference
+
+pytestmark = pytest.mark.usefixtures("cheap_programs")
 
 EVERY_X = reference.bit_rows(5)
 
@@ -67,21 +69,31 @@ def test_full_precision_of_contract():
     rng = np.random.default_rng(0)
     left, right = rng.random((3, 784)) < 0.5, rng.standard_normal((784, 2))
     left, right = left.astype(np.float32), right.astype(np.float32)
-    exact = left.astype(float) @ right.astype(float)
+    expected = left.astype(float) @ right.astype(float)
     found = contract(jnp.asarray(left), jnp.asarray(right))
-    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
 def test_every_product_asks_for_full_precision(model, system):
     """Also where a CPU would give it unasked: accelerators would not."""
     z, x = jnp.asarray(reference.latent_states(system)), jnp.asarray(EVERY_X)
 
+    estimator = AveragedGradient(draws=2)
+
     def all_products(model):
-        return nm.forward_log_prob(model, z, x), nm.backward_log_probs(model, x)
+        _, draws = estimator.sample(model, jax.random.key(0), x[0])
+        return (
+            nm.forward_log_prob(model, z, x),
+            nm.backward_log_probs(model, x),
+            estimator.estimate(model, draws, x).gradient,
+            exact.horizon_log_likelihood(
+                model, exact.visible_distribution(model), x, 3
+            ),
+        )
 
     lines = jax.jit(all_products).lower(model).as_text().splitlines()
     products = [line for line in lines if "dot_general" in line]
-    assert len(products) >= 3
+    assert len(products) >= 12
     assert all("[HIGHEST, HIGHEST]" in line for line in products)
 
 

@@ -11,6 +11,7 @@ from experiments.oscillators.data import GrayImages
 from experiments.oscillators.evaluation import Evaluation
 from experiments.oscillators.members import (
     Training,
+    cosine_adam,
     network_at_pace,
     train_members,
 )
@@ -72,7 +73,10 @@ def run_digits(training: Training, data: GrayImages, radius: float) -> Digits:
         network_at_pace(NOISING, pairs, training.knots)
         for pairs in (all_to_all(data.side**2), near)
     )
-    optimizer, rules = training.optimizer(), training.rules()
+    optimizer, rules = (
+        cosine_adam(training.learning_rate, training.steps),
+        training.rules(),
+    )
     plans = {name: (everyone, rule) for name, rule in rules.items()}
     plans["force matching (lattice)"] = near, rules["force matching"]
     trained, samples, arrays, costs = {}, {}, {}, {}

@@ -10,6 +10,7 @@ import numpy as np
 from experiments.oscillators.costs import cost_table
 from experiments.oscillators.members import (
     Training,
+    cosine_adam,
     network_at_pace,
     train_members,
 )
@@ -67,7 +68,7 @@ def run_gaussians(training: Training) -> Gaussians:
     x = draw_data(next(keys), TRAINING_POINTS)
     held_out = _data_sets(next(keys), models)
     network = network_at_pace(NOISING, all_to_all(2), training.knots)
-    optimizer = training.optimizer()
+    optimizer = cosine_adam(training.learning_rate, training.steps)
     trained, samples = {}, {"data": held_out}
     for name, rule in training.rules().items():
         trained[name] = train_members(

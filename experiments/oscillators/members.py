@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -54,10 +54,14 @@ class Training:
             "observed motion": ObservedMotion(self.fraction),
         }
 
-    def optimizer(self) -> optax.GradientTransformation:
-        """Adam, whose rate falls to zero as a cosine."""
-        rate = optax.cosine_decay_schedule(self.learning_rate, self.steps)
-        return optax.adam(rate)
+
+@cache
+def cosine_adam(learning_rate: float, num_steps: int) -> optax.GradientTransformation:
+    """Adam, whose rate falls to zero as a cosine.
+
+    The same object for the same numbers: what was compiled for it is found again.
+    """
+    return optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
 
 
 @dataclass(frozen=True)

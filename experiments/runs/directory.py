@@ -129,7 +129,7 @@ def load_run(path: Path, latents: Sequence[type[AbstractLatent]] = ()) -> Run:
         history=read_table(path / HISTORY),
         models=read_table(path / MODELS),
         arrays=arrays,
-        latent=latent_from(metadata, latents),
+        latent=latent_from(metadata, latents) if metadata else None,
     )
 
 

@@ -29,7 +29,7 @@ def open_run(path: Path) -> Run:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read ({reason}): train it again") from error
-    if "epochs" not in run.config:
+    if "epochs" not in run.config or run.latent is None:
         raise UserError(
             f"{path}: {CONFIG} is not that of train_ensemble; give one of its runs"
         )

@@ -77,11 +77,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
     something else.
     """
     try:
-        checkpoint = unpack(*read_arrays(path))
-        if type(checkpoint.config.get("epochs")) is not int:
-            raise ValueError("is damaged: its settings have no epochs")
+        arrays, words = read_arrays(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        damaged = ValueError("is damaged, or no safetensors file")
+        raise _useless(path, damaged) from error
+    try:
+        checkpoint = unpack(arrays, words)
+        if type(checkpoint.config.get("epochs")) is not int:
+            raise ValueError("is damaged: its settings have no epochs")
     except ValueError as error:
         raise _useless(path, error) from error
     return checkpoint

@@ -28,9 +28,9 @@ class Diagnostic:
     function: Callable[[Model, Summary], Float[Array, ""]]
 
 
-def describe_diagnostics(diagnostics: Sequence[Diagnostic]) -> list[dict]:
+def describe_diagnostics(diagnostics: Sequence[Diagnostic]) -> dict[str, dict]:
     """What `config.json` says of them, and the report reads there."""
-    return [{"name": d.name, "unit": d.unit, "meaning": d.meaning} for d in diagnostics]
+    return {d.name: {"unit": d.unit, "meaning": d.meaning} for d in diagnostics}
 
 
 def diagnostic_columns(

@@ -16,13 +16,13 @@ RATE_STEPS = 1 / 6
 
 def rbms(base: Settings, seeds: Iterable[int]) -> list[Variant]:
     """The RBMs with a one-hot and with a Bernoulli hidden layer."""
-    onehot = replace(base, latent="onehot", normalization="softmax")
-    binary = replace(base, latent="binary")
-    return [
-        Variant(f"rbm-{settings.latent}", seed, settings, rbm_rule(settings))
-        for settings in (onehot, binary)
-        for seed in seeds
-    ]
+    found = []
+    for latent in ("onehot", "binary"):
+        settings = replace(base, latent=latent, normalization="softmax")
+        # One for all seeds: another one, though made alike, would be compiled again.
+        rule = rbm_rule(settings)
+        found += [Variant(f"rbm-{latent}", seed, settings, rule) for seed in seeds]
+    return found
 
 
 def rbm_rule(settings: Settings) -> Pcd:

@@ -139,10 +139,12 @@ def _go_on(job: Job, numbers: np.ndarray) -> Run:
     out, epochs = job.out, job.settings.epochs
     saved = read_saved(out)
     config = {**job.config, "batch_epochs": saved.config["batch_epochs"]}
-    check_saved(saved, config, state_structure(job.rule, job.dataset.x), numbers)
+    state = state_structure(job.rule, job.dataset.x)
+    check_saved(saved, config, state, numbers)
     if saved.finished and epochs == saved.epochs:
         print(f"--out {out} is finished: all {epochs} epochs are done")
-        return run_directory.load_run(out)
+        latent = jax.eval_shape(job.rule.model, state).latent
+        return run_directory.load_run(out, [type(latent)])
     checkpoints = list(saved.checkpoints.values())
     config |= _other_versions(config["versions"], checkpoints)
     with _unwritable(out):

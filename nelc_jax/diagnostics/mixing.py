@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checks import checked
+from .._linear import contract
 
 __all__ = ["integrated_time", "reversible_part"]
 
@@ -50,7 +51,7 @@ def integrated_time(
     operator = jnp.eye(len(f), dtype=M.dtype) - M + p_bar[None]
     summed = jnp.linalg.solve(operator, centred)
     # A singular operator may also answer without a warning: check the solution.
-    residual = jnp.max(jnp.abs(operator @ summed - centred))
+    residual = jnp.max(jnp.abs(contract(operator, summed) - centred))
     solved = residual <= 1e-3 * jnp.max(jnp.abs(centred))
     time = (2 * jnp.sum(p_bar * centred * summed) - variance) / jnp.where(
         variance > 0, variance, 1

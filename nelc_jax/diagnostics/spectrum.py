@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checks import checked
+from .._linear import contract
 from ..markov import stationary_distribution
 
 __all__ = ["mean_self_transition", "relaxation_time", "second_eigenvalue_modulus"]
@@ -30,7 +31,7 @@ def second_eigenvalue_modulus(M: Float[Array, "S S"]) -> Float[Array, ""]:
         norm = jnp.linalg.norm(power)
         power = power / jnp.maximum(norm, tiny)
         log_radius = log_radius + jnp.log(norm) / 2.0**k
-        return jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST), log_radius
+        return contract(power, power), log_radius
 
     init = (deflated, jnp.zeros((), M.dtype))
     power, log_radius = jax.lax.fori_loop(0, _SQUARINGS, square, init)

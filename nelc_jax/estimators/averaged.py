@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Key, Shaped
 
 from .. import _parallel
 from .._checks import check_count, check_settings, checked
-from .._linear import contract, on_last_axis
+from .._linear import contract, on_last_axis, sum_products
 from ..latent import Score
 from ..markov import deviation, stationary_distribution, truncated_deviation
 from ..model import (
@@ -84,12 +84,12 @@ class AveragedGradient(AbstractEstimator):
 
     @checked
     def sample(
-        self, model: Model, key: Key[Array, ""], x: Bool[Array, " D"]
+        self, model: Model, key: Key[Array, ""], x: Shaped[Array, " D"]
     ) -> tuple[Bool[Array, " D"], Draws]:
         """The candidates of the parallel chain with equal weights; x stays."""
         drawn, h = _parallel.candidates(model, key, self.draws)
         weights = jnp.full(drawn.shape[:2], 1 / self.draws, model.x_mean.dtype)
-        return x, _weighted(model, drawn, weights, h)
+        return x.astype(bool), _weighted(model, drawn, weights, h)
 
     @checked
     def support(self, model: Model, sample: Draws) -> Support:
@@ -117,14 +117,14 @@ class AveragedGradient(AbstractEstimator):
             self.score,
         )
         factor = sample.A_bar * on_last_axis(v, sample.A_bar)
-        backward = jnp.einsum("nsk,nskl->nsl", factor, scores)
+        backward = sum_products("nsk,nskl->nsl", factor, scores)
         past = contract(sample.A_bar, v_forward)
         coefficients = jnp.concatenate([past[..., None], backward], axis=-1)
         coefficients = coefficients * (sample.weights * p_bar[None])[..., None]
         # One product for both: the draws are many, and are read once.
         totals = jnp.sum(coefficients, axis=0)
         drawn = sample.x.astype(dtype)
-        products = jnp.einsum("nsc,nsd->scd", coefficients, drawn)
+        products = sum_products("nsc,nsd->scd", coefficients, drawn)
 
         mu = jax.nn.sigmoid(support.logits)
         residual = sums.r + totals[:, 0]

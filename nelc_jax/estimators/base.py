@@ -73,7 +73,7 @@ class AbstractEstimator(eqx.Module):
 
     @abstractmethod
     def sample(
-        self, model: Model, key: Key[Array, ""], x: Bool[Array, " D"]
+        self, model: Model, key: Key[Array, ""], x: Shaped[Array, " D"]
     ) -> tuple[Bool[Array, " D"], Any]:
         """What the averages run over, and the new end of the persistent chain at x."""
 

@@ -12,7 +12,7 @@ discount of temporal-difference learning (docs/gradient.md). The paper's rule is
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Key, Shaped
 
 from .._checks import check_count, check_settings, checked
 from .._linear import contract
@@ -83,7 +83,7 @@ class TrajectoryGradient(AbstractEstimator):
 
     @checked
     def sample(
-        self, model: Model, key: Key[Array, ""], x: Bool[Array, " D"]
+        self, model: Model, key: Key[Array, ""], x: Shaped[Array, " D"]
     ) -> tuple[Bool[Array, " D"], Trajectory]:
         """The trajectory of T double steps from x, and x(T) (eq. 18)."""
         return sample_chain(model, key, x, self.chain_length, self.parallel)

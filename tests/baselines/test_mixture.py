@@ -135,6 +135,8 @@ def test_recovers_a_known_mixture():
     laws, found = fit_restarts(KEY, 3, x, 4, 60)
     law, highest = mixture.best(laws, found)
     order = np.argsort(-np.asarray(law.log_weights))
+    # Of 8000 points, standard errors are at most 0.0056 of a weight and 0.01 of a mean:
+    # 3.6 and 4 of them.
     np.testing.assert_allclose(np.exp(law.log_weights)[order], weights, atol=0.02)
     fitted = reference.sigmoid(np.asarray(law.logits))
     np.testing.assert_allclose(fitted[order], means, atol=0.04)

@@ -71,6 +71,8 @@ def test_errors_are_the_spread_of_repetitions(system, data):
         assert 0.7 < np.sqrt(np.mean(stated**2)) / values.std(ddof=1) < 1.4, name
         corrected = values - np.asarray(getattr(bias, name))
         assert abs(corrected.mean() - value) < 4 * values.std() / np.sqrt(60), name
+    if system.kind != "sigmoid":
+        return
     # Control: errors of a quarter of the samples would be twice as large.
     few = jax.jit(jax.vmap(lambda key: summarize(model, key, x, 400)))(
         jax.random.split(jax.random.key(1), 60)

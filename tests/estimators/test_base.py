@@ -12,6 +12,8 @@ from nelc_jax.estimators.base import backward_moments, data_sums, forward_moment
 from .. import reference
 from ..trajectories import short_trajectory
 
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+
 ESTIMATOR = TrajectoryGradient(score="exact")
 
 

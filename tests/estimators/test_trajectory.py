@@ -238,7 +238,6 @@ def test_extreme_parameters(data, kind):
         ({"horizon": 48}, "horizon=48: expected less than the 48"),
         ({"horizon": None}, "horizon=None: expected a discount below 1"),
         ({"horizon": 4, "discount": 1.5}, "discount=1.5"),
-        ({"parallel": "yes"}, "parallel='yes'"),
     ],
     ids=str,
 )

@@ -35,6 +35,7 @@ def synthetic_run(
             "dataset": "stripes",
             "seed": 3,
             "models": models,
+            "epochs": epochs,
             "latent": latent,
             "units": units,
             "normalization": "sigmoid",

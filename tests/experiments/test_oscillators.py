@@ -6,7 +6,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from experiments.command.errors import UserError
@@ -96,7 +95,7 @@ def test_digits(tmp_path):
 def test_members_do_not_depend_on_company():
     """Three on two devices, one of them twice, and the second alone."""
     network = members.network_at_pace(gaussians.NOISING, all_to_all(2), 12)
-    learner = Learner(network, optimizer=optax.adam(0.02), batch=4)
+    learner = Learner(network, optimizer=members.cosine_adam(0.02, 40), batch=4)
     keys = jax.random.split(jax.random.key(0), 3)
     x = np.random.default_rng(0).normal(size=(500, 2))
     together, alone = (

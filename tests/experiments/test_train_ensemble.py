@@ -113,7 +113,7 @@ def test_groups_of_members_are_the_same_members(
 
 
 BAD_OPTIONS = {
-    "--horizon 0": "--horizon 0: horizon=None: expected a trace below 1",
+    "--horizon 0": "--horizon 0: horizon=None: expected a discount below 1",
     "--resume": "run holds no run to go on with: leave --resume away to begin one",
     "--seed -1": "--seed -1: expected 0 or more",
     "--batch-last 61": "60 points, fewer than --batch-last 61",

@@ -18,6 +18,7 @@ import time
 import tomllib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ ROOT = Path(__file__).parents[2]
 FAULTS = Path(__file__).with_name("faults.toml")
 WIDTH = 34
 """Columns for the name of a fault."""
+
+RUNNING: set[subprocess.Popen] = set()
+"""pytest's processes, for Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def copy_tree(target: Path) -> None:
 def run_tests(root: Path, tests: Iterable[str], limit: float) -> tuple[int | None, str]:
     """pytest's status in a copy, None past the limit in seconds, and what it printed.
 
-    In a session of its own, so that past the limit no process of a test stays.
+    In a session of its own, so that no process of a test stays.
     """
     command = [sys.executable, "-m", "pytest", "-n", "0", "-x", "-rfE", *tests]
     process = subprocess.Popen(
@@ -109,16 +113,22 @@ def run_tests(root: Path, tests: Iterable[str], limit: float) -> tuple[int | Non
         text=True,
         start_new_session=True,
     )
+    RUNNING.add(process)
     try:
         printed, _ = process.communicate(timeout=limit)
+        return process.returncode, printed
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
         return None, ""
-    except BaseException:
+    finally:
+        stop(process)
+        process.wait()
+        RUNNING.discard(process)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End a process and all that its tests have started and left."""
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        raise
-    return process.returncode, printed
 
 
 def control(faults: list[Fault], limit: float) -> None:
@@ -187,9 +197,15 @@ def main() -> int:
     with ThreadPoolExecutor(options.processes) as pool:
         running = pool.map(lambda fault: try_fault(fault, options.limit), faults)
         caught = 0
-        for outcome in tqdm(running, total=len(faults), unit="fault"):
-            tqdm.write(row(outcome))
-            caught += outcome.result == "caught"
+        try:
+            for outcome in tqdm(running, total=len(faults), unit="fault"):
+                tqdm.write(row(outcome))
+                caught += outcome.result == "caught"
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(RUNNING):
+                stop(process)
+            return 128 + signal.SIGINT
     print(f"{caught} of {len(faults)} faults are caught")
     return 0 if caught == len(faults) else 1
 

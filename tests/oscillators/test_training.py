@@ -110,21 +110,6 @@ def test_members_do_not_depend_on_company_nor_on_breaks(x, trained):
     assert len(np.unique(losses[:, 0])) == 3
 
 
-def test_any_optimizer_of_optax(x):
-    """Plain descent: one step is the gradient times the rate, with the step's key."""
-    one = Learner(network(), optimizer=optax.sgd(0.3), batch=2)
-
-    @jax.jit
-    def both(key):
-        start = one.init(key, x)
-        gradient, _ = one.gradient(start.parameters, jax.random.fold_in(key, 0), x)
-        return one.step(start, x)[0].parameters, start.parameters, gradient
-
-    found, before, gradient = both(KEYS[0])
-    expected = jax.tree.map(lambda p, g: p - 0.3 * g, before, gradient)
-    chex.assert_trees_all_close(found, expected, rtol=1e-6)
-
-
 def test_settings_are_checked(unchecked):
     with pytest.raises(ValueError, match="batch=0: expected at least 1"):
         Learner(network(), batch=0)

@@ -40,6 +40,7 @@ def machine(request):
     return random_rbm(request.param)[1]
 
 
+@pytest.mark.usefixtures("cheap_program")
 @pytest.mark.parametrize("latent", LATENTS, ids=str)
 def test_init(x, latent):
     """The forward weights of App. A1; one-hot states alike, a unit alone half on."""
@@ -60,7 +61,7 @@ def test_init(x, latent):
     chex.assert_trees_all_equal(rule.model(state), rbm.to_model(state.model))
 
 
-@pytest.mark.usefixtures("x64")
+@pytest.mark.usefixtures("cheap_program", "x64")
 def test_coordinates(machine):
     """There and back; the slope along them is r_b (m_b - mu_b), free of p_bar."""
     if machine.latent.absorbs_visible_bias:
@@ -97,7 +98,7 @@ def test_coordinates(machine):
     )
 
 
-@pytest.mark.usefixtures("x64")
+@pytest.mark.usefixtures("cheap_program", "x64")
 @pytest.mark.parametrize(
     ("kind", "negative", "size"),
     [

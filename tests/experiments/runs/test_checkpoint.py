@@ -7,6 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from experiments.command.errors import UserError
@@ -18,13 +19,10 @@ from experiments.runs.checkpoint import (
     restore_arrays,
     unpack,
 )
-from experiments.runs.files import write_arrays
 from experiments.runs.resume import read_checkpoint
 from experiments.training.ensemble import state_structure
-from experiments.training.trainers import Cycles, Equilibrium
-from nelc_jax.baselines import pcd
-from nelc_jax.latent import Binary, OneHot
-from nelc_jax.training import Config
+from nelc_jax import AveragedGradient, Binary, Cycles, OneHot, Pcd
+from nelc_jax.files import write_arrays
 
 COLUMNS = ("epoch", "model", "sigma")
 STRUCTURE = jax.eval_shape(
@@ -79,9 +77,9 @@ def test_round_trip(path):
 @pytest.mark.parametrize(
     "rule",
     [
-        Cycles(OneHot(2), Config(4)),
-        Cycles(Binary(2), Config(4)),
-        Equilibrium(Binary(2), pcd.Config(4)),
+        Cycles(OneHot(2)),
+        Cycles(Binary(2), AveragedGradient(4), optax.adam(0.1)),
+        Pcd(Binary(2)),
     ],
 )
 def test_the_state_of_any_rule(rule):
@@ -199,21 +197,6 @@ def test_arrays_that_do_not_fit(reason):
     read = with_words(**changes)
     with pytest.raises(ValueError, match=reason):
         check_arrays(read, STRUCTURE, COLUMNS)
-
-
-def test_of_two_states_of_a_model_the_latest_counts():
-    old = checkpoint()
-    rows = {name: array[1:] for name, array in old.states.items()}
-    rows["state['w']"] = rows["state['w']"] + 1
-    history = {name: np.array([1, 2, 3]) for name in COLUMNS}
-    new = replace(old, numbers=np.array([6]), epoch=3, states=rows, history=history)
-    for files in ([old, new], [new, old]):
-        five, six = resume.form_groups(files, old.numbers, 2)
-        assert (five.numbers.tolist(), five.progress.epoch) == ([5], 2)
-        assert (six.numbers.tolist(), six.progress.epoch) == ([6], 3)
-        for name, array in old.states.items():
-            np.testing.assert_array_equal(five.states[name], array[:1])
-            np.testing.assert_array_equal(six.states[name], rows[name])
 
 
 def test_settings_are_json_not_code():

@@ -8,15 +8,8 @@ import pytest
 
 from experiments.command.errors import UserError
 from experiments.runs.directory import create_run_directory, write_run
-from experiments.runs.finished import (
-    RBM_RULE,
-    latent_of,
-    latent_settings,
-    model_of,
-    models_of,
-    open_run,
-)
-from nelc_jax.latent import Binary, OneHot
+from experiments.runs.finished import RBM_RULE, model_of, models_of, open_run
+from nelc_jax import Binary
 
 from ..synthetic import synthetic_run
 
@@ -53,8 +46,8 @@ def test_where_there_is_no_ensemble_the_message_names_one(verdict, tmp_path):
         f"{verdict} is of verdict, with an ensemble in each directory below: give one "
         f"of these, such as {verdict / 'sigmoid-paper-3'}"
     )
-    machines = verdict / "rbm-onehot-3"
-    assert refused(machines).startswith(f"{machines} holds restricted Boltzmann mach")
+    rbms = verdict / "rbm-onehot-3"
+    assert refused(rbms).startswith(f"{rbms} holds restricted Boltzmann mach")
     begun = tmp_path / "begun"
     create_run_directory(begun, {"command": "horizon"})
     assert refused(begun).endswith("give one of these, once it is finished")
@@ -69,35 +62,16 @@ def test_where_there_is_no_ensemble_the_message_names_one(verdict, tmp_path):
         ("models.csv", "a,b\n1\n", "cannot be read"),
     ],
 )
-def test_a_spoilt_run_is_named(directory, name, content, words):
-    (directory / name).write_text(content)
+def test_a_spoilt_run_is_named(finished, name, content, words):
+    (finished / name).write_text(content)
     with pytest.raises(UserError, match=words):
-        open_run(directory)
-
-
-@pytest.mark.parametrize(
-    "latent", [OneHot(3), OneHot(4, "softmax"), Binary(2)], ids=str
-)
-def test_latent_spaces_are_known_by_their_settings(latent):
-    run = synthetic_run()
-    found = latent_of(replace(run, config=latent_settings(latent)))
-    assert found == latent
-    assert latent_of(replace(run, latent=latent)) == latent
-
-
-def test_another_latent_space_is_named():
-    class Ternary:
-        num_units = 3
-
-    run = replace(synthetic_run(), config=latent_settings(Ternary()))
-    with pytest.raises(UserError, match="latent space Ternary"):
-        latent_of(run)
+        open_run(finished)
 
 
 def test_models_are_made_of_the_arrays():
     run = synthetic_run(latent="binary", units=2)
     every, one = models_of(run), model_of(run, 3)
-    assert one.latent == every.latent == Binary(2)
+    assert one.latent == every.latent == run.latent == Binary(2)
     for name in ("w", "a", "w_bar", "a_bar"):
         np.testing.assert_array_equal(getattr(every.parameters, name), run.arrays[name])
         np.testing.assert_array_equal(

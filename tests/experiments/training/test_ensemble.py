@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -13,16 +14,10 @@ from experiments.training.settings import Settings
 SETTINGS = Settings(units=2, chain_length=4)
 
 
-def members(seed=0, learning_rate=0.1, density=0.4):
+def members(seed=0, density=0.4, units=2, count=2, states=None):
     x = np.random.default_rng(seed).random((200, 9)) < density
-    return Ensemble(
-        seed,
-        np.arange(2),
-        2,
-        SETTINGS.rule(),
-        x,
-        learning_rate,
-    )
+    rule = replace(SETTINGS, units=units).rule()
+    return Ensemble(seed, np.arange(count), count, rule, x, states)
 
 
 @pytest.fixture
@@ -38,7 +33,7 @@ def compiled(caplog):
 
 
 def test_programs_are_compiled_once(monkeypatch, compiled):
-    """One program for all batch sizes; no rate, seed or data compiles another."""
+    """One program for all batch sizes; no seed or data compiles another."""
     monkeypatch.setattr(measure, "HISTORY_DRAWS", 1)
     monkeypatch.setattr(measure, "COUNTED_STEPS", 10)
     monkeypatch.setattr(measure, "FINAL_SAMPLES", 32)
@@ -47,7 +42,7 @@ def test_programs_are_compiled_once(monkeypatch, compiled):
     programs = compiled()
     assert sum("_epoch" in name for name in programs) == 1
 
-    for other in ({"seed": 5}, {"learning_rate": 0.01}, {"density": 0.2}):
+    for other in ({"seed": 5}, {"density": 0.2}):
         ensemble = members(**other)
         ensemble.epoch(1, np.full(2, 16, np.int32))
         ensemble.measure()
@@ -56,5 +51,26 @@ def test_programs_are_compiled_once(monkeypatch, compiled):
 
 def test_which_rules_have_a_formula_for_p_bar():
     x = np.zeros((20, 9), bool)
-    assert known_occupancy(rbm_rule(SETTINGS), x)
+    assert known_occupancy(rbm_rule(replace(SETTINGS, latent="binary")), x)
     assert not known_occupancy(SETTINGS.rule(), x)
+
+
+def test_every_epoch_is_measured_with_draws_of_its_own(monkeypatch):
+    """The same states, trained alike, in epochs of two numbers."""
+    monkeypatch.setattr(measure, "HISTORY_DRAWS", 1)
+    sizes = np.full(2, 16, np.int32)
+    # Three models on two devices: a fourth fills up, and is seen nowhere.
+    begun = members(units=3, count=3)
+    begun.epoch(1, sizes)
+    states = begun.states()
+
+    def after(number):
+        going_on = members(units=3, count=3, states=states)
+        _, summary, _ = going_on.epoch(number, sizes)
+        return going_on.models()[0].parameters.w, summary.latent_kernel
+
+    (w, M), (same_w, other_M), (_, same_M) = map(after, (2, 3, 2))
+    assert (len(w), len(M), len(states["state.step"])) == (3, 3, 3)
+    np.testing.assert_array_equal(w, same_w)
+    np.testing.assert_array_equal(M, same_M)
+    assert (other_M != M).any()

@@ -18,12 +18,13 @@ from experiments.command.errors import Interrupted, UserError
 from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import pack
 from experiments.runs.directory import load_run
-from experiments.runs.files import read_table, write_arrays
+from experiments.runs.files import read_table
 from experiments.runs.lock import locked
 from experiments.runs.resume import read_checkpoint
-from experiments.training import ensemble as ensemble_run
 from experiments.training.ensemble import Ensemble
+from nelc_jax import ensemble
 from nelc_jax.ensemble import member_mesh
+from nelc_jax.files import write_arrays
 
 from .. import brief
 from ..brief import assert_same, begin, resume
@@ -153,7 +154,7 @@ def one_device(monkeypatch):
     def mesh(size):
         return member_mesh(size, jax.local_devices()[:1])
 
-    monkeypatch.setattr(ensemble_run.ensemble, "member_mesh", mesh)
+    monkeypatch.setattr(ensemble, "member_mesh", mesh)
 
 
 def files(out):

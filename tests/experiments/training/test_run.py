@@ -13,35 +13,28 @@ from experiments.command.errors import Interrupted, UserError
 from experiments.data.datasets import load_dataset
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import load_run
-from experiments.runs.finished import model_of, open_run
+from experiments.runs.finished import model_of, models_of
 from experiments.training import measure
 from experiments.training.diagnostics import Diagnostic
 from experiments.training.ensemble import Ensemble
 from experiments.training.run import run_ensemble
 from experiments.training.settings import Settings
-from experiments.training.trainers import Cycles
+from nelc_jax import Cycles, TrajectoryGradient, load
 from nelc_jax.likelihood import occupancy_log_prob
-from nelc_jax.training import Config
 
-from .at_most_one import AtMostOne
+from .outside.diagnostic import weight_spread
+from .outside.estimator import Twice
+from .outside.latent import AtMostOne
 
 SETTINGS = Settings(
     models=2, epochs=3, steps_per_epoch=3, batch_first=4, batch_last=12, save_every=2
 )
-RULE = Cycles(AtMostOne(2), Config(chain_length=4))
-
-
-def rarest(model, summary):
-    return summary.occupancy.min()
-
-
-def first_column(model, summary):
-    return model.parameters.w[0].sum() + summary.log_latent_kernel[0, 0]
+RULE = Cycles(AtMostOne(2), Twice(TrajectoryGradient(chain_length=4)))
 
 
 DIAGNOSTICS = [
-    Diagnostic("rarest_state", "", "the smallest occupancy", rarest),
-    Diagnostic("first_column", "nats", "a sum without meaning", first_column),
+    weight_spread,
+    Diagnostic("rarest", "", "the smallest share", lambda m, s: s.occupancy.min()),
 ]
 
 
@@ -77,20 +70,24 @@ def test_a_latent_space_and_diagnostics_of_others(dataset, finished):
     assert model.latent == AtMostOne(2)
     p_bar = jnp.asarray(run.arrays["occupancy"][1])
     likelihood = occupancy_log_prob(model, p_bar, jnp.asarray(dataset.x)).mean()
-    table = load_run(out).models
+    table = load_run(out, [AtMostOne]).models
     np.testing.assert_allclose(table["log_likelihood"][1], likelihood, rtol=1e-4)
-    np.testing.assert_allclose(table["rarest_state"], table["min_occupancy"], rtol=1e-5)
-    corner = run.arrays["w"][:, 0].sum(1) + run.arrays["log_latent_kernel"][:, 0, 0]
-    np.testing.assert_allclose(table["first_column"], corner, rtol=1e-5)
-    config = load_run(out).config
-    assert config["rule"].startswith("Cycles(latent=AtMostOne(")
+    np.testing.assert_allclose(table["rarest"], table["min_occupancy"], rtol=1e-5)
+    spread = run.arrays["w_bar"].std(axis=(1, 2))
+    np.testing.assert_allclose(table["weight_spread"], spread, rtol=1e-5)
+    config = load_run(out, [AtMostOne]).config
+    assert "AtMostOne(" in config["rule"]
     assert "score" not in config
+    # One line gives back models that can be sampled from.
+    chex.assert_trees_all_equal(load(out, latents=(AtMostOne,)), models_of(run))
 
 
 def test_the_report_shows_them(finished):
     report = (finished[0] / run_directory.REPORT).read_text()
     assert report.count("data:image/png;base64,") >= 4
-    assert "rarest state" in report
+    for diagnostic in DIAGNOSTICS:
+        assert diagnostic.name.replace("_", " ") in report
+        assert diagnostic.meaning in report
 
 
 def test_it_goes_on_to_the_same_results(dataset, finished, tmp_path, monkeypatch):
@@ -109,13 +106,18 @@ def test_it_goes_on_to_the_same_results(dataset, finished, tmp_path, monkeypatch
     run = train(dataset, out, resume=True)
     chex.assert_trees_all_equal(run.arrays, finished[1].arrays)
     chex.assert_trees_all_equal(run.models, finished[1].models)
+    # Once more: it is finished, and read.
+    chex.assert_trees_all_equal(train(dataset, out, resume=True).arrays, run.arrays)
 
 
 def test_another_rule_or_diagnostic_is_refused(dataset, finished, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(finished[0], out)
     for changes, words in (
-        ({"rule": Cycles(AtMostOne(2), Config(chain_length=5))}, "the rule Cycles"),
+        (
+            {"rule": Cycles(AtMostOne(2), TrajectoryGradient(chain_length=4))},
+            "the rule Cycles",
+        ),
         ({"diagnostics": DIAGNOSTICS[:1]}, "the diagnostics"),
         ({"seed": 4}, "--seed 4 is 3"),
     ):
@@ -128,4 +130,3 @@ def test_another_rule_or_diagnostic_is_refused(dataset, finished, tmp_path):
 def test_the_command_does_not_go_on_with_it(finished):
     with pytest.raises(UserError, match="is not a run of train_ensemble"):
         train_ensemble.main(["--out", str(finished[0]), "--resume"])
-    assert "seconds" in open_run(finished[0]).config

@@ -22,7 +22,7 @@ from experiments.training.study import Study
 from experiments.verdict import command, judge, page
 from experiments.verdict.claims import CLAIMS
 from experiments.verdict.variants import readings
-from nelc_jax.latent import OneHot
+from nelc_jax import OneHot
 
 QUICK = {
     "units": 3,
