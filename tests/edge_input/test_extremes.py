@@ -34,7 +34,7 @@ from .references import (
     two_step_gradient,
 )
 
-pytestmark = pytest.mark.usefixtures("unchecked")
+pytestmark = pytest.mark.usefixtures("unchecked", "cheap_programs")
 
 EXTREMES = {
     "up": [1e4, 1e4, 1e4],
