@@ -14,7 +14,8 @@ import numpy as np
 from experiments.command.devices import use_all_cores
 from experiments.oscillators import digits as oscillators_digits
 from experiments.oscillators import gaussians as oscillators_gaussians
-from experiments.oscillators.members import network_at_pace, over_members
+from experiments.oscillators.members import network_at_pace
+from nelc_jax import ensemble
 from nelc_jax.oscillators import (
     AbstractRule,
     ForceMatching,
@@ -39,7 +40,7 @@ def prepare(rule: AbstractRule, digits: bool, members: int):
 
     @jax.jit
     def init(keys, learner, x):
-        return over_members(lambda key, learner, x: learner.init(key, x), 1)(
+        return ensemble.map_members(lambda key, learner, x: learner.init(key, x), 1)(
             keys, learner, x
         )
 
@@ -48,7 +49,7 @@ def prepare(rule: AbstractRule, digits: bool, members: int):
         def one(state, learner, x):
             return train(learner, state, x, num_steps)
 
-        return over_members(one, 1)(states, learner, x)
+        return ensemble.map_members(one, 1)(states, learner, x)
 
     states = init(keys, learner, x)
 

@@ -16,6 +16,7 @@ from experiments.command.devices import use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.data.datasets import load_split
+from experiments.report.tables import markdown_table
 from experiments.runs.directory import Run
 from experiments.runs.files import write_text
 from experiments.runs.finished import model_of
@@ -77,10 +78,7 @@ def main(arguments: list[str] | None = None) -> Path:
 
 def partition_table(runs: dict[str, Run]) -> str:
     """ln Z of the best RBM of each ensemble: exact, and by annealed sampling."""
-    lines = [
-        "| Best RBM of | ln Z, exact | ln Z, annealed | effective chains |",
-        "| --- | --- | --- | --- |",
-    ]
+    rows = {}
     for name, run in runs.items():
         model = model_of(run, int(np.argmax(run.models["log_likelihood"])))
         of_joint = rbm.Parameters(
@@ -88,12 +86,13 @@ def partition_table(runs: dict[str, Run]) -> str:
         )
         best = rbm.Rbm(of_joint, model.x_mean, model.latent)
         exact, estimate = _partition(best, jax.random.key(0))
-        lines.append(
-            f"| {name} | {exact:.2f} | {estimate.log_partition:.2f} ± "
-            f"{estimate.standard_error:.2f} | {estimate.effective_chains:.0f} of "
-            f"{CHAINS} |"
-        )
-    return "\n".join(lines)
+        rows[name] = {
+            "ln Z, exact": f"{exact:.2f}",
+            "ln Z, annealed": f"{estimate.log_partition:.2f} ± "
+            f"{estimate.standard_error:.2f}",
+            "effective chains": f"{estimate.effective_chains:.0f} of {CHAINS}",
+        }
+    return markdown_table(rows, "Best RBM of")
 
 
 @jax.jit

@@ -1,7 +1,7 @@
 """Networks trained at once: settings, the loop with its progress bar, the devices."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -116,9 +116,10 @@ def train_members(
 
 @jax.jit
 def _init(keys, learner, x):
-    return over_members(lambda key, learner, x: learner.init(key, x), 1)(
-        keys, learner, x
-    )
+    def one(key, learner, x):
+        return learner.init(key, x)
+
+    return ensemble.map_members(one, 1)(keys, learner, x)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -126,29 +127,12 @@ def _train(num_steps, states, learner, x):
     def one(state, learner, x):
         return train(learner, state, x, num_steps)
 
-    return over_members(one, 1)(states, learner, x)
+    return ensemble.map_members(one, 1)(states, learner, x)
 
 
 @jax.jit
 def _protocols(parameters, network):
-    return over_members(lambda own, network: network.protocol(own), 1)(
-        parameters, network
-    )
+    def one(own, network):
+        return network.protocol(own)
 
-
-def over_members(function: Callable, num_mapped: int) -> Callable:
-    """`ensemble.map_members` over all devices, for any number of members.
-
-    The last member goes again where the devices do not share the members equally.
-    """
-
-    def mapped(*arguments):
-        members, shared = arguments[:num_mapped], arguments[num_mapped:]
-        count = len(jax.tree.leaves(members)[0])
-        mesh = ensemble.member_mesh(count)
-        rows = np.minimum(np.arange(count + -count % mesh.size), count - 1)
-        padded = jax.tree.map(lambda leaf: leaf[rows], members)
-        results = ensemble.map_members(function, num_mapped, mesh)(*padded, *shared)
-        return jax.tree.map(lambda leaf: leaf[:count], results)
-
-    return mapped
+    return ensemble.map_members(one, 1)(parameters, network)

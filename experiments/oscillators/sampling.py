@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.command.errors import UserError
-from experiments.oscillators.members import over_members
+from nelc_jax import ensemble
 from nelc_jax.oscillators import (
     Generation,
     NormalMixture,
@@ -59,7 +59,7 @@ def _draw(run, count, substeps, protocols, keys, generation):
 
         return jax.vmap(one)(jax.random.split(key, count))
 
-    return over_members(member, 2)(protocols, keys, generation)
+    return ensemble.map_members(member, 2)(protocols, keys, generation)
 
 
 def draw_by_force(

@@ -1,7 +1,6 @@
 """The peers do the library's work: the same gradient, optimiser, chain and results."""
 
 import importlib
-import os
 from functools import partial
 from types import SimpleNamespace
 
@@ -12,66 +11,18 @@ import optax
 import pytest
 
 import nelc_jax.chain
-from benchmarks.peers import common, processes
+from benchmarks.peers import common
 from nelc_jax import (
     Cycles,
     OneHot,
     Parameters,
     TrajectoryGradient,
     ensemble,
-    exact,
     rmsprop,
 )
 
 from .. import reference
-
-PEERS = ("numpy_one", "torch_one", "torch_batched")
-L, D = 3, 9
-
-
-@pytest.fixture(params=PEERS)
-def peer(request):
-    """A peer: its module; `array`, which makes its arrays; `stack`, from two models'.
-
-    A peer that trains one model at a time gets the first of the two; `unstack` turns
-    its results into a list of the models that it was given.
-    """
-    to_array = np.asarray
-    if request.param != "numpy_one":
-        torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
-        to_array = torch.from_numpy
-    batched = request.param == "torch_batched"
-
-    def stack(arrays, axis=0):
-        arrays = [np.array(array) for array in arrays]
-        return to_array(np.stack(arrays, axis) if batched else arrays[0])
-
-    def unstack(value, axis=0):
-        value = np.moveaxis(np.asarray(value), axis, 0) if batched else [value]
-        return [np.asarray(array) for array in value]
-
-    module = importlib.import_module(f"benchmarks.peers.{request.param}")
-    return SimpleNamespace(
-        name=request.param, module=module, array=to_array, stack=stack, unstack=unstack
-    )
-
-
-@pytest.fixture(scope="module")
-def x():
-    """A mixture of three noisy patterns of nine bits."""
-    rng = np.random.default_rng(0)
-    patterns = np.array([[1] * 5 + [0] * 4, [0] * 4 + [1] * 5, [1, 0, 1] * 3])
-    return (patterns[rng.integers(0, 3, 500)] ^ (rng.random((500, D)) < 0.1)) > 0
-
-
-def random_systems(x_mean):
-    """Two random systems without the bias that eq. 20 absorbs, far from equilibrium."""
-    return [
-        reference.random_system("sigmoid", len(x_mean), L, seed).replace(
-            a=np.zeros(len(x_mean)), x_mean=x_mean
-        )
-        for seed in (4, 5)
-    ]
+from .systems import D, L, random_systems
 
 
 def to_peer(peer, systems):
@@ -239,51 +190,6 @@ def test_fused_chain(x, monkeypatch):
     assert len(np.unique(plain.x.numpy(), axis=0)) > 1
 
 
-def as_arrays(systems):
-    return {
-        name: np.stack([getattr(s, name) for s in systems]).astype(np.float32)
-        for name in ("w", "w_bar", "a_bar")
-    }
-
-
-def test_log_likelihood(x):
-    """The estimate by draws agrees with the enumeration, more so with more draws."""
-    systems = random_systems(x.mean(axis=0))
-    expected = [
-        exact.log_likelihood(reference.to_model(s), jnp.asarray(x)) for s in systems
-    ]
-    errors = [
-        abs(common.log_likelihood(as_arrays(systems), x, draws) - expected).max()
-        for draws in (8, 512, 20_000)
-    ]
-    assert errors[1] < 0.02
-    assert errors[2] < min(0.003, errors[0])
-
-
-def test_initialisation(x):
-    """App. A1, and nothing of it depends on how members are split over processes."""
-    parameters = common.init_parameters(x, range(4), L, seed=3)
-    assert {name: value.shape for name, value in parameters.items()} == {
-        "w": (4, D, L),
-        "w_bar": (4, L, D),
-        "a_bar": (4, L),
-    }
-    assert not parameters["w_bar"].any()
-    assert not parameters["a_bar"].any()
-    # Each column's probabilities are means of 50 points.
-    mean = reference.sigmoid(parameters["w"].astype(float))
-    np.testing.assert_allclose(mean * 50, np.rint(mean * 50), atol=1e-4)
-    error = np.sqrt(x.mean(0) * (1 - x.mean(0)) / 50)
-    assert (abs(mean - x.mean(0)[:, None]) < 4.5 * error[:, None]).all()
-    assert len(np.unique(mean.swapaxes(1, 2).reshape(-1, D), axis=0)) == 4 * L
-
-    part = common.init_parameters(x, range(2, 4), L, seed=3)
-    np.testing.assert_array_equal(part["w"], parameters["w"][2:])
-    chains = common.init_chains(x, range(400), seed=3)
-    np.testing.assert_array_equal(chains[2:4], common.init_chains(x, range(2, 4), 3))
-    assert abs(chains.mean(0) - x.mean(0)).max() < 4.5 * 0.5 / np.sqrt(400)
-
-
 @pytest.fixture(scope="module")
 def ours(x):
     """Log-likelihoods of four models after the library's training."""
@@ -314,23 +220,3 @@ def test_training(peer, x, ours):
     assert abs(np.median(end) - np.median(ours)) < 0.02
     # Members differ: they have their own random numbers.
     assert len(np.unique(end)) == 4
-
-
-def test_processes():
-    """Results in order, from as many processes, with the threads asked for."""
-    before = dict(os.environ)
-    # `partial` as preparation: its arguments are the work.
-    work = [(os.getenv, "OMP_NUM_THREADS"), (os.getpid,), (os.getpid,)]
-    seconds, (threads, *pids) = processes.run(partial, work, num_threads=3)
-    assert seconds > 0
-    assert threads == "3"
-    assert len({os.getpid(), *pids}) == 3
-    assert dict(os.environ) == before
-
-
-@pytest.mark.parametrize("work", [(), (int, "no number")], ids=["prepare", "work"])
-def test_failing_process(work, capfd):
-    """A failure of preparation or work ends the waiting process and is reported."""
-    with pytest.raises(RuntimeError, match="peer"):
-        processes.run(partial, [(os.getpid,), work])
-    assert "Traceback" in capfd.readouterr().err
