@@ -1,8 +1,10 @@
 """Time ensemble training: `python -m benchmarks.ensemble --workload paper`."""
 
+import importlib.util
 import json
 import os
 import platform
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +17,6 @@ import numpy as np
 import tyro
 from jax.sharding import NamedSharding, PartitionSpec
 
-from benchmarks.compare_peers import time_peers
 from benchmarks.phases import phase_seconds
 from benchmarks.timing import device_limits, peak_memory_mib
 from benchmarks.workloads import STEPS_PER_EPOCH, Job, data_for, workload
@@ -98,6 +99,9 @@ def time_job(job: Job, parallel: bool | None, x: np.ndarray, repeats: int) -> di
 def main() -> None:
     """Run the command."""
     options = tyro.cli(Benchmark, prog="python -m benchmarks.ensemble")
+    if options.peers and importlib.util.find_spec("torch") is None:
+        print("--peers needs PyTorch: pip install -e '.[bench]'", file=sys.stderr)
+        sys.exit(2)
     use_all_cores()
     parallel = {"auto": None, "scan": False, "parallel": True}[options.sampler]
     limits = device_limits()
@@ -139,6 +143,9 @@ def main() -> None:
     if options.workload == "paper":
         entries += _phases(parallel, options.repeats)
         if options.peers:
+            # Here, and not above: it imports PyTorch.
+            from benchmarks.compare_peers import time_peers
+
             entries += time_peers(entries[0], rule_of(workload("paper")[0], parallel))
     if options.json is not None:
         options.json.write_text(

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of what a file holds; another one is not read."""
 
 _FORMAT = "nelc_jax training state"

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from experiments import train_ensemble
+from experiments.command.errors import Interrupted
 from experiments.runs.files import write_text
 from experiments.training import job, measure, run
 from experiments.training.ensemble import Ensemble
@@ -43,6 +45,23 @@ def begin(points, out, *options):
 def resume(out, *options):
     """The same run, on from where it is."""
     return train_ensemble.main(["--out", str(out), "--resume", *options])
+
+
+def stopped(points, out, stop_after, *options, count=3):
+    """A run that was stopped in an epoch."""
+    stop_after(count)
+    with pytest.raises(Interrupted):
+        begin(points, out, *options)
+    return out
+
+
+def contents(out):
+    """All files with the times of their last change."""
+    return {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in out.rglob("*")
+        if path.is_file()
+    }
 
 
 def assert_same(one, other):
