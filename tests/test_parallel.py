@@ -8,6 +8,8 @@ from nelc_jax import Binary, Model, OneHot, Parameters, _parallel, sample_chain
 
 from . import reference
 
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+
 
 @jax.jit
 def in_turn(model, key, x):
@@ -22,15 +24,15 @@ def test_draws_the_chain_of_the_scan(system, num_steps, x64):
     at_once = jax.jit(lambda key: sample_chain(model, key, x, num_steps, parallel=True))
     for seed in range(5):
         key = jax.random.key(seed)
-        x_scan, scanned = in_turn(model, key, x)
+        x_scan, whole = in_turn(model, key, x)
         x_end, together = at_once(key)
-        after = scanned.x[num_steps] if num_steps < 130 else x_scan
+        after = whole.x[num_steps] if num_steps < 130 else x_scan
         np.testing.assert_array_equal(x_end, after)
-        scanned = jax.tree.map(lambda a: a[:num_steps], scanned)
+        scanned = jax.tree.map(lambda a: a[:num_steps], whole)
         chex.assert_trees_all_equal((together.x, together.z), (scanned.x, scanned.z))
         np.testing.assert_allclose(together.h, scanned.h, rtol=1e-12, atol=1e-12)
-        # Control: the comparison sees another key.
-        assert (in_turn(model, jax.random.key(seed + 1), x)[1].x != scanned.x).any()
+        # Control: the chain of another key is another one.
+        assert (in_turn(model, jax.random.key(seed + 9), x)[1].x != whole.x).any()
 
 
 def test_every_block_rounds_its_probabilities_anew():
