@@ -181,7 +181,7 @@ def latent_from(
 
     **Raises:** `ValueError` for metadata without one, or an unknown one.
     """
-    known = (OneHot, Binary, *latents)
+    known = (*latents, OneHot, Binary)
     try:
         about = json.loads(metadata[_ABOUT])
         schema, settings = about["schema"], dict(about["latent"])

@@ -14,6 +14,8 @@ from nelc_jax.markov import (
 
 from . import reference
 
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+
 law, solve = jax.jit(stationary_distribution), jax.jit(deviation)
 
 

@@ -29,10 +29,12 @@ def open_run(path: Path) -> Run:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read ({reason}): train it again") from error
-    if "epochs" not in run.config or run.latent is None:
+    if "epochs" not in run.config:
         raise UserError(
             f"{path}: {CONFIG} is not that of train_ensemble; give one of its runs"
         )
+    if run.latent is None and "w_bar" in run.arrays:
+        raise UserError(f"{path} was written by an earlier version: train it again")
     if str(run.config.get("rule", "")).startswith(RBM_RULE):
         raise UserError(
             f"{path} holds restricted Boltzmann machines, not models with a latent "

@@ -25,7 +25,7 @@ class Cycles(AbstractRule):
 
     **Arguments:** `latent`; `estimator` of the gradient (default: the paper's, along a
     chain of 48 double steps); `optimizer`, any of optax's (default: the paper's
-    RMSprop).
+    RMSprop). Optax's are equal to themselves only: a program is compiled for each.
     """
 
     latent: AbstractLatent = eqx.field(static=True)

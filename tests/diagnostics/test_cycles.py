@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,22 +13,26 @@ from nelc_jax.markov import stationary_distribution
 
 from .. import reference
 
-run = jax.jit(fundamental_cycles)
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+
+
+@jax.jit
+def run(M):
+    log_M, p_bar = jnp.log(M), stationary_distribution(M)
+    sigma = entropy_production_rate_log(log_M, p_bar)
+    return fundamental_cycles(log_M, p_bar), p_bar, sigma
 
 
 def decompose(M):
-    with np.errstate(divide="ignore"):
-        log_M = jnp.asarray(np.log(M))
-    p_bar = stationary_distribution(jnp.asarray(M))
-    return run(log_M, p_bar), np.asarray(p_bar), log_M
+    """Cycles, p_bar and sigma of a chain."""
+    return jax.tree.map(np.asarray, run(jnp.asarray(M)))
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 7])
 @pytest.mark.parametrize("seed", range(3))
 def test_contributions_sum_to_sigma(x64, size, seed):
     M = reference.random_stochastic(size, seed, 0.5)
-    found, p_bar, log_M = decompose(M)
-    sigma = entropy_production_rate_log(log_M, jnp.asarray(p_bar))
+    found, _, sigma = decompose(M)
     np.testing.assert_allclose(found.contribution.sum(), sigma, rtol=1e-9, atol=1e-12)
     chords = found.chord[:, 0] != found.chord[:, 1]
     assert chords.sum() == (size - 1) * (size - 2) // 2
@@ -83,6 +88,6 @@ def test_one_way_pairs_and_dead_states():
         [[0.5, 0.5, 0, 0], [0.2, 0.4, 0.4, 0], [0.3, 0.2, 0.5, 0], [1, 0, 0, 0]]
     )
     found, _, _ = decompose(M)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
+    chex.assert_tree_all_finite(found)
     # 0 <-> 2 is one way only, so that no edge closes a cycle.
     assert not found.contribution.any()

@@ -46,24 +46,24 @@ def test_counts_converge(x64, system):
     z = stationary_trajectories(system).z
     visits = reference.latent_codes(system, z)
     size = len(p_bar)
-    from_counts = jax.jit(kernel_from_counts)
+    from_counts = jax.jit(jax.vmap(kernel_from_counts))
 
     def count(visits):
         pairs = visits[:-1] * size + visits[1:]
-        return jnp.asarray(reference.histogram(pairs, size * size).reshape(M.shape))
+        return reference.histogram(pairs, size * size).reshape(M.shape)
 
     lengths, errors = (2**9, 2**12, 2**15), []
     for length in lengths:
         pieces = visits.reshape(-1, length)
-        flux = []
-        for piece in pieces:
-            found, occupancy = from_counts(count(piece))
-            flux.append(np.asarray(occupancy)[:, None] * np.asarray(found))
-        errors.append(np.sqrt(np.mean((np.array(flux) - p_bar[:, None] * M) ** 2)))
+        counts = np.array([count(piece) for piece in pieces])
+        found, occupancy = map(np.asarray, from_counts(jnp.asarray(counts)))
+        flux = occupancy[..., None] * found
+        errors.append(np.sqrt(np.mean((flux - p_bar[:, None] * M) ** 2)))
     # 32 pieces and a few independent fluxes, as for the gradient.
     assert abs(reference.log_log_slope(lengths, errors) + 0.5) < 0.1
 
-    found, occupancy = from_counts(sum(count(row) for row in visits))
+    total = jnp.asarray(sum(count(row) for row in visits))
+    found, occupancy = jax.jit(kernel_from_counts)(total)
     # Memory of a step or two, |lambda_2| < 0.4, widens binomial errors by less than 2.
     error = np.sqrt(M * (1 - M) / (visits.size * p_bar[:, None]))
     assert (abs(found - M) < 5 * error).all()

@@ -48,7 +48,9 @@ def test_infinite_replicates():
     assert error["b"] == 0
 
 
-def test_errors_are_the_spread_of_repetitions(system, data):
+@pytest.mark.parametrize("kind", ["sigmoid", "binary"])
+def test_errors_are_the_spread_of_repetitions(kind, data):
+    system = reference.random_system(kind)
     model, x = reference.to_model(system), jnp.asarray(data)
 
     @jax.jit
@@ -71,7 +73,7 @@ def test_errors_are_the_spread_of_repetitions(system, data):
         assert 0.7 < np.sqrt(np.mean(stated**2)) / values.std(ddof=1) < 1.4, name
         corrected = values - np.asarray(getattr(bias, name))
         assert abs(corrected.mean() - value) < 4 * values.std() / np.sqrt(60), name
-    if system.kind != "sigmoid":
+    if kind != "sigmoid":
         return
     # Control: errors of a quarter of the samples would be twice as large.
     few = jax.jit(jax.vmap(lambda key: summarize(model, key, x, 400)))(

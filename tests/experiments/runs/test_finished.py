@@ -68,6 +68,15 @@ def test_a_spoilt_run_is_named(finished, name, content, words):
         open_run(finished)
 
 
+def test_a_run_of_before_is_refused(tmp_path):
+    """Its checkpoint did not say what model it holds."""
+    run = replace(synthetic_run(), latent=None)
+    create_run_directory(tmp_path / "old", run.config)
+    write_run(tmp_path / "old", run)
+    with pytest.raises(UserError, match="written by an earlier version"):
+        open_run(tmp_path / "old")
+
+
 @pytest.mark.parametrize("latent", [OneHot(3, "softmax"), Binary(2, 5)], ids=repr)
 def test_models_are_made_of_the_arrays(latent):
     kind = "binary" if isinstance(latent, Binary) else "onehot"
