@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from nelc_jax.oscillators import (
+    Bath,
     ForceMatching,
+    Generation,
     Learner,
     ObservedMotion,
     Quartic,
@@ -92,6 +94,27 @@ def test_both_estimates_given_the_position(unchecked):
     assert (ratio > 2.2).all()
     assert (ratio < 7).all()
     assert (fine_variance > 3 * coarse_variance).all()
+
+
+def test_the_motion_onwards_has_its_part_in_the_target():
+    """In a hot bath A - c, its weight, is 0.8; in `GENERATION` it is 0.01."""
+    network, parameters = random_network(1, knots=2)
+    hot = Generation(NOISING, Bath(1.9, 1.4), 1.7)
+    network = QuarticNetwork(hot, jnp.asarray([0.6, 0.5]), network.pairs)
+    alpha, s = NOISING.decay(jnp.asarray(0.6)), NOISING.spread(jnp.asarray(0.6))
+    variance = alpha**2 * DEVIATION**2 + s**2
+    expected = hot.pace * NOISING.stiffness - hot.score_weight / variance
+
+    @jax.jit
+    def slope(key):
+        points_key, key = jax.random.split(key)
+        points = DEVIATION * jax.random.normal(points_key, (1, 200_000, 1))
+        knots, share = network.potential(parameters), jnp.zeros((1, 200_000))
+        m = ObservedMotion(0.15, 1).measure(network, knots, key, points, share)
+        return jnp.mean(m.x * m.target) / jnp.mean(m.x**2)
+
+    # Its bias is of order delta, its noise 0.02; the weight's sign makes 2.
+    assert abs(slope(jax.random.key(0)) - expected) < 0.2
 
 
 def test_gradient_agrees_with_force_matching(unchecked):

@@ -9,7 +9,7 @@ import pytest
 from experiments.command.errors import UserError
 from experiments.runs.directory import create_run_directory, write_run
 from experiments.runs.finished import RBM_RULE, model_of, models_of, open_run
-from nelc_jax import Binary
+from nelc_jax import Binary, OneHot
 
 from ..synthetic import synthetic_run
 
@@ -77,10 +77,12 @@ def test_a_run_of_before_is_refused(tmp_path):
         open_run(tmp_path / "old")
 
 
-def test_models_are_made_of_the_arrays():
-    run = synthetic_run(latent="binary", units=2)
+@pytest.mark.parametrize("latent", [OneHot(3, "softmax"), Binary(2, 5)], ids=repr)
+def test_models_are_made_of_the_arrays(latent):
+    kind = "binary" if isinstance(latent, Binary) else "onehot"
+    run = replace(synthetic_run(latent=kind, units=latent.num_units), latent=latent)
     every, one = models_of(run), model_of(run, 3)
-    assert one.latent == every.latent == run.latent == Binary(2)
+    assert one.latent == every.latent == latent
     for name in ("w", "a", "w_bar", "a_bar"):
         np.testing.assert_array_equal(getattr(every.parameters, name), run.arrays[name])
         np.testing.assert_array_equal(
