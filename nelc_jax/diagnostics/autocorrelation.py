@@ -40,7 +40,8 @@ def autocorrelation(series: Float[Array, " n"]) -> Float[Array, " n"]:
 def autocorrelation_time(series: Float[Array, " n"]) -> Float[Array, ""]:
     """Integrated autocorrelation time in steps of the series, at least 1 / n.
 
-    Below one for a series that alternates. **Raises:** `ValueError` for n < 4.
+    Below one for a series that alternates; nan for one with a number that is not
+    finite. **Raises:** `ValueError` for n < 4.
     """
     n = series.shape[0]
     check_count("len(series)", n, 4, "values")
@@ -48,7 +49,8 @@ def autocorrelation_time(series: Float[Array, " n"]) -> Float[Array, ""]:
     pairs = jnp.sum(rho[: n // 2 * 2].reshape(-1, 2), axis=-1)
     positive = jnp.cumprod(pairs > 0)
     monotone = jax.lax.cummin(jnp.where(positive > 0, pairs, 0))
-    return jnp.maximum(2 * jnp.sum(monotone) - 1, 1 / n)
+    time = jnp.maximum(2 * jnp.sum(monotone) - 1, 1 / n)
+    return jnp.where(jnp.all(jnp.isfinite(series)), time, jnp.nan)
 
 
 @checked

@@ -66,11 +66,11 @@ def class_kl(
     A class absent from the data adds nothing; one that the data have and the model
     never generates makes it infinite.
     """
-    present = data_share > 0
-    log_ratio = jnp.log(jnp.where(present, data_share, 1)) - jnp.log(
-        jnp.where(present, model_share, 1)
+    absent = data_share == 0
+    log_ratio = jnp.log(jnp.where(absent, 1, data_share)) - jnp.log(
+        jnp.where(absent, 1, model_share)
     )
-    return jnp.sum(jnp.where(present, data_share * log_ratio, 0))
+    return jnp.sum(jnp.where(absent, 0, data_share * log_ratio))
 
 
 def _check_classes(name: str, classes: Array, num_classes: int):

@@ -43,6 +43,8 @@ def fundamental_cycles(
     pair without flux in both directions is no edge; states that no edge reaches stay
     out.
 
+    A nan anywhere makes all currents, affinities and contributions nan.
+
     A current is the difference of two fluxes: one below their rounding (1e-7 of them in
     single precision), as between states that mostly swap, is noise, while
     `entropy_production_rate` of the same chain is not.
@@ -72,11 +74,13 @@ def fundamental_cycles(
     contribution = current * affinity
     order = jnp.argsort(jnp.where(chord, -contribution, jnp.inf))
     pairs = jnp.stack([start, jnp.where(chord, end, start)], axis=-1)
+    # A pair whose flux is nan would pass for one without any.
+    doubt = jnp.where(jnp.any(jnp.isnan(log_flux)), jnp.nan, 0)
     return FundamentalCycles(
         pairs[order].astype(jnp.int32),
-        current[order],
-        affinity[order],
-        contribution[order],
+        current[order] + doubt,
+        affinity[order] + doubt,
+        contribution[order] + doubt,
         parent,
     )
 

@@ -35,7 +35,7 @@ def reversible_part(
     symmetric = 0.5 * (flux + flux.T)
     # p_bar in a stationary state; of one without a way in, all that leaves it.
     total = jnp.sum(symmetric, axis=1, keepdims=True)
-    return jnp.where(total > 0, symmetric / jnp.where(total > 0, total, 1), M)
+    return jnp.where(total == 0, M, symmetric / jnp.where(total == 0, 1, total))
 
 
 @checked
@@ -54,7 +54,10 @@ def integrated_time(
     residual = jnp.max(jnp.abs(contract(operator, summed) - centred))
     solved = residual <= 1e-3 * jnp.max(jnp.abs(centred))
     time = (2 * jnp.sum(p_bar * centred * summed) - variance) / jnp.where(
-        variance > 0, variance, 1
+        variance == 0, 1, variance
     )
     time = jnp.where(solved & jnp.isfinite(time), jnp.maximum(time, 0), jnp.inf)
-    return jnp.where(variance > 0, time, 1)
+    time = jnp.where(variance == 0, 1, time)
+    # A singular operator gives nan too: what counts is what was given.
+    given = jnp.sum(M) + jnp.sum(p_bar) + jnp.sum(f)
+    return jnp.where(jnp.isnan(given), jnp.nan, time)

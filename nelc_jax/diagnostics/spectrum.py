@@ -49,8 +49,8 @@ def relaxation_time(M: Float[Array, "S S"]) -> Float[Array, ""]:
     """
     modulus = second_eigenvalue_modulus(M)
     resolution = 16 * M.shape[-1] * jnp.finfo(M.dtype).eps
-    finite = modulus < 1 - resolution
-    return jnp.where(finite, -1 / jnp.log(jnp.where(finite, modulus, 0.5)), jnp.inf)
+    endless = modulus >= 1 - resolution
+    return jnp.where(endless, jnp.inf, -1 / jnp.log(jnp.where(endless, 0.5, modulus)))
 
 
 @checked

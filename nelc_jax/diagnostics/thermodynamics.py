@@ -62,8 +62,9 @@ def entropy_production_rate_log(
 
 def _entropy_production(log_flux: Float[Array, "S S"], log_floor) -> Float[Array, ""]:
     """Half the sum over both orders of each pair of (F - F^T) (ln F - ln F^T)."""
-    seen = (log_flux > -jnp.inf) | (-jnp.inf < log_flux.T)
-    floored = jnp.where(seen, jnp.maximum(log_flux, log_floor), 0)
+    # Not "seen": that would take nan for a pair that never was.
+    unseen = (log_flux == -jnp.inf) & (-jnp.inf == log_flux.T)
+    floored = jnp.where(unseen, 0, jnp.maximum(log_flux, log_floor))
     flux = jnp.exp(floored)
     net = flux - flux.T
     terms = jnp.where(net == 0, 0, net * (floored - floored.T))

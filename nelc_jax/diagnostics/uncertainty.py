@@ -42,9 +42,10 @@ def jackknife_error(replicates: Tree) -> Tree:
     def error(values: Float[Array, "B *s"]) -> Float[Array, "*s"]:
         size = values.shape[0]
         check_count("replicates", size, 2, "batches")
-        finite = jnp.all(jnp.isfinite(values), axis=0)
-        variance = jnp.var(jnp.where(jnp.isfinite(values), values, 0), axis=0)
-        return jnp.where(finite, jnp.sqrt((size - 1) * variance), jnp.inf)
+        infinite = jnp.any(jnp.isinf(values), axis=0)
+        variance = jnp.var(jnp.where(jnp.isinf(values), 0, values), axis=0)
+        error = jnp.sqrt((size - 1) * variance)
+        return jnp.where(infinite & ~jnp.isnan(error), jnp.inf, error)
 
     return jax.tree.map(error, replicates)
 

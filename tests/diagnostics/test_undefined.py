@@ -1,0 +1,76 @@
+"""A number that is not known is handed on, and never becomes a good-looking one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nelc_jax import diagnostics, markov
+
+from .. import reference
+
+RING = np.full((4, 4), 0.1) + 0.6 * np.roll(np.eye(4), 1, axis=1)
+P_BAR = np.full(4, 0.25)
+
+
+def of_kernel(function):
+    return lambda M, p_bar: function(M)
+
+
+DIAGNOSTICS = {
+    "stationary_distribution": of_kernel(markov.stationary_distribution),
+    "second_eigenvalue_modulus": of_kernel(diagnostics.second_eigenvalue_modulus),
+    "relaxation_time": of_kernel(diagnostics.relaxation_time),
+    "mean_self_transition": of_kernel(lambda M: diagnostics.mean_self_transition(M)),
+    "currents": diagnostics.currents,
+    "entropy_production_rate": diagnostics.entropy_production_rate,
+    "entropy_production_rate_log": lambda M, p_bar: (
+        diagnostics.entropy_production_rate_log(jnp.log(M), p_bar)
+    ),
+    "fundamental_cycles": lambda M, p_bar: (
+        diagnostics.fundamental_cycles(jnp.log(M), p_bar).contribution
+    ),
+    "reversible_part": diagnostics.reversible_part,
+    "integrated_time": lambda M, p_bar: diagnostics.integrated_time(
+        M, p_bar, jnp.arange(4.0)
+    ),
+    "class_kl": lambda M, p_bar: diagnostics.class_kl(M[0], p_bar),
+    "jackknife_error": lambda M, p_bar: diagnostics.jackknife_error(M[:, 0]),
+    "autocorrelation_time": lambda M, p_bar: diagnostics.autocorrelation_time(M[0]),
+    "effective_sample_size": lambda M, p_bar: diagnostics.effective_sample_size(M[0]),
+}
+
+
+@pytest.mark.parametrize("name", DIAGNOSTICS)
+def test_nan_is_handed_on(name):
+    function = jax.jit(DIAGNOSTICS[name])
+    M, p_bar = jnp.asarray(RING, jnp.float32), jnp.asarray(P_BAR, jnp.float32)
+    assert np.isfinite(function(M, p_bar)).all()
+    # On the diagonal and beside it: what reads no diagonal sees the second.
+    spoilt = M.at[0, 0].set(jnp.nan).at[0, 1].set(jnp.nan)
+    assert np.isnan(function(spoilt, p_bar)).any()
+
+
+@pytest.mark.parametrize("name", ["currents", "entropy_production_rate", "class_kl"])
+def test_nan_of_the_law_is_handed_on(name):
+    M, p_bar = jnp.asarray(RING, jnp.float32), jnp.asarray(P_BAR, jnp.float32)
+    found = jax.jit(DIAGNOSTICS[name])(M, p_bar.at[2].set(jnp.nan))
+    assert np.isnan(found).any()
+
+
+@pytest.mark.parametrize("array", ["w", "w_bar", "a_bar"])
+def test_a_model_that_diverged_has_no_entropy_production(array):
+    model = reference.to_model(reference.random_system("sigmoid"))
+    x = jnp.zeros((4, 5), bool).at[:, 0].set(True)
+
+    @jax.jit
+    def measured(model):
+        return diagnostics.summarize(model, jax.random.key(0), x, 64)
+
+    assert measured(model).entropy_production_rate > 0
+    parameters = jax.tree.map(jnp.asarray, vars(model.parameters))
+    spoilt = parameters[array].at[..., 0].set(jnp.nan)
+    parameters = type(model.parameters)(**parameters | {array: spoilt})
+    found = measured(type(model)(parameters, model.x_mean, model.latent))
+    for name in ("log_likelihood", "entropy_production_rate", "relaxation_time"):
+        assert np.isnan(getattr(found, name)), name
