@@ -2,7 +2,8 @@
 
 Member i has the key `fold_in(key, i)`, and nothing else enters its random numbers: it
 is the same member in an ensemble of any size, or alone. `map_members` spreads any
-function of one member over the local devices; `init` and `train` are made of it.
+function of one member over the local devices; `train` does so by itself. Call both
+under `jax.jit`.
 """
 
 from collections.abc import Callable

@@ -64,7 +64,10 @@ def save(
     JSON does not have; `OSError` when the file cannot be written.
     """
     if not isinstance(model, Model):
-        raise TypeError(f"model is a {type(model).__name__}: expected a Model")
+        raise TypeError(
+            f"model is a {type(model).__name__}: expected a Model, as "
+            "rule.model(state) gives"
+        )
     own = {f.name: getattr(model.parameters, f.name) for f in fields(Parameters)}
     own = {name: np.asarray(array) for name, array in own.items()}
     own["x_mean"] = np.asarray(model.x_mean)
@@ -89,6 +92,11 @@ def load(
     """
     path = Path(path)
     if path.is_dir():
+        if not (path / CHECKPOINT).is_file():
+            raise ValueError(
+                f"{path}: has no {CHECKPOINT}; expected a file of nelc_jax.save, or "
+                "the directory of a finished run"
+            )
         path = path / CHECKPOINT
     try:
         arrays, metadata = read_arrays(path)
@@ -143,7 +151,12 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     **Raises:** `OSError` when it cannot be written; an older one is then kept.
     """
-    descriptor, name = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
+    except OSError as error:
+        # Of the file that is asked for, not of the one beside it.
+        error.filename = str(path)
+        raise
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -187,7 +200,9 @@ def latent_from(
         schema, settings = about["schema"], dict(about["latent"])
         name = settings.pop("name")
     except (LookupError, TypeError, ValueError) as error:
-        raise ValueError("is not of nelc_jax.save, nor of a finished run") from error
+        raise ValueError(
+            "has no model; expected a file of nelc_jax.save, or a finished run"
+        ) from error
     if schema != SCHEMA:
         raise ValueError(f"has schema {schema}, and this version reads {SCHEMA}")
     for each in known:

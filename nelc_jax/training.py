@@ -14,6 +14,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
@@ -108,7 +109,6 @@ def train(
     return jax.lax.scan(body, state, batch_sizes)
 
 
-@functools.cache
 def rmsprop(
     learning_rate: float | optax.Schedule = 0.1, decay: float = 0.9, eps: float = 1e-8
 ) -> optax.GradientTransformation:
@@ -118,16 +118,28 @@ def rmsprop(
     `ensemble.init` set without compiling anything. Equal arguments give the same
     object, so that rules made with them are equal too.
 
-    **Raises:** `ValueError` for a rate that is negative, a decay outside [0, 1), or an
-    eps that is not positive.
+    **Raises:** `ValueError` for a rate that is negative or not one number, a decay
+    outside [0, 1), or an eps that is not positive.
     """
     if not callable(learning_rate):
+        if np.ndim(learning_rate) > 0:
+            raise ValueError(
+                f"learning_rate.shape={np.shape(learning_rate)}: expected one number; "
+                "a rate each of several members goes to ensemble.init"
+            )
+        learning_rate = float(learning_rate)
         check_rate("learning_rate", learning_rate)
     if not 0 <= decay < 1:
         raise ValueError(f"decay={decay}: expected 0 <= decay < 1")
     if not eps > 0:
         raise ValueError(f"eps={eps}: expected a positive number")
+    return _rmsprop(learning_rate, float(decay), float(eps))
 
+
+@functools.cache
+def _rmsprop(
+    learning_rate: float | optax.Schedule, decay: float, eps: float
+) -> optax.GradientTransformation:
     def with_rate(learning_rate):
         return optax.rmsprop(learning_rate, decay, eps, eps_in_sqrt=True)
 

@@ -141,10 +141,10 @@ HOSTILE = {
     "w_bar of type int64": {"w_bar": np.zeros((3, 5), int)},
     "w of type float16": {"w": np.zeros((5, 3), np.float16)},
     "has no array a": {"a": None},
-    "is not of nelc_jax.save": {"about": ""},
-    "not of nelc_jax.save": {"about": "import os"},
+    "has no model; expected a file of nelc_jax.save": {"about": ""},
+    "or a finished run": {"about": "import os"},
     "of nelc_jax.save": {"about": "[]"},
-    "nor of a finished run": {"about": '{"schema": 2, "latent": 3}'},
+    "expected a file of nelc_jax.save, or a": {"about": '{"schema": 2, "latent": 3}'},
     "has schema 3, and this version reads 2": {
         "about": json.dumps(ABOUT | {"schema": 3})
     },

@@ -46,7 +46,8 @@ def join(parts: list[Trained]) -> Trained:
         np.concatenate(numbers),
         concatenated(models),
         np.concatenate(xs),
-        {name: column[order] for name, column in history.items()},
+        # In the order of a history: a tree has that of the alphabet.
+        {name: history[name][order] for name in HISTORY_COLUMNS},
         concatenated(measured),
         {name: sum(part[name] for part in seconds) for name in seconds[0]},
     )

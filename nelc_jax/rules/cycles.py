@@ -15,7 +15,14 @@ from ..estimators.base import DataSums, data_sums
 from ..latent import AbstractLatent
 from ..minibatch import sum_chunks
 from ..model import Model, init_model
-from ..training import AbstractRule, State, StepInfo, ascend, rmsprop
+from ..training import (
+    AbstractRule,
+    State,
+    StepInfo,
+    ascend,
+    rmsprop,
+)
+from ._parts import check_latent_of, check_rule_parts
 
 __all__ = ["Cycles"]
 
@@ -24,13 +31,19 @@ class Cycles(AbstractRule):
     """The model of Sect. II, trained on an estimate of its gradient (Sect. III, IV A).
 
     **Arguments:** `latent`; `estimator` of the gradient (default: the paper's, along a
-    chain of 48 double steps); `optimizer`, any of optax's (default: the paper's
-    RMSprop). Optax's are equal to themselves only: a program is compiled for each.
+    chain of 48 double steps); `optimizer`, any of optax's that needs the
+    gradient alone (default: the paper's RMSprop). Optax's are equal to themselves only:
+    a program is compiled for each.
+
+    **Raises:** `TypeError` for anything else.
     """
 
     latent: AbstractLatent = eqx.field(static=True)
     estimator: AbstractEstimator = eqx.field(static=True, default=TrajectoryGradient())
     optimizer: optax.GradientTransformation = eqx.field(static=True, default=rmsprop())
+
+    def __check_init__(self):
+        check_rule_parts(self, latent=AbstractLatent, estimator=AbstractEstimator)
 
     @checked
     def init(self, key: Key[Array, ""], x: Shaped[Array, "N D"]) -> State:
@@ -65,6 +78,7 @@ class Cycles(AbstractRule):
         check_points("x", x)
         check_batches("batch_size", batch_size)
         model = state.model
+        check_latent_of(self, model.latent)
         key = jax.random.fold_in(state.key, state.step)
         x_end, sample = self.estimator.sample(model, key, state.x)
         found = self.gradient(model, key, sample, x, batch_size)

@@ -35,6 +35,7 @@ from ..training import (
     parameters_named,
     rmsprop,
 )
+from ._parts import check_latent_of, check_rule_parts
 
 __all__ = ["AbstractNegativePhase", "ExactPhase", "Pcd", "PersistentChain"]
 
@@ -114,6 +115,7 @@ class Pcd(AbstractRule):
     log_weight_rate: float = eqx.field(static=True, default=0.01)
 
     def __check_init__(self):
+        check_rule_parts(self, latent=AbstractLatent, negative=AbstractNegativePhase)
         check_settings(self)
         law.check_latent(self.latent)
         if not self.log_weight_rate > 0:
@@ -162,6 +164,7 @@ class Pcd(AbstractRule):
         """
         check_points("x", x)
         check_batches("batch_size", batch_size)
+        check_latent_of(self, state.model.latent)
         rbm, key = state.model, jax.random.fold_in(state.key, state.step)
         x_end, negative = self.negative.moments(rbm, key, state.x)
         sums = _sum_batch(rbm, key, x, batch_size)

@@ -189,3 +189,23 @@ def test_divergence_is_reported(x):
 def test_no_data():
     with pytest.raises(ValueError, match="data point"):
         Cycles(OneHot(3)).init(jax.random.key(0), jnp.zeros((0, 4), bool))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("onehot",), "latent='onehot': expected an AbstractLatent"),
+        ((OneHot(3), "trajectory"), "estimator='trajectory': expected an AbstractEst"),
+        ((OneHot(3), TrajectoryGradient(), 0.1), "optimizer=0.1: expected an optimis"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_parts_of_another_kind_are_refused(arguments, words):
+    with pytest.raises(TypeError, match=words):
+        Cycles(*arguments)
+
+
+def test_a_state_of_another_latent_space_is_refused(x):
+    state = Cycles(OneHot(3)).init(jax.random.key(0), x)
+    with pytest.raises(ValueError, match=r"state.model.latent=OneHot\(num_units=3"):
+        Cycles(OneHot(3, "softmax")).step(state, x, jnp.int32(4))

@@ -1,0 +1,33 @@
+"""What the rules of this library check of their parts and of the states they get."""
+
+from ..latent import AbstractLatent
+from ..training import AbstractRule
+
+
+def check_rule_parts(rule: AbstractRule, **parts: type) -> None:
+    """Check the objects of a rule: its `parts` by their class, and its optimiser.
+
+    **Raises:** `TypeError` for one of another kind.
+    """
+    for name, kind in parts.items():
+        value = getattr(rule, name)
+        if not isinstance(value, kind):
+            raise TypeError(f"{name}={value!r:.60}: expected an {kind.__name__}")
+    optimizer = rule.optimizer  # pyright: ignore
+    # By its functions, not its class: optax has optimisers of others.
+    if not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):
+        raise TypeError(
+            f"optimizer={optimizer!r:.60}: expected an optimiser of optax, as "
+            "optax.adam(0.01)"
+        )
+
+
+def check_latent_of(rule: AbstractRule, latent: AbstractLatent) -> None:
+    """Check that a state has the latent space of the rule that is to train it.
+
+    **Raises:** `ValueError` where it has another.
+    """
+    if latent != rule.latent:
+        raise ValueError(
+            f"state.model.latent={latent}: expected that of the rule, {rule.latent}"
+        )
