@@ -47,7 +47,8 @@ def run_ensemble(
     **Arguments:** `dataset`; `out`, the directory of the results; `settings`, by
     default the paper's; `rule`, by default that of the settings, of which those in
     `OF_RULE` count for no other; `seed` of all random numbers; `diagnostics`, further
-    columns of `models.csv`; `resume`, whether to go on with the run in `out`; `notes`,
+    columns of `models.csv`; `resume`, whether to go on with the run in `out` (numbers
+    inside of an optimiser of your own are not compared); `notes`,
     what else `config.json` says; `go_on`, the advice to who stops the run.
 
     **Returns:** the run. Of several processes (JAX's distributed runtime), each has its
