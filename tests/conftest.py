@@ -1,5 +1,6 @@
 """Settings of the test session, and the small systems that the tests share."""
 
+import os
 import signal
 
 import jax
@@ -12,6 +13,15 @@ from . import reference
 
 # Shells start background jobs with SIGINT ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Most of the suite's time is the compilation of programs that run once: XLA's older
+# emitters without LLVM's optimisation take half of it.  Child processes inherit this;
+# flags from outside replace it, an empty XLA_FLAGS gives the programs that users run.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false",
+)
 
 # Before the backend starts: two devices for sharding, and no silent rank promotion.
 jax.config.update("jax_num_cpu_devices", 2)
