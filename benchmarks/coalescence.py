@@ -10,9 +10,8 @@ import tyro
 
 from experiments.command.errors import reports_user_errors
 from experiments.runs.finished import model_of, open_run
-from nelc_jax import exact
+from nelc_jax import OneHot, exact
 from nelc_jax.diagnostics import relaxation_time
-from nelc_jax.latent import OneHot
 from nelc_jax.model import Model, Parameters
 from nelc_jax.perfect import perfect_sample
 

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
+from nelc_jax import AbstractLatent
 from nelc_jax.diagnostics import transitions
 from nelc_jax.diagnostics.averages import batch_size
 from nelc_jax.diagnostics.summary import Summary, summarize_batches
@@ -13,7 +14,6 @@ from nelc_jax.diagnostics.whole_chain import (
     MeanAndError,
     whole_chain_entropy_production,
 )
-from nelc_jax.latent import AbstractLatent
 from nelc_jax.likelihood import occupancy_log_prob
 from nelc_jax.model import Model
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.runs.directory import Run
-from nelc_jax.latent import Binary, OneHot
+from nelc_jax import Binary, OneHot
 
 
 def synthetic_run(

@@ -5,7 +5,7 @@ import pytest
 
 from experiments.figures import fig3, portrait
 from experiments.figures.portrait import numbered_by_bits, units_are_states
-from nelc_jax.latent import Binary, OneHot
+from nelc_jax import Binary, OneHot
 
 from ..synthetic import synthetic_run
 from .drawn import images, texts

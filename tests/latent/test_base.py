@@ -1,3 +1,5 @@
+"""What every latent space keeps: draws, laws and scores by brute force."""
+
 import itertools
 
 import jax
@@ -8,27 +10,10 @@ import pytest
 from nelc_jax import AbstractLatent, Binary, OneHot
 from nelc_jax.latent import sample_latent
 
-from . import reference
+from .. import reference
+from .spaces import SPACES, L, brute_force, each_space
 
 pytestmark = pytest.mark.usefixtures("cheap_programs")
-
-L = 4
-SPACES = (OneHot(L), OneHot(L, "softmax"), Binary(L))
-ids = ("sigmoid", "softmax", "binary")
-each_space = pytest.mark.parametrize("space", SPACES, ids=ids)
-
-
-@pytest.fixture
-def h():
-    return 2 * np.random.default_rng(0).standard_normal((6, L))
-
-
-def brute_force(space, h):
-    """p(z|x) of all states from one field: eq. 19, or eq. 9 summed over the states."""
-    kind = getattr(space, "normalization", "binary")
-    nothing = np.zeros((len(h), 1))
-    system = reference.System(kind, nothing.T, np.zeros(1), nothing, h, np.zeros(1))
-    return reference.backward_probabilities(system, np.zeros(1))
 
 
 @each_space
@@ -38,15 +23,6 @@ def test_log_probs(x64, space, h):
     np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-14)
     expected = [brute_force(space, row) for row in h]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_binary_factorises(x64, h):
-    """Eq. 11: the product over units of the probability of each bit."""
-    space = Binary(L)
-    found = np.exp(space.log_probs(jnp.asarray(h)))
-    for k, z in enumerate(reference.bit_rows(L)):
-        bits = np.where(z, reference.sigmoid(h), 1 - reference.sigmoid(h))
-        np.testing.assert_allclose(found[:, k], bits.prod(-1), rtol=1e-12)
 
 
 @each_space
@@ -67,45 +43,6 @@ def test_states_and_index(space):
     one = space.index(states[2])
     assert one.shape == ()
     assert one == 2
-
-
-def test_binary_states_read_as_numbers():
-    np.testing.assert_array_equal(Binary(L).states(), reference.bit_rows(L))
-
-
-@pytest.mark.parametrize("normalization", ["sigmoid", "softmax"])
-def test_draw_one_hot(x64, normalization, h):
-    """A fine grid of two uniforms falls into areas as large as the probabilities."""
-    size = 300
-    space = OneHot(2, normalization)
-    axis = (np.arange(size) + 0.5) / size
-    grid = jnp.asarray(list(itertools.product(axis, axis)))
-    noise = space.noise(grid)
-    for row in h[:, :2]:
-        z = space.draw(noise, jnp.tile(row, (len(grid), 1)))
-        frequency = reference.histogram(space.index(z), 2) / len(grid)
-        # The border between the areas crosses at most two cells a row of the grid.
-        expected = brute_force(space, row)
-        np.testing.assert_allclose(frequency, expected, rtol=0, atol=2 / size)
-
-
-def test_draw_binary(x64, h):
-    """Each bit uses its own uniform; a grid in two of them fills a rectangle."""
-    size = 200
-    axis = (np.arange(size) + 0.5) / size
-    grid = np.array(list(itertools.product(axis, axis)))
-    uniforms = np.full((len(grid), L), 0.5)
-    uniforms[:, [1, 3]] = grid
-    for row in h:
-        z = np.asarray(
-            Binary(L).draw(
-                Binary(L).noise(jnp.asarray(uniforms)), jnp.tile(row, (len(grid), 1))
-            )
-        )
-        p = reference.sigmoid(row)
-        assert (z[:, 0] == (p[0] > 0.5)).all()
-        both = np.mean(z[:, 1] & z[:, 3])
-        np.testing.assert_allclose(both, p[1] * p[3], rtol=0, atol=2.1 / size)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
@@ -187,13 +124,6 @@ def test_extreme_fields_in_single_precision(space):
         assert (abs(space.score(h, z, reading)) <= 1).all()
 
 
-def test_equal_extreme_fields_are_uniform():
-    """Eq. 19 with every sigmoid underflowing: the ratios survive."""
-    for space, value in itertools.product(SPACES[:2], (-1e4, 1e4)):
-        found = np.exp(space.log_probs(jnp.full(L, value, jnp.float32)))
-        np.testing.assert_allclose(found, 1 / L, rtol=1e-6)
-
-
 def test_bad_arguments(unchecked):
     for make in (OneHot, Binary):
         with pytest.raises(ValueError, match="num_units"):
@@ -204,33 +134,6 @@ def test_bad_arguments(unchecked):
     for space in (OneHot(3), Binary(3)):
         with pytest.raises(ValueError, match="reading='other'"):
             space.score(h, z, "other")
-
-
-def test_large_binary_space_is_not_enumerated():
-    assert Binary(8).enumerable
-    assert Binary(8).num_states == Binary(8).enumerate_up_to
-    large = Binary(40)
-    assert not large.enumerable
-    h = jnp.zeros(40)
-    for call in (large.states, lambda: large.log_probs(h)):
-        with pytest.raises(ValueError, match="num_units=40"):
-            call()
-    with pytest.raises(ValueError, match="num_units=40"):
-        large.index(h > 0)
-    expected = -40 * np.log(2)
-    # A sum of 40 terms.
-    rtol = 40 * np.finfo(np.float32).eps
-    np.testing.assert_allclose(large.log_prob(h, h > 0), expected, rtol=rtol)
-
-
-def test_what_is_enumerated_is_a_setting():
-    assert Binary(3, enumerate_up_to=8).enumerable
-    assert not Binary(3, enumerate_up_to=7).enumerable
-    assert Binary(3) != Binary(3, enumerate_up_to=7)
-    with pytest.raises(ValueError, match="expected at most 7 latent states"):
-        Binary(3, enumerate_up_to=7).states()
-    with pytest.raises(ValueError, match="enumerate_up_to=0"):
-        Binary(3, enumerate_up_to=0)
 
 
 def test_what_the_spaces_say_of_themselves():
