@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.data.datasets import load_dataset
 from nelc_jax import AbstractLatent, Binary, OneHot
-from nelc_jax.minibatch import batch_schedule
+from nelc_jax.training import batch_schedule
 
 EPOCHS, STEPS_PER_EPOCH = 120, 30
 SHORT_STEPS = 60

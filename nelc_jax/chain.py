@@ -19,7 +19,7 @@ from ._linear import contract
 from ._random import BLOCK, draw_packed, pack, rounding, thresholds, unpack
 from .model import Model, forward_logits, state_logits
 
-__all__ = ["Trajectory", "double_step", "fold_chain", "sample_chain"]
+__all__ = ["Trajectory", "fold_chain", "sample_chain"]
 
 PARALLEL_STATES = 16
 """Latent states up to which accelerators draw all double steps at once."""
@@ -36,16 +36,6 @@ class Trajectory(eqx.Module):
     x: Bool[Array, "T D"]
     z: Bool[Array, "T L"]
     h: Float[Array, "T L"]
-
-
-@checked
-def double_step(
-    model: Model, key: Key[Array, ""], x: Shaped[Array, " D"]
-) -> tuple[Bool[Array, " L"], Bool[Array, " D"]]:
-    """One double step x -> z -> x': z ~ A_bar[x, z], x' ~ A[z, x'] (eq. 8-11, 19)."""
-    (noise,) = _parallel.step_noise(model, key, jnp.arange(1))
-    code, _, x_next = _stepper(model, key, 0)(pack(x), (0, noise))
-    return _decode(model, code), unpack(x_next, model.num_visible)
 
 
 @checked

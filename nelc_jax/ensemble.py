@@ -17,19 +17,13 @@ from . import training
 from ._checks import check_batches, check_count, check_rate, checked
 from .training import AbstractRule, State, StepInfo
 
-__all__ = ["init", "map_members", "member_keys", "member_mesh", "train"]
+__all__ = ["init", "map_members", "member_mesh", "train"]
 
 AXIS = "member"
 """The axis of `member_mesh`."""
 
 CPU_GROUP = 24
 """Members that a CPU core trains side by side: what its cache holds of them."""
-
-
-@checked
-def member_keys(key: Key[Array, ""], members: Int[Array, " M"]) -> Key[Array, " M"]:
-    """The members' keys, `fold_in(key, i)` for each number i in `members`."""
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, members)
 
 
 @checked
@@ -51,10 +45,10 @@ def init(
     if learning_rate is not None:
         check_rate("learning_rate", learning_rate)
 
-    def one(member_key):
-        return rule.init(member_key, x)
+    def one(member):
+        return rule.init(jax.random.fold_in(key, member), x)
 
-    states = jax.vmap(one)(member_keys(key, members))
+    states = jax.vmap(one)(members)
     if learning_rate is None:
         return states
     return training.set_learning_rate(states, learning_rate)

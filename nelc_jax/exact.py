@@ -9,11 +9,13 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Shaped
 
+from ._bernoulli import responsibilities
 from ._checks import check_count, check_points, checked
 from ._linear import contract, sum_products
-from .estimators import Draws, weighted_draws
+from .estimators import Draws
+from .estimators._moments import visible_bias
 from .latent import Score
-from .likelihood import occupancy_log_prob, responsibilities
+from .likelihood import occupancy_log_prob
 from .markov import stationary_distribution
 from .model import (
     Model,
@@ -137,8 +139,8 @@ def draws(model: Model) -> Draws:
     With them its averages are exact.
     """
     every_x, A = visible_states(model.num_visible), forward_matrix(model)
-    shape = (len(every_x), len(A), model.num_visible)
-    return weighted_draws(model, jnp.broadcast_to(every_x[:, None], shape), A.T)
+    x = jnp.broadcast_to(every_x[:, None], (*A.T.shape, model.num_visible))
+    return Draws.weighted(model, x, A.T, backward_field(model, x))
 
 
 @checked
@@ -175,7 +177,7 @@ def two_step_gradient(
     w_bar = sum_products("xkl,xd->ld", factor, every_x - model.x_mean[None])
     return Parameters(
         w=w,
-        a=jnp.zeros_like(a) if model.latent.absorbs_visible_bias else a,
+        a=visible_bias(model.latent, a),
         w_bar=w_bar,
         a_bar=jnp.sum(factor, axis=(0, 1)),
     )

@@ -5,29 +5,15 @@ latent states: the S enumerated ones with their occupancy, or the states of a
 trajectory, each with weight 1/T. Exact values for small systems are in `exact`.
 """
 
-import jax
 import jax.numpy as jnp
-from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key, Shaped
 
+from ._bernoulli import bernoulli_log_prob, mixture_log_prob
 from ._checks import checked
 from .chain import fold_chain
-from .model import Model, bernoulli_log_prob, forward_log_prob, forward_logits
+from .model import Model, forward_log_prob, forward_logits
 
-__all__ = [
-    "chain_log_prob",
-    "mixture_log_prob",
-    "occupancy_log_prob",
-    "trajectory_log_prob",
-]
-
-
-@checked
-def mixture_log_prob(
-    log_weights: Float[Array, " K"], log_A: Float[Array, "N K"]
-) -> Float[Array, " N"]:
-    """ln p(x_m) = ln sum_k weight_k A[z_k, x_m] in nats (eq. 5)."""
-    return logsumexp(log_weights[None] + log_A, axis=-1)
+__all__ = ["chain_log_prob", "occupancy_log_prob", "trajectory_log_prob"]
 
 
 @checked
@@ -85,17 +71,3 @@ def chain_log_prob(
     init = jnp.full(x.shape[0], -jnp.inf, dtype)
     _, total = fold_chain(model, key, start, num_steps, observe, init)
     return total - jnp.log(jnp.asarray(num_steps, dtype))
-
-
-@checked
-def responsibilities(
-    log_weights: Float[Array, " K"], log_A: Float[Array, "K N"]
-) -> tuple[Float[Array, " N"], Float[Array, "K N"]]:
-    """ln p(x_m) in nats, and r[k, m] = weight_k A[z_k, x_m] / p(x_m).
-
-    Points on the last axis, of which there are many: the layout of fast products.
-    """
-    joint = log_weights[:, None] + log_A
-    log_p = logsumexp(joint, axis=0)
-    # Not exp(joint - log_p), whose sum over k is off by the rounding of the logarithms.
-    return log_p, jax.nn.softmax(joint, axis=0)

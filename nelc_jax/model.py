@@ -12,6 +12,7 @@ from jax.scipy.special import logit
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, Shaped
 
+from ._bernoulli import bernoulli_log_prob
 from ._checks import check_bits, check_means, check_points, checked
 from ._linear import contract, on_last_axis
 from .latent import AbstractLatent
@@ -21,8 +22,6 @@ __all__ = [
     "Parameters",
     "backward_field",
     "backward_log_probs",
-    "bernoulli_log_prob",
-    "bernoulli_normaliser",
     "forward_log_prob",
     "forward_log_prob_star",
     "forward_logits",
@@ -84,23 +83,6 @@ def backward_field(model: Model, x: Shaped[Array, "*b D"]) -> Float[Array, "*b L
     centred = x.astype(p.w_bar.dtype) - on_last_axis(model.x_mean, x)
     h = contract(centred, p.w_bar.T)
     return h + on_last_axis(p.a_bar, h)
-
-
-@checked
-def bernoulli_normaliser(logits: Float[Array, "*b D"]) -> Float[Array, "*b"]:
-    """sum_i ln(1 + exp(l_i)) in nats: what eq. 10 divides by."""
-    return jnp.sum(_softplus(logits), axis=-1)
-
-
-@checked
-def bernoulli_log_prob(
-    logits: Float[Array, "K D"], x: Shaped[Array, "N D"]
-) -> Float[Array, "N K"]:
-    """ln prod_i p(x_i) in nats of N points under K rows of logits (eq. 10)."""
-    # Terms of one sign, where x^T l less the normaliser is a small difference of large
-    # numbers once the logits are large.
-    on = x.astype(logits.dtype)
-    return -contract(on, _softplus(-logits).T) - contract(1 - on, _softplus(logits).T)
 
 
 @checked
@@ -185,16 +167,3 @@ def init_model(
         x_mean,
         latent,
     )
-
-
-@jax.custom_jvp
-def _softplus(logits: Array) -> Array:
-    """ln(1 + exp(l)); jax.nn.softplus is twice as slow on the CPU."""
-    return jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
-
-
-@_softplus.defjvp
-def _softplus_jvp(primals, tangents):
-    # The two pieces have kinks at 0, which autodiff would add up.
-    (logits,), (change,) = primals, tangents
-    return _softplus(logits), jax.nn.sigmoid(logits) * change

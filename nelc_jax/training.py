@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from ._checks import check_batches, check_rate, checked
+from ._checks import check_batches, check_count, check_rate, checked
 from .latent import AbstractLatent
 from .model import Model
 
@@ -26,7 +26,7 @@ __all__ = [
     "AbstractRule",
     "State",
     "StepInfo",
-    "ascend",
+    "batch_schedule",
     "parameters_named",
     "rmsprop",
     "set_learning_rate",
@@ -109,6 +109,20 @@ def train(
     return jax.lax.scan(body, state, batch_sizes)
 
 
+@checked
+def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
+    """Mini-batch sizes growing linearly from `first` to `last`, one an epoch.
+
+    The paper: 16 to 160 over 120 epochs (Sect. IV A). Rounded to the nearest integer.
+
+    **Raises:** `ValueError` for a number below 1.
+    """
+    check_count("first", first, 1, "data point")
+    check_count("last", last, 1, "data point")
+    check_count("num_epochs", num_epochs, 1, "epoch")
+    return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
+
+
 def rmsprop(
     learning_rate: float | optax.Schedule = 0.1, decay: float = 0.9, eps: float = 1e-8
 ) -> optax.GradientTransformation:
@@ -168,21 +182,6 @@ def set_learning_rate(state: State, learning_rate: Float[Array, "*M"] | float) -
         state.optimizer, learning_rate=jnp.broadcast_to(rate, state.step.shape)
     )
     return eqx.tree_at(lambda s: s.optimizer, state, optimizer)
-
-
-def ascend(
-    optimizer: optax.GradientTransformation,
-    state: State,
-    gradient: Any,
-    parameters: Any,
-) -> tuple[Any, optax.OptState]:
-    """Parameters moved up the gradient, and the optimiser's new state.
-
-    Optax minimises, so it gets the gradient of minus the log-likelihood.
-    """
-    descent = jax.tree.map(jnp.negative, gradient)
-    updates, moved = optimizer.update(descent, state.optimizer, parameters)
-    return optax.apply_updates(parameters, updates), moved
 
 
 def parameters_named(*names: str) -> Callable[[Any], Any]:

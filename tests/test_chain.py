@@ -152,25 +152,6 @@ def test_fold_is_sample(kind, num_steps):
     np.testing.assert_array_equal(trajectory.z, zs)
 
 
-def test_double_step_is_first_step(space):
-    model = reference.to_model(space)
-    x = jnp.asarray([1, 0, 0, 1, 0], bool)
-
-    @jax.jit
-    @jax.vmap
-    def both(key):
-        _, trajectory = chain.sample_chain(model, key, x, 2)
-        one = chain.double_step(model, key, x.astype(float))
-        return one, (trajectory.z[0], trajectory.x[1])
-
-    (z, x_next), (expected_z, expected_x) = both(
-        jax.random.split(jax.random.key(5), 50)
-    )
-    np.testing.assert_array_equal(z, expected_z)
-    np.testing.assert_array_equal(x_next, expected_x)
-    assert len(np.unique(x_next, axis=0)) > 5
-
-
 @pytest.mark.parametrize("space", LARGE, ids=str)
 def test_fold_memory_does_not_grow(space):
     model = wide_model(space)

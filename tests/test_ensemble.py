@@ -39,12 +39,6 @@ def five(run):
     return run(range(5))
 
 
-def test_keys():
-    keys = ensemble.member_keys(KEY, jnp.asarray([7, 2]))
-    for key, number in zip(keys, (7, 2), strict=True):
-        chex.assert_trees_all_equal(key, jax.random.fold_in(KEY, number))
-
-
 def test_members_do_not_depend_on_company(x, run, five):
     """Member 2 of five, of three, of a list out of order, and alone."""
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nelc_jax import chain, likelihood
+from nelc_jax._bernoulli import mixture_log_prob, responsibilities
 
 from . import reference
 from .trajectories import stationary_trajectories
@@ -28,8 +29,8 @@ def test_mixtures(x64, system, data):
         log_weights = jnp.log(occupancy)
         return (
             likelihood.occupancy_log_prob(model, occupancy, x),
-            likelihood.mixture_log_prob(log_weights, log_A),
-            *likelihood.responsibilities(log_weights, log_A.T),
+            mixture_log_prob(log_weights, log_A),
+            *responsibilities(log_weights, log_A.T),
         )
 
     for occupancy in (p_bar, some):

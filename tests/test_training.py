@@ -23,7 +23,7 @@ from nelc_jax import (
     train,
 )
 from nelc_jax.rules import PersistentChain
-from nelc_jax.training import ascend
+from nelc_jax.rules._parts import ascend
 
 from . import reference
 

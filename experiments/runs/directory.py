@@ -23,13 +23,8 @@ from experiments.runs.files import (
     write_text,
 )
 from nelc_jax import AbstractLatent
-from nelc_jax.files import (
-    CHECKPOINT,
-    latent_from,
-    latent_in_words,
-    read_arrays,
-    write_arrays,
-)
+from nelc_jax._format import latent_from, latent_in_words, read_arrays, write_arrays
+from nelc_jax.files import CHECKPOINT
 
 CONFIG, HISTORY, MODELS = "config.json", "history.csv", "models.csv"
 FIGURES, REPORT = "figures", "report.html"

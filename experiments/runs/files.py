@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nelc_jax.files import PART, write_atomically
+from nelc_jax._format import PART, write_atomically
 
 
 def is_leftover(path: Path) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import Checkpoint, pack
 from experiments.runs.progress import Progress
-from nelc_jax.files import write_arrays
+from nelc_jax._format import write_arrays
 
 
 @dataclass(frozen=True)

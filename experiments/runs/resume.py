@@ -11,7 +11,7 @@ from experiments.command.errors import UserError
 from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import Checkpoint, check_arrays, unpack
 from experiments.runs.progress import HISTORY_COLUMNS
-from nelc_jax.files import read_arrays
+from nelc_jax._format import read_arrays
 
 FREE = {"epochs", "members_at_once", "save_every", "data_dir"}
 FREE |= {"device", "versions", "earlier_versions", "seconds"}

@@ -7,7 +7,6 @@ from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from nelc_jax import AbstractLatent
 from nelc_jax.diagnostics import transitions
-from nelc_jax.diagnostics.averages import batch_size
 from nelc_jax.diagnostics.summary import Summary, summarize_batches
 from nelc_jax.diagnostics.uncertainty import jackknife_bias, jackknife_error
 from nelc_jax.diagnostics.whole_chain import (
@@ -84,7 +83,7 @@ def measure_epoch(
     Where M is not measured, all but the likelihood is nan.
     """
     batches = history_batches(model.latent)
-    samples = batches * batch_size(model.latent)
+    samples = batches * _fewest_draws(model.latent)
 
     def measured():
         summary, replicates = summarize_batches(
@@ -112,5 +111,10 @@ def measure_epoch(
 
 def history_batches(latent: AbstractLatent) -> int:
     """Independent parts of the draws for M after an epoch: at least two, for errors."""
-    draws = latent.num_states * batch_size(latent)
+    draws = latent.num_states * _fewest_draws(latent)
     return min(max(HISTORY_DRAWS // draws, 2), BATCHES)
+
+
+def _fewest_draws(latent: AbstractLatent) -> int:
+    """The draws of a latent state that `average_log_transitions` takes at least."""
+    return 16 * latent.num_units

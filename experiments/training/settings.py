@@ -16,9 +16,9 @@ from nelc_jax import (
     Cycles,
     OneHot,
     TrajectoryGradient,
-    minibatch,
     rmsprop,
 )
+from nelc_jax.training import batch_schedule
 
 MAX_STATES = 256
 """Latent states up to which a run's diagnostics make tables of them."""
@@ -149,7 +149,7 @@ class Settings:
     def batch_sizes(self, batch_epochs: int) -> np.ndarray:
         """The mini-batch size of every epoch; the first `batch_epochs` make it grow."""
         first, last = self.batch_first, self.batch_last
-        sizes = minibatch.batch_schedule(first, last, batch_epochs)
+        sizes = batch_schedule(first, last, batch_epochs)
         return sizes[np.minimum(np.arange(self.epochs), batch_epochs - 1)]
 
     def own_numbers(self) -> np.ndarray:

@@ -16,12 +16,12 @@ import numpy as np
 from jax.scipy.special import logit, logsumexp
 from jaxtyping import Array, Float, Key
 
+from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_values, checked
 from ..latent import sample_latent
 from ..model import (
     INITIAL_CLIP,
     backward_field,
-    bernoulli_normaliser,
     forward_logits,
 )
 from . import rbm as law

@@ -12,15 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, Shaped
 
+from .._bernoulli import bernoulli_log_prob, mixture_log_prob, responsibilities
 from .._checks import check_bits, check_count, check_points, checked
 from .._linear import contract
-from ..likelihood import mixture_log_prob, responsibilities
-from ..model import bernoulli_log_prob
 
 __all__ = [
     "BernoulliMixture",
     "best",
-    "em_step",
     "fit",
     "fit_restarts",
     "init",
@@ -85,50 +83,22 @@ def log_likelihood(
 
 
 @checked
-def em_step(
-    mixture: BernoulliMixture, x: Shaped[Array, "N D"]
-) -> tuple[BernoulliMixture, Float[Array, ""]]:
-    """One EM step; the likelihood never falls.
-
-    E: r[k, m] = weight_k p(x_m|k) / p(x_m). M: weight_k = mean_m r[k, m], and the mean
-    of k is that of the points weighted with r[k, m], clipped to [MEAN_CLIP, 1 -
-    MEAN_CLIP]. The objective is concave in each mean, so the clipped one is its
-    maximiser under that bound; what the bound costs is at most D MEAN_CLIP nats.
-    A component without weight keeps its means.
-
-    **Returns:** the next mixture, and the likelihood *before* the step in nats a point.
-
-    **Raises:** `ValueError` when `x` has no points.
-    """
-    check_points("x", x)
-    data = x.astype(mixture.logits.dtype)
-    log_p, r = responsibilities(
-        mixture.log_weights, bernoulli_log_prob(mixture.logits, data).T
-    )
-    on, off = contract(r, data), contract(r, 1 - data)
-    size = jnp.sum(r, axis=1)
-    tiny = jnp.finfo(size.dtype).tiny
-    alive = jnp.broadcast_to((size > tiny)[:, None], on.shape)
-    return BernoulliMixture(
-        jnp.log(jnp.maximum(size, tiny)) - jnp.log(jnp.sum(size)),
-        jnp.where(alive, _bounded_logits(on, off), mixture.logits),
-    ), jnp.mean(log_p)
-
-
-@checked
 def fit(
     mixture: BernoulliMixture, x: Shaped[Array, "N D"], num_steps: int
 ) -> tuple[BernoulliMixture, Float[Array, " T"]]:
-    """`num_steps` EM steps by `scan`.
+    """`num_steps` EM steps by `scan`; the likelihood never falls.
+
+    Means are clipped to [MEAN_CLIP, 1 - MEAN_CLIP].
 
     **Returns:** the last mixture, and the likelihood before each step in nats a point.
 
     **Raises:** `ValueError` for a negative number of steps or an `x` without points.
     """
     check_count("num_steps", num_steps, 0, "EM steps")
+    check_points("x", x)
 
     def body(mixture, _):
-        return em_step(mixture, x)
+        return _em_step(mixture, x)
 
     return jax.lax.scan(body, mixture, None, num_steps)
 
@@ -163,6 +133,33 @@ def best(
     """The restart of highest likelihood, and that likelihood."""
     winner = jnp.argmax(log_likelihoods)
     return jax.tree.map(lambda leaf: leaf[winner], (mixtures, log_likelihoods))
+
+
+def _em_step(
+    mixture: BernoulliMixture, x: Shaped[Array, "N D"]
+) -> tuple[BernoulliMixture, Float[Array, ""]]:
+    """One EM step; the likelihood never falls.
+
+    E: r[k, m] = weight_k p(x_m|k) / p(x_m). M: weight_k = mean_m r[k, m], and the mean
+    of k is that of the points weighted with r[k, m], clipped to [MEAN_CLIP, 1 -
+    MEAN_CLIP]. The objective is concave in each mean, so the clipped one is its
+    maximiser under that bound; what the bound costs is at most D MEAN_CLIP nats.
+    A component without weight keeps its means.
+
+    **Returns:** the next mixture, and the likelihood *before* the step in nats a point.
+    """
+    data = x.astype(mixture.logits.dtype)
+    log_p, r = responsibilities(
+        mixture.log_weights, bernoulli_log_prob(mixture.logits, data).T
+    )
+    on, off = contract(r, data), contract(r, 1 - data)
+    size = jnp.sum(r, axis=1)
+    tiny = jnp.finfo(size.dtype).tiny
+    alive = jnp.broadcast_to((size > tiny)[:, None], on.shape)
+    return BernoulliMixture(
+        jnp.log(jnp.maximum(size, tiny)) - jnp.log(jnp.sum(size)),
+        jnp.where(alive, _bounded_logits(on, off), mixture.logits),
+    ), jnp.mean(log_p)
 
 
 def _bounded_logits(on: Float[Array, "K D"], off: Float[Array, "K D"]):

@@ -14,21 +14,18 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Shaped
 
 from .. import model
+from .._bernoulli import bernoulli_normaliser
 from .._checks import check_means, check_points, checked
 from .._linear import contract
 from ..latent import AbstractLatent, OneHot
-from ..model import Model, backward_field, bernoulli_normaliser, forward_logits
+from ..model import Model, backward_field, forward_logits
 from .mixture import BernoulliMixture
 
 __all__ = [
     "Moments",
     "Parameters",
     "Rbm",
-    "data_moments",
-    "exact_gradient",
     "from_mixture",
-    "gradient",
-    "latent_log_weight",
     "latent_moments",
     "log_likelihood",
     "log_partition",
@@ -110,20 +107,8 @@ def log_weight(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
 
 
 @checked
-def latent_log_weight(rbm: Rbm, z: Shaped[Array, "K L"]) -> Float[Array, " K"]:
-    """ln (Z p_bar(z)) = c^T z + sum_i softplus((w z + a)_i) in nats.
-
-    c = a_bar - w^T x_mean, the uncentred latent bias.
-    """
-    p = rbm.parameters
-    c = p.a_bar - contract(rbm.x_mean, p.w)
-    normaliser = bernoulli_normaliser(forward_logits(to_model(rbm), z))
-    return contract(z.astype(c.dtype), c) + normaliser
-
-
-@checked
 def log_partition(rbm: Rbm) -> Float[Array, ""]:
-    """ln Z = ln sum_z exp(latent_log_weight(z)) in nats, exact.
+    """ln Z = ln sum_z exp(_latent_log_weight(z)) in nats, exact.
 
     L terms for one-hot states, 2^L for Bernoulli ones, of which `CHUNK` are held.
 
@@ -132,7 +117,7 @@ def log_partition(rbm: Rbm) -> Float[Array, ""]:
     """
     latent = rbm.latent
     if latent.enumerable:
-        return logsumexp(latent_log_weight(rbm, latent.states()))
+        return logsumexp(_latent_log_weight(rbm, latent.states()))
     if latent.num_units > MAX_SUMMED_UNITS:
         raise ValueError(
             f"num_units={latent.num_units}: expected at most {MAX_SUMMED_UNITS}, a sum "
@@ -144,7 +129,7 @@ def log_partition(rbm: Rbm) -> Float[Array, ""]:
     def add_chunk(chunk, total):
         codes = chunk * size + jnp.arange(size)
         z = (codes[:, None] >> jnp.arange(latent.num_units)[None]) & 1
-        return jnp.logaddexp(total, logsumexp(latent_log_weight(rbm, z)))
+        return jnp.logaddexp(total, logsumexp(_latent_log_weight(rbm, z)))
 
     start = jnp.asarray(-jnp.inf, rbm.x_mean.dtype)
     return jax.lax.fori_loop(0, latent.num_states // size, add_chunk, start)
@@ -168,22 +153,8 @@ def log_likelihood(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, ""]:
 
 @checked
 def occupancy(rbm: Rbm) -> Float[Array, " S"]:
-    """p_bar(z) = exp(latent_log_weight(z)) / Z of every enumerated state (eq. 6)."""
-    return jax.nn.softmax(latent_log_weight(rbm, rbm.latent.states()))
-
-
-@checked
-def data_moments(
-    rbm: Rbm, x: Shaped[Array, "N D"], weights: Float[Array, " N"]
-) -> Moments:
-    """The positive phase, additive over the points: z averaged over p(z|x_m).
-
-    **Arguments:** data `x`; `weights` of the points, summing to one over all data.
-    """
-    bits = x.astype(weights.dtype)
-    z = weights[:, None] * rbm.latent.mean(backward_field(to_model(rbm), x))
-    centred = bits - rbm.x_mean[None]
-    return Moments(contract(centred.T, z), contract(weights, bits), jnp.sum(z, axis=0))
+    """p_bar(z) = exp(_latent_log_weight(z)) / Z of every enumerated state (eq. 6)."""
+    return jax.nn.softmax(_latent_log_weight(rbm, rbm.latent.states()))
 
 
 @checked
@@ -207,33 +178,6 @@ def latent_moments(
 
 
 @checked
-def gradient(rbm: Rbm, positive: Moments, negative: Moments) -> Parameters:
-    """d <ln p(x)> / d(w, a, a_bar), positive minus negative phase, in nats a point.
-
-    Where eq. 20 makes the visible bias redundant, its gradient is zero.
-    """
-    difference = jax.tree.map(jnp.subtract, positive, negative)
-    a = difference.x
-    return Parameters(
-        w=difference.xz,
-        a=jnp.zeros_like(a) if rbm.latent.absorbs_visible_bias else a,
-        a_bar=difference.z,
-    )
-
-
-@checked
-def exact_gradient(rbm: Rbm, x: Shaped[Array, "N D"]) -> Parameters:
-    """`gradient` with the negative phase summed over all enumerated latent states.
-
-    **Raises:** `ValueError` when `x` has no points.
-    """
-    check_points("x", x)
-    weights = jnp.full(x.shape[0], 1 / x.shape[0], rbm.x_mean.dtype)
-    negative = latent_moments(rbm, rbm.latent.states(), occupancy(rbm))
-    return gradient(rbm, data_moments(rbm, x, weights), negative)
-
-
-@checked
 def from_mixture(mixture: BernoulliMixture, x_mean: Float[Array, " D"]) -> Rbm:
     """The RBM with one-hot hidden layer that is this mixture.
 
@@ -253,5 +197,16 @@ def from_mixture(mixture: BernoulliMixture, x_mean: Float[Array, " D"]) -> Rbm:
 def to_mixture(rbm: Rbm) -> BernoulliMixture:
     """The mixture over latent states that the RBM is: weights p_bar, logits w z + a."""
     states = rbm.latent.states()
-    log_weights = jax.nn.log_softmax(latent_log_weight(rbm, states))
+    log_weights = jax.nn.log_softmax(_latent_log_weight(rbm, states))
     return BernoulliMixture(log_weights, forward_logits(to_model(rbm), states))
+
+
+def _latent_log_weight(rbm: Rbm, z: Shaped[Array, "K L"]) -> Float[Array, " K"]:
+    """ln (Z p_bar(z)) = c^T z + sum_i softplus((w z + a)_i) in nats.
+
+    c = a_bar - w^T x_mean, the uncentred latent bias.
+    """
+    p = rbm.parameters
+    c = p.a_bar - contract(rbm.x_mean, p.w)
+    normaliser = bernoulli_normaliser(forward_logits(to_model(rbm), z))
+    return contract(z.astype(c.dtype), c) + normaliser

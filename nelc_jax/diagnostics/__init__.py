@@ -1,15 +1,10 @@
 """How far from equilibrium a trained model works (Sect. IV B)."""
 
+from ._averages import average_log_transitions, average_transitions
 from .autocorrelation import (
     autocorrelation,
     autocorrelation_time,
     effective_sample_size,
-)
-from .averages import (
-    average_log_transitions,
-    average_transitions,
-    combine_batches,
-    log_transition_batches,
 )
 from .classes import class_distribution, class_kl, latent_classes
 from .cycles import FundamentalCycles, cycle_states, fundamental_cycles
@@ -28,7 +23,7 @@ from .thermodynamics import (
     one_way_pairs,
 )
 from .transitions import Counts, count_transitions, kernel_from_counts
-from .uncertainty import jackknife_bias, jackknife_error, leave_one_out
+from .uncertainty import jackknife_bias, jackknife_error
 from .whole_chain import whole_chain_entropy_production
 
 __all__ = [
@@ -41,7 +36,6 @@ __all__ = [
     "average_transitions",
     "class_distribution",
     "class_kl",
-    "combine_batches",
     "count_transitions",
     "currents",
     "cycle_states",
@@ -55,8 +49,6 @@ __all__ = [
     "jackknife_error",
     "kernel_from_counts",
     "latent_classes",
-    "leave_one_out",
-    "log_transition_batches",
     "mean_self_transition",
     "one_way_pairs",
     "relaxation_time",

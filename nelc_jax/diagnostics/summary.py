@@ -5,14 +5,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
+from .._bernoulli import mixture_log_prob
 from .._checks import check_count, check_points, checked
-from ..likelihood import mixture_log_prob
 from ..markov import stationary_distribution
 from ..model import Model, forward_log_prob
-from .averages import average_log_transitions, combine_batches, log_transition_batches
+from ._averages import (
+    average_log_transitions,
+    combine_batches,
+    leave_one_out,
+    log_transition_batches,
+)
 from .spectrum import mean_self_transition, relaxation_time
 from .thermodynamics import entropy_production_rate_log
-from .uncertainty import leave_one_out
 
 __all__ = ["Summary", "summarize", "summarize_batches"]
 

@@ -1,7 +1,7 @@
 """Errors of everything that is computed from an averaged kernel, by the jackknife.
 
-The batches of `averages.log_transition_batches` are independent. A statistic f of the
-mean kernel, however nonlinear, is computed again without each of the B batches:
+The batches of `summary.summarize_batches` are independent. A statistic f of the mean
+kernel, however nonlinear, is computed again without each of the B batches:
 
     error^2 = (B - 1) / B sum_b (f_(b) - mean f)^2,    bias = (B - 1) (mean f - f_all)
 
@@ -15,19 +15,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checks import check_count, checked
-from .averages import combine_batches
 
-__all__ = ["jackknife_bias", "jackknife_error", "leave_one_out"]
+__all__ = ["jackknife_bias", "jackknife_error"]
 
 Tree = TypeVar("Tree")
-
-
-@checked
-def leave_one_out(batches: Float[Array, "B S S"]) -> Float[Array, "B S S"]:
-    """ln M from all batches but one, for each of the B batches."""
-    out = jnp.eye(batches.shape[0], dtype=bool)[:, :, None, None]
-    kept = jnp.where(out, -jnp.inf, batches[None])
-    return jax.vmap(combine_batches)(kept)
 
 
 @checked

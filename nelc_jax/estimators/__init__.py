@@ -3,7 +3,7 @@
 A new one is a subclass of `AbstractEstimator`, here or anywhere else.
 """
 
-from .averaged import AveragedGradient, Draws, weighted_draws
+from .averaged import AveragedGradient, Draws
 from .base import AbstractEstimator, DataSums, Gradient, Support
 from .trajectory import TrajectoryGradient
 
@@ -15,5 +15,4 @@ __all__ = [
     "Gradient",
     "Support",
     "TrajectoryGradient",
-    "weighted_draws",
 ]

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, Shaped
 
 from .. import _parallel
+from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_settings, checked
 from .._linear import contract, on_last_axis, sum_products
 from ..latent import Score
@@ -27,20 +28,12 @@ from ..markov import deviation, stationary_distribution, truncated_deviation
 from ..model import (
     Model,
     Parameters,
-    backward_field,
-    bernoulli_normaliser,
     state_logits,
 )
-from .base import (
-    AbstractEstimator,
-    DataSums,
-    Gradient,
-    Support,
-    check_horizon,
-    visible_bias,
-)
+from ._moments import check_horizon, visible_bias
+from .base import AbstractEstimator, DataSums, Gradient, Support
 
-__all__ = ["AveragedGradient", "Draws", "weighted_draws"]
+__all__ = ["AveragedGradient", "Draws"]
 
 
 class Draws(eqx.Module):
@@ -55,6 +48,24 @@ class Draws(eqx.Module):
     A_bar: Float[Array, "n S S"]
     kernel: Float[Array, "S S"]
     occupancy: Float[Array, " S"]
+
+    @staticmethod
+    @checked
+    def weighted(
+        model: Model,
+        x: Shaped[Array, "n S D"],
+        weights: Float[Array, "n S"],
+        h: Float[Array, "n S L"],
+    ) -> "Draws":
+        """Any points, as all visible states weighted with A for exact averages.
+
+        **Arguments:** `x`; `weights`, those of each latent state summing to one; `h`,
+        the `backward_field` of the points.
+        """
+        A_bar = jnp.exp(model.latent.log_probs(h))
+        kernel = jnp.sum(weights[..., None] * A_bar, axis=0)
+        law = stationary_distribution(kernel)
+        return Draws(x.astype(bool), weights, h, A_bar, kernel, law)
 
 
 class AveragedGradient(AbstractEstimator):
@@ -89,7 +100,7 @@ class AveragedGradient(AbstractEstimator):
         """The candidates of the parallel chain with equal weights; x stays."""
         drawn, h = _parallel.candidates(model, key, self.draws)
         weights = jnp.full(drawn.shape[:2], 1 / self.draws, model.x_mean.dtype)
-        return x.astype(bool), _weighted(model, drawn, weights, h)
+        return x.astype(bool), Draws.weighted(model, drawn, weights, h)
 
     @checked
     def support(self, model: Model, sample: Draws) -> Support:
@@ -153,20 +164,3 @@ class AveragedGradient(AbstractEstimator):
             v = truncated_deviation(M, p_bar, g, self.horizon)
             v_forward = truncated_deviation(M, p_bar, g, self.horizon - 1)
         return v + 1 if self.score == "paper" else v, v_forward
-
-
-@checked
-def weighted_draws(
-    model: Model, x: Shaped[Array, "n S D"], weights: Float[Array, "n S"]
-) -> Draws:
-    """Any points as `Draws`: all visible states, weighted with A, for exact averages.
-
-    **Arguments:** `x`; `weights`, those of each latent state summing to one.
-    """
-    return _weighted(model, x.astype(bool), weights, backward_field(model, x))
-
-
-def _weighted(model: Model, x: Array, weights: Array, h: Array) -> Draws:
-    A_bar = jnp.exp(model.latent.log_probs(h))
-    kernel = jnp.sum(weights[..., None] * A_bar, axis=0)
-    return Draws(x, weights, h, A_bar, kernel, stationary_distribution(kernel))

@@ -15,17 +15,15 @@ from abc import abstractmethod
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
+from .._bernoulli import responsibilities
 from .._checks import check_points, checked
 from .._linear import contract
-from ..latent import AbstractLatent
-from ..likelihood import responsibilities
 from ..model import Model, Parameters
 
-__all__ = ["AbstractEstimator", "DataSums", "Gradient", "Support", "data_sums"]
+__all__ = ["AbstractEstimator", "DataSums", "Gradient", "Support"]
 
 
 class Gradient(eqx.Module):
@@ -40,6 +38,18 @@ class Gradient(eqx.Module):
     finite: Bool[Array, ""]
 
 
+class DataSums(eqx.Module):
+    """All that the gradient needs of the data, additive over the points.
+
+    Sums over m of `x`: r[k, m] x_m; `r`: r[k, m]; `log_likelihood`: weight_m ln p(x_m).
+    The weights of the data points, summing to one, are part of r.
+    """
+
+    x: Float[Array, "K D"]
+    r: Float[Array, " K"]
+    log_likelihood: Float[Array, ""]
+
+
 class Support(eqx.Module):
     """The latent states whose mixture is p(x): `logits` of A, and their weights.
 
@@ -51,17 +61,18 @@ class Support(eqx.Module):
     weights: Float[Array, " K"]
     visit: Int[Array, " T"]
 
-
-class DataSums(eqx.Module):
-    """All that the gradient needs of the data, additive over the points.
-
-    Sums over m of `x`: r[k, m] x_m; `r`: r[k, m]; `log_likelihood`: weight_m ln p(x_m).
-    The weights of the data points, summing to one, are part of r.
-    """
-
-    x: Float[Array, "K D"]
-    r: Float[Array, " K"]
-    log_likelihood: Float[Array, ""]
+    @checked
+    def sums(self, x: Shaped[Array, "N D"], weights: Float[Array, " N"]) -> DataSums:
+        """The sums of eq. 16 over points with `weights`; those of zero add nothing."""
+        x = x.astype(weights.dtype)
+        log_A = contract(self.logits, x.T) - self.normalisers[:, None]
+        log_p, r = responsibilities(jnp.log(self.weights), log_A)
+        r = weights[None] * r
+        return DataSums(
+            contract(r, x),
+            jnp.sum(r, axis=1),
+            jnp.sum(jnp.where(weights > 0, weights * log_p, 0)),
+        )
 
 
 class AbstractEstimator(eqx.Module):
@@ -106,56 +117,4 @@ class AbstractEstimator(eqx.Module):
         if weights is None:
             weights = jnp.full(x.shape[0], 1 / x.shape[0], model.x_mean.dtype)
         support = self.support(model, sample)
-        return self.gradient(model, sample, support, data_sums(support, x, weights))
-
-
-@checked
-def data_sums(
-    support: Support, x: Shaped[Array, "N D"], weights: Float[Array, " N"]
-) -> DataSums:
-    """The sums of eq. 16 over data points with `weights`; those of zero add nothing."""
-    x = x.astype(weights.dtype)
-    log_A = contract(support.logits, x.T) - support.normalisers[:, None]
-    log_p, r = responsibilities(jnp.log(support.weights), log_A)
-    r = weights[None] * r
-    return DataSums(
-        contract(r, x),
-        jnp.sum(r, axis=1),
-        jnp.sum(jnp.where(weights > 0, weights * log_p, 0)),
-    )
-
-
-@checked
-def forward_moments(support: Support, sums: DataSums) -> Float[Array, "K D"]:
-    """sum_m r[k, m] (x_m - mu_k), of which eq. 16a-b are sums over k."""
-    return sums.x - sums.r[:, None] * jax.nn.sigmoid(support.logits)
-
-
-@checked
-def backward_moments(
-    coefficients: Float[Array, "L T"],
-    x: Shaped[Array, "T D"],
-    x_mean: Float[Array, " D"],
-) -> tuple[Float[Array, "L D"], Float[Array, " L"]]:
-    """Eq. 17 and 16d: sum_t c[t] (x(t) - x_mean), and the same without x.
-
-    The coefficients c[:, t] = g(z(t)) score(t) / T hold the rest of the equations.
-    """
-    total = jnp.sum(coefficients, axis=1)
-    moments = contract(coefficients, x.astype(coefficients.dtype))
-    return moments - total[:, None] * x_mean[None], total
-
-
-@checked
-def visible_bias(latent: AbstractLatent, a: Float[Array, " D"]) -> Float[Array, " D"]:
-    """The gradient of a, zero where eq. 20 makes the visible bias redundant."""
-    return jnp.zeros_like(a) if latent.absorbs_visible_bias else a
-
-
-@checked
-def check_horizon(horizon: int | None):
-    """Raise the `ValueError` of a horizon below 1."""
-    if horizon is not None and horizon < 1:
-        raise ValueError(
-            f"horizon={horizon}: expected at least 1 double step, or None for all"
-        )
+        return self.gradient(model, sample, support, support.sums(x, weights))

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, Shaped
 
+from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_settings, checked
 from .._linear import contract
 from ..chain import Trajectory, sample_chain
@@ -21,20 +22,16 @@ from ..latent import Score
 from ..model import (
     Model,
     Parameters,
-    bernoulli_normaliser,
     forward_logits,
     state_logits,
 )
-from .base import (
-    AbstractEstimator,
-    DataSums,
-    Gradient,
-    Support,
+from ._moments import (
     backward_moments,
     check_horizon,
     forward_moments,
     visible_bias,
 )
+from .base import AbstractEstimator, DataSums, Gradient, Support
 
 __all__ = ["TrajectoryGradient"]
 

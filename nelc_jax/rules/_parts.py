@@ -1,7 +1,13 @@
-"""What the rules of this library check of their parts and of the states they get."""
+"""What the rules of this library share: checks of their parts, and the ascent."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
 
 from ..latent import AbstractLatent
-from ..training import AbstractRule
+from ..training import AbstractRule, State
 
 
 def check_rule_parts(rule: AbstractRule, **parts: type) -> None:
@@ -31,3 +37,18 @@ def check_latent_of(rule: AbstractRule, latent: AbstractLatent) -> None:
         raise ValueError(
             f"state.model.latent={latent}: expected that of the rule, {rule.latent}"
         )
+
+
+def ascend(
+    optimizer: optax.GradientTransformation,
+    state: State,
+    gradient: Any,
+    parameters: Any,
+) -> tuple[Any, optax.OptState]:
+    """Parameters moved up the gradient, and the optimiser's new state.
+
+    Optax minimises, so it gets the gradient of minus the log-likelihood.
+    """
+    descent = jax.tree.map(jnp.negative, gradient)
+    updates, moved = optimizer.update(descent, state.optimizer, parameters)
+    return optax.apply_updates(parameters, updates), moved

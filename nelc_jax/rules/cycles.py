@@ -1,6 +1,5 @@
 """The paper's rule: ascent of the likelihood of a nonequilibrium latent cycle."""
 
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -10,19 +9,13 @@ import optax
 from jaxtyping import Array, Int, Key, Shaped
 
 from .._checks import check_batches, check_points, checked
+from .._minibatch import sum_chunks
 from ..estimators import AbstractEstimator, Gradient, TrajectoryGradient
-from ..estimators.base import DataSums, data_sums
+from ..estimators.base import DataSums
 from ..latent import AbstractLatent
-from ..minibatch import sum_chunks
 from ..model import Model, init_model
-from ..training import (
-    AbstractRule,
-    State,
-    StepInfo,
-    ascend,
-    rmsprop,
-)
-from ._parts import check_latent_of, check_rule_parts
+from ..training import AbstractRule, State, StepInfo, rmsprop
+from ._parts import ascend, check_latent_of, check_rule_parts
 
 __all__ = ["Cycles"]
 
@@ -112,5 +105,5 @@ class Cycles(AbstractRule):
             jnp.zeros_like,
             DataSums(support.logits, support.weights, support.weights[0]),
         )
-        sums = sum_chunks(partial(data_sums, support), zeros, key, x, batch_size)
+        sums = sum_chunks(support.sums, zeros, key, x, batch_size)
         return self.estimator.gradient(model, sample, support, sums)

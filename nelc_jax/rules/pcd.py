@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
+from .._bernoulli import bernoulli_normaliser
 from .._checks import (
     check_batches,
     check_count,
@@ -21,21 +22,21 @@ from .._checks import (
     checked,
 )
 from .._linear import contract
+from .._minibatch import sum_chunks
 from ..baselines import rbm as law
 from ..baselines.rbm import Moments, Parameters, Rbm
 from ..chain import sample_chain
 from ..latent import AbstractLatent
-from ..minibatch import sum_chunks
-from ..model import Model, bernoulli_normaliser, init_model
-from ..training import (
-    AbstractRule,
-    State,
-    StepInfo,
-    ascend,
-    parameters_named,
-    rmsprop,
+from ..model import Model, init_model
+from ..training import AbstractRule, State, StepInfo, parameters_named, rmsprop
+from ._parts import ascend, check_latent_of, check_rule_parts
+from ._phases import (
+    coordinates,
+    data_moments,
+    from_coordinates,
+    log_offset,
+    phase_gradient,
 )
-from ._parts import check_latent_of, check_rule_parts
 
 __all__ = ["AbstractNegativePhase", "ExactPhase", "Pcd", "PersistentChain"]
 
@@ -136,7 +137,7 @@ class Pcd(AbstractRule):
         model_key, chain_key, train_key = jax.random.split(key, 3)
         model = init_model(model_key, self.latent, x)
         w, a = model.parameters.w, model.parameters.a
-        uniform = -_offset(w, a, model.x_mean)
+        uniform = -log_offset(w, a, model.x_mean)
         if not self.latent.absorbs_visible_bias:
             uniform = uniform + bernoulli_normaliser(a)
         rbm = Rbm(Parameters(w, a, uniform), model.x_mean, self.latent)
@@ -168,7 +169,7 @@ class Pcd(AbstractRule):
         rbm, key = state.model, jax.random.fold_in(state.key, state.step)
         x_end, negative = self.negative.moments(rbm, key, state.x)
         sums = _sum_batch(rbm, key, x, batch_size)
-        gradient = law.gradient(rbm, sums.moments, negative)
+        gradient = phase_gradient(rbm, sums.moments, negative)
 
         position = coordinates(rbm)
         _, pull_back = jax.vjp(lambda c: from_coordinates(rbm, c).parameters, position)
@@ -204,35 +205,10 @@ class Pcd(AbstractRule):
         return optax.chain(self.optimizer, slow)
 
 
-@checked
-def coordinates(rbm: Rbm) -> Parameters:
-    """The parameters in which training moves: for one-hot states, ln weights for a_bar.
-
-    `latent_log_weight` in place of a_bar, so that a step of w moves what a state
-    generates and not how often: in a_bar the gradient of w_b is r_b (m_b - x_mean) -
-    p_bar_b (mu_b - x_mean), here r_b (m_b - mu_b). Bernoulli units keep a_bar.
-    """
-    p = rbm.parameters
-    if not rbm.latent.absorbs_visible_bias:
-        return p
-    return Parameters(p.w, p.a, p.a_bar + _offset(p.w, p.a, rbm.x_mean))
-
-
-@checked
-def from_coordinates(rbm: Rbm, position: Parameters) -> Rbm:
-    """The RBM with these `coordinates`, and the mean and latent space of `rbm`."""
-    if rbm.latent.absorbs_visible_bias:
-        # The visible bias is redundant: it has no slope along the coordinates either.
-        a = jax.lax.stop_gradient(position.a)
-        shift = _offset(position.w, a, rbm.x_mean)
-        position = Parameters(position.w, position.a, position.a_bar - shift)
-    return Rbm(position, rbm.x_mean, rbm.latent)
-
-
 def _sum_batch(rbm: Rbm, key: Array, x: Array, batch_size: Array) -> Sums:
     def sums_of(points, weights):
         return Sums(
-            law.data_moments(rbm, points, weights),
+            data_moments(rbm, points, weights),
             contract(weights, law.log_weight(rbm, points)),
         )
 
@@ -241,8 +217,3 @@ def _sum_batch(rbm: Rbm, key: Array, x: Array, batch_size: Array) -> Sums:
         jnp.zeros_like, Sums(Moments(p.w, p.a, p.a_bar), rbm.x_mean[0])
     )
     return sum_chunks(sums_of, zeros, key, x, batch_size)
-
-
-def _offset(w: Array, a: Array, x_mean: Array) -> Float[Array, " L"]:
-    """`latent_log_weight` of the states with one bit on, at a_bar = 0."""
-    return bernoulli_normaliser(w.T + a[None]) - contract(x_mean, w)

@@ -15,13 +15,13 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 
 BATCHED = {
     *("model.forward_logits z", "model.backward_field x", "_random.pack x"),
-    *("model.bernoulli_normaliser logits", "model.backward_log_probs x"),
+    *("_bernoulli.bernoulli_normaliser logits", "model.backward_log_probs x"),
     *("_random.unpack packed", "_random.thresholds logits", "_random.threefry x0"),
     *("_random.draw_pixels table", "_random.draw_packed table"),
-    *("_random.pixel_table logits", "latent.sample_latent h"),
+    *("_random.pixel_table logits", "latent.base.sample_latent h"),
     *("Noising.decay time", "Noising.spread time", "ObservedMotion.duration time"),
     *("Generation.protocol_time time", "Generation.noising_time time"),
-    *("Generation.loss_weight time", "minibatch.sum_chunks x"),
+    *("Generation.loss_weight time", "_minibatch.sum_chunks x"),
     *(f"{space}.log_probs h" for space in ("OneHot", "Binary")),
     *(f"{space}.mean h" for space in ("OneHot", "Binary")),
     *(f"{space}.index z" for space in ("OneHot", "Binary")),

@@ -1,7 +1,5 @@
 import itertools
 
-import chex
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +20,6 @@ X = jnp.asarray(reference.bit_rows(5), bool)
 
 forward_matrix = jax.jit(exact.forward_matrix)
 backward_matrix = jax.jit(exact.backward_matrix)
-data_moments = jax.jit(rbm.data_moments)
 latent_moments = jax.jit(rbm.latent_moments)
 
 
@@ -39,22 +36,19 @@ def joint_weight(system):
 def test_law_by_brute_force(space):
     system, machine = space
     weight = joint_weight(system)
-    states = jnp.asarray(reference.latent_states(system), bool)
 
     @jax.jit
     def law(machine):
         return (
             rbm.log_partition(machine),
             rbm.log_weight(machine, X),
-            rbm.latent_log_weight(machine, states),
             rbm.log_prob(machine, X),
             rbm.log_likelihood(machine, X),
         )
 
-    log_partition, of_x, of_z, log_prob, log_likelihood = law(machine)
+    log_partition, of_x, log_prob, log_likelihood = law(machine)
     np.testing.assert_allclose(log_partition, np.log(weight.sum()), rtol=1e-13)
     np.testing.assert_allclose(of_x, np.log(weight.sum(1)), rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(of_z, np.log(weight.sum(0)), rtol=1e-12)
     p = weight.sum(1) / weight.sum()
     np.testing.assert_allclose(np.exp(log_prob), p, rtol=1e-12)
     np.testing.assert_allclose(log_likelihood, np.mean(np.log(p)))
@@ -123,40 +117,6 @@ def test_detailed_balance(pair):
     assert abs(sigma) < 1e-13
     moved = system.replace(w_bar=system.w_bar[::-1])
     assert rate(reference.to_model(moved))[0] > 1e-3
-
-
-def test_gradient_is_the_derivative(pair, points):
-    _, machine = pair
-
-    def log_likelihood(parameters):
-        return rbm.log_likelihood(
-            rbm.Rbm(parameters, machine.x_mean, machine.latent), points
-        )
-
-    expected = jax.jit(jax.grad(log_likelihood))(machine.parameters)
-    found = jax.jit(rbm.exact_gradient)(machine, points)
-    if machine.latent.absorbs_visible_bias:
-        # Eq. 20: a is redundant, and stays where it is.
-        expected = eqx.tree_at(lambda p: p.a, expected, jnp.zeros_like(expected.a))
-    chex.assert_trees_all_close(found, expected, rtol=0, atol=1e-14)
-    # Control: the slope is far from zero, so that its agreement says something.
-    assert min(np.abs(leaf).max() for leaf in (found.w, found.a_bar)) > 0.01
-
-
-def test_moments_are_additive(pair, points):
-    """Weighted points: those of weight zero add nothing, halves add up."""
-    _, machine = pair
-    rest = jnp.asarray(np.asarray(points)[2:])
-    equal, first, second = (
-        data_moments(machine, x, jnp.asarray(weights))
-        for x, weights in (
-            (points, 4 * [0.25]),
-            (points, [0.5, 0.5, 0, 0]),
-            (rest, [0.5, 0.5]),
-        )
-    )
-    halves = jax.tree.map(lambda f, s: (f + s) / 2, first, second)
-    chex.assert_trees_all_close(halves, equal, rtol=1e-12, atol=1e-14)
 
 
 def test_sampled_moments_are_unbiased(space):

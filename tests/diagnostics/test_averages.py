@@ -5,13 +5,12 @@ import pytest
 from scipy import special, stats
 
 from nelc_jax import Binary, Model, OneHot, Parameters
-from nelc_jax.diagnostics import (
-    average_log_transitions,
-    average_transitions,
+from nelc_jax.diagnostics import average_log_transitions, average_transitions
+from nelc_jax.diagnostics._averages import (
+    batch_size,
     combine_batches,
     log_transition_batches,
 )
-from nelc_jax.diagnostics.averages import batch_size
 
 from .. import reference
 

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 
 from nelc_jax.diagnostics import (
-    combine_batches,
     jackknife_bias,
     jackknife_error,
-    leave_one_out,
-    log_transition_batches,
     summarize,
     summarize_batches,
 )
+from nelc_jax.diagnostics._averages import combine_batches, leave_one_out
 
 from .. import reference
 
@@ -89,4 +87,4 @@ def test_bad_arguments(data):
     with pytest.raises(ValueError, match="num_batches=1"):
         summarize_batches(model, jax.random.key(0), jnp.asarray(data), 10, 1)
     with pytest.raises(ValueError, match="num_samples=0"):
-        log_transition_batches(model, jax.random.key(0), 0, 2)
+        summarize_batches(model, jax.random.key(0), jnp.asarray(data), 0, 2)

@@ -15,10 +15,10 @@ from nelc_jax import (
     ensemble,
     exact,
     likelihood,
-    minibatch,
     training,
 )
 from nelc_jax import model as nm
+from nelc_jax._minibatch import sum_chunks
 from nelc_jax._random import pack, unpack
 from nelc_jax.baselines import rbm
 from nelc_jax.diagnostics import (
@@ -92,7 +92,6 @@ def test_an_empty_ensemble():
     assert states.model.parameters.w.shape == (0, 5, 3)
     states, info = ensemble.train(rule, states, jnp.ones((4, 5)), jnp.array([2]))
     assert info.log_likelihood.shape == (0, 1)
-    assert ensemble.member_keys(KEY, jnp.arange(0)).shape == (0,)
 
 
 def test_no_steps_and_no_points():
@@ -113,7 +112,7 @@ def test_no_steps_and_no_points():
 def test_batches_of_one_point_and_of_more_than_there_are():
     x = jnp.asarray(DATA["one point"], jnp.float32)
     for size in (1, 3, 16, 40):
-        mean = minibatch.sum_chunks(
+        mean = sum_chunks(
             lambda points, weights: weights @ points, jnp.zeros(5), KEY, x, size
         )
         np.testing.assert_allclose(mean, x[0], rtol=1e-6)

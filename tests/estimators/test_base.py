@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nelc_jax import AveragedGradient, TrajectoryGradient
-from nelc_jax.estimators.base import backward_moments, data_sums, forward_moments
+from nelc_jax.estimators._moments import backward_moments, forward_moments
 
 from .. import reference
 from ..trajectories import short_trajectory
@@ -26,7 +26,7 @@ def test_sums_by_brute_force(space, data):
     @jax.jit
     def run(model, trajectory, x, weights):
         support = ESTIMATOR.support(model, trajectory)
-        sums = data_sums(support, x, weights)
+        sums = support.sums(x, weights)
         return support, sums, forward_moments(support, sums)
 
     support, sums, moments = run(

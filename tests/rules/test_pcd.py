@@ -14,7 +14,12 @@ from nelc_jax import Binary, OneHot, Pcd, State, rmsprop, sample_chain, train
 from nelc_jax._random import draw_indices
 from nelc_jax.baselines import rbm
 from nelc_jax.rules import ExactPhase, PersistentChain
-from nelc_jax.rules.pcd import coordinates, from_coordinates
+from nelc_jax.rules._phases import (
+    coordinates,
+    data_moments,
+    from_coordinates,
+    phase_gradient,
+)
 
 from .. import reference
 from ..baselines.rbms import random_rbm
@@ -62,43 +67,6 @@ def test_init(x, latent):
 
 
 @pytest.mark.usefixtures("cheap_program", "x64")
-def test_coordinates(machine):
-    """There and back; the slope along them is r_b (m_b - mu_b), free of p_bar."""
-    if machine.latent.absorbs_visible_bias:
-        zeros = jnp.asarray(np.zeros(5))
-        machine = eqx.tree_at(lambda m: m.parameters.a, machine, zeros)
-    position = coordinates(machine)
-    back = from_coordinates(machine, position)
-    chex.assert_trees_all_close(
-        back.parameters, machine.parameters, rtol=1e-13, atol=1e-13
-    )
-    if not machine.latent.absorbs_visible_bias:
-        return
-    np.testing.assert_allclose(
-        position.a_bar,
-        rbm.latent_log_weight(machine, machine.latent.states()),
-        rtol=1e-12,
-    )
-    points = np.array([[1, 1, 0, 0, 1], [1, 1, 0, 1, 1], [0, 0, 1, 0, 0], [1] * 5])
-
-    @jax.jit
-    def slope(position, points):
-        def value(position):
-            return rbm.log_likelihood(from_coordinates(machine, position), points)
-
-        r = machine.latent.mean(rbm.backward_field(rbm.to_model(machine), points))
-        return jax.grad(value)(position), r
-
-    slope, r = jax.tree.map(np.asarray, slope(position, jnp.asarray(points, bool)))
-    mu = reference.sigmoid(np.asarray(machine.parameters.w))
-    expected = np.einsum("mb,mdb->db", r, points[:, :, None] - mu) / 4
-    np.testing.assert_allclose(slope.w, expected, atol=1e-14)
-    np.testing.assert_allclose(
-        slope.a_bar, r.mean(axis=0) - occupancy(machine), atol=1e-14
-    )
-
-
-@pytest.mark.usefixtures("cheap_program", "x64")
 @pytest.mark.parametrize(
     ("kind", "negative", "size"),
     [
@@ -137,9 +105,9 @@ def test_step_by_hand(x, kind, negative, size):
 
     @jax.jit
     def slope(machine, weights):
-        return rbm.gradient(
+        return phase_gradient(
             machine,
-            rbm.data_moments(machine, batch, jnp.full(size, 1 / size)),
+            data_moments(machine, batch, jnp.full(size, 1 / size)),
             rbm.latent_moments(machine, machine.latent.states(), weights),
         )
 

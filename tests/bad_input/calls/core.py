@@ -49,7 +49,6 @@ LATENT_METHODS = {
 }
 
 CALLS = {
-    "chain.double_step": {**OF_KEY, "x": X[0]},
     "chain.sample_chain": {**OF_KEY, "x": X[0], "num_steps": 6},
     "chain.fold_chain": {
         **OF_KEY,
@@ -58,7 +57,6 @@ CALLS = {
         "observe": lambda carry, x, z: carry + x.sum(),
         "init": jnp.int32(0),
     },
-    "ensemble.member_keys": {"key": KEY, "members": SIZES},
     "ensemble.init": {
         "rule": RULE,
         "key": KEY,
@@ -76,19 +74,20 @@ CALLS = {
     "exact.horizon_log_likelihood": {**OF_X, "visible_law": law(32), "horizon": 2},
     "exact.draws": {"model": MODEL},
     "exact.two_step_gradient": {**OF_X, "score": "exact"},
-    "estimators.base.data_sums": {"support": SUPPORT, "x": X, "weights": law(4)},
-    "estimators.base.forward_moments": {"support": SUPPORT, "sums": SUMS},
-    "estimators.base.backward_moments": {
+    "Support.sums": {"x": X, "weights": law(4)},
+    "estimators._moments.forward_moments": {"support": SUPPORT, "sums": SUMS},
+    "estimators._moments.backward_moments": {
         "coefficients": floats(3, 6),
         "x": TRAJECTORY.x,
         "x_mean": floats(5),
     },
-    "estimators.base.visible_bias": {"latent": OneHot(3), "a": floats(5)},
-    "estimators.base.check_horizon": {"horizon": 2},
-    "estimators.averaged.weighted_draws": {
+    "estimators._moments.visible_bias": {"latent": OneHot(3), "a": floats(5)},
+    "estimators._moments.check_horizon": {"horizon": 2},
+    "Draws.weighted": {
         "model": MODEL,
         "x": DRAWS.x,
         "weights": DRAWS.weights,
+        "h": DRAWS.h,
     },
     "TrajectoryGradient.sample": {**OF_KEY, "x": X[0]},
     "TrajectoryGradient.support": {"model": MODEL, "sample": TRAJECTORY},
@@ -112,23 +111,23 @@ CALLS = {
         "sums": DRAWN_SUMS,
     },
     "AveragedGradient.estimate": {**OF_X, "sample": DRAWS, "weights": law(4)},
-    "latent.sample_latent": {"latent": OneHot(3), "key": KEY, "h": FIELD["h"]},
-    "likelihood.mixture_log_prob": {
+    "latent.base.sample_latent": {"latent": OneHot(3), "key": KEY, "h": FIELD["h"]},
+    "_bernoulli.mixture_log_prob": {
         "log_weights": log_law(3),
         "log_A": -floats(4, 3),
     },
     "likelihood.occupancy_log_prob": {**OF_X, "occupancy": P_BAR},
     "likelihood.trajectory_log_prob": AT_Z,
     "likelihood.chain_log_prob": {**OF_KEY, "start": X[0], "num_steps": 6, "x": X},
-    "likelihood.responsibilities": {
+    "_bernoulli.responsibilities": {
         "log_weights": log_law(3),
         "log_A": -floats(3, 4),
     },
     "markov.deviation": {**OF_M, "f": floats(3)},
     "markov.truncated_deviation": {**OF_M, "f": floats(3), "num_terms": 2},
     "markov.stationary_distribution": {"M": M},
-    "minibatch.batch_schedule": {"first": 1, "last": 4, "num_epochs": 3},
-    "minibatch.sum_chunks": {
+    "training.batch_schedule": {"first": 1, "last": 4, "num_epochs": 3},
+    "_minibatch.sum_chunks": {
         "sums_of": lambda points, weights: weights @ points,
         "zeros": jnp.zeros(2),
         "key": KEY,
@@ -138,8 +137,8 @@ CALLS = {
     "model.forward_logits": {"model": MODEL, "z": Z},
     "model.state_logits": {"model": MODEL},
     "model.backward_field": OF_X,
-    "model.bernoulli_normaliser": {"logits": floats(3, 5)},
-    "model.bernoulli_log_prob": {"logits": floats(3, 5), "x": X},
+    "_bernoulli.bernoulli_normaliser": {"logits": floats(3, 5)},
+    "_bernoulli.bernoulli_log_prob": {"logits": floats(3, 5), "x": X},
     "model.forward_log_prob": AT_Z,
     "model.forward_log_prob_star": {**AT_Z, "q": 1.65},
     "model.backward_log_probs": OF_X,

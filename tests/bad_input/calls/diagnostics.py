@@ -22,11 +22,11 @@ CALLS = {
     "diagnostics.autocorrelation.autocorrelation": {"series": floats(9)},
     "diagnostics.autocorrelation.autocorrelation_time": {"series": floats(9)},
     "diagnostics.autocorrelation.effective_sample_size": {"series": floats(9)},
-    "diagnostics.averages.average_log_transitions": SAMPLED,
-    "diagnostics.averages.average_transitions": SAMPLED,
-    "diagnostics.averages.log_transition_batches": {**SAMPLED, "num_batches": 2},
-    "diagnostics.averages.batch_size": {"latent": OneHot(3)},
-    "diagnostics.averages.combine_batches": {"batches": floats(2, 3, 3)},
+    "diagnostics._averages.average_log_transitions": SAMPLED,
+    "diagnostics._averages.average_transitions": SAMPLED,
+    "diagnostics._averages.log_transition_batches": {**SAMPLED, "num_batches": 2},
+    "diagnostics._averages.batch_size": {"latent": OneHot(3)},
+    "diagnostics._averages.combine_batches": {"batches": floats(2, 3, 3)},
     "diagnostics.classes.latent_classes": {
         **OF_X,
         "labels": jnp.array([0, 1, 1, 0]),
@@ -73,7 +73,7 @@ CALLS = {
     "diagnostics.transitions.kernel_from_counts": {
         "pairs": jnp.ones((3, 3), jnp.int32)
     },
-    "diagnostics.uncertainty.leave_one_out": {"batches": floats(2, 3, 3)},
+    "diagnostics._averages.leave_one_out": {"batches": floats(2, 3, 3)},
     "diagnostics.uncertainty.jackknife_error": {"replicates": floats(2, 3)},
     "diagnostics.uncertainty.jackknife_bias": {
         "estimate": floats(3),

@@ -15,10 +15,10 @@ from nelc_jax import (
     TrajectoryGradient,
     ensemble,
 )
-from nelc_jax.baselines import mixture, rbm
+from nelc_jax.baselines import mixture
 from nelc_jax.diagnostics import fundamental_cycles
-from nelc_jax.estimators.base import data_sums
 from nelc_jax.rules import PersistentChain
+from nelc_jax.rules._phases import data_moments
 
 from ... import reference
 
@@ -69,17 +69,17 @@ MEMBERS = shaped(ensemble.init, RULE, KEY, jnp.arange(2), X)
 Z = jnp.asarray(np.eye(3, dtype=bool)[[0, 1, 1, 2, 0, 1]])
 TRAJECTORY = Trajectory(bits(6, 5), Z, floats(6, 3))
 SUPPORT = shaped(ALONG.support, MODEL, TRAJECTORY)
-SUMS = shaped(data_sums, SUPPORT, X, law(4))
+SUMS = shaped(SUPPORT.sums, X, law(4))
 _, DRAWS = shaped(AVERAGED.sample, MODEL, KEY, X[0])
 DRAWN = shaped(AVERAGED.support, MODEL, DRAWS)
-DRAWN_SUMS = shaped(data_sums, DRAWN, X, law(4))
+DRAWN_SUMS = shaped(DRAWN.sums, X, law(4))
 M, P_BAR = law(3, 3), law(3)
 LOG_M = jnp.asarray(np.log(M))
 CYCLES = shaped(fundamental_cycles, LOG_M, P_BAR)
 MIXTURE = mixture.BernoulliMixture(log_law(2), floats(2, 5))
 RBM = shaped(Pcd(OneHot(3, "softmax")).init, KEY, X).model
 PCD_STATE = shaped(PCD_RULE.init, KEY, X)
-MOMENTS = shaped(rbm.data_moments, RBM, X, law(4))
+MOMENTS = shaped(data_moments, RBM, X, law(4))
 
 OF_X = {"model": MODEL, "x": X}
 OF_KEY = {"model": MODEL, "key": KEY}

@@ -22,7 +22,7 @@ from experiments.runs.checkpoint import (
 from experiments.runs.resume import read_checkpoint
 from experiments.training.ensemble import state_structure
 from nelc_jax import AveragedGradient, Binary, Cycles, OneHot, Pcd
-from nelc_jax.files import write_arrays
+from nelc_jax._format import write_arrays
 
 COLUMNS = ("epoch", "model", "sigma")
 STRUCTURE = jax.eval_shape(

@@ -13,7 +13,7 @@ from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import pack
 from experiments.runs.directory import load_run
 from experiments.runs.resume import read_checkpoint
-from nelc_jax.files import write_arrays
+from nelc_jax._format import write_arrays
 
 from ..brief import assert_same, contents, resume, stopped
 

@@ -1,37 +1,20 @@
-"""Mini-batches: their sizes over a training, and sums over one of any size."""
+"""Sums over a mini-batch of any size."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Int, Key, Shaped
 
-from ._checks import check_batches, check_count, check_points, checked
+from ._checks import check_batches, check_points, checked
 from ._random import draw_indices
-
-__all__ = ["batch_schedule"]
 
 CHUNK = 16
 """Data points of a mini-batch that are gathered and summed at a time."""
 
 Sums = TypeVar("Sums")
 """A tree of arrays that are additive over data points."""
-
-
-@checked
-def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
-    """Mini-batch sizes growing linearly from `first` to `last`, one an epoch.
-
-    The paper: 16 to 160 over 120 epochs (Sect. IV A). Rounded to the nearest integer.
-
-    **Raises:** `ValueError` for a number below 1.
-    """
-    check_count("first", first, 1, "data point")
-    check_count("last", last, 1, "data point")
-    check_count("num_epochs", num_epochs, 1, "epoch")
-    return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
 
 
 @checked

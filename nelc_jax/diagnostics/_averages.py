@@ -15,19 +15,12 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 
+from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, checked
 from .._linear import contract, on_last_axis
 from .._random import draw_pixels, pixel_table
 from ..latent import AbstractLatent
-from ..model import Model, backward_field, bernoulli_normaliser, state_logits
-
-__all__ = [
-    "average_log_transitions",
-    "average_transitions",
-    "batch_size",
-    "combine_batches",
-    "log_transition_batches",
-]
+from ..model import Model, backward_field, state_logits
 
 _STRATA, _FINE = 4, 4
 """A tilt has a strength beta from every quarter of ]0, 1], one of four at random."""
@@ -109,6 +102,14 @@ def combine_batches(batches: Float[Array, "B S S"]) -> Float[Array, "S S"]:
     """ln M of all batches together, with rows that sum to one up to rounding."""
     total = logsumexp(batches, axis=0)
     return total - logsumexp(total, axis=-1, keepdims=True)
+
+
+@checked
+def leave_one_out(batches: Float[Array, "B S S"]) -> Float[Array, "B S S"]:
+    """ln M from all batches but one, for each of the B batches."""
+    out = jnp.eye(batches.shape[0], dtype=bool)[:, :, None, None]
+    kept = jnp.where(out, -jnp.inf, batches[None])
+    return jax.vmap(combine_batches)(kept)
 
 
 def _tilts(model: Model, logits: Float[Array, "S D"]) -> Float[Array, "S G F L"]:
