@@ -24,7 +24,7 @@ from experiments.runs.lock import claimed
 from experiments.training.ceiling import ceiling
 from experiments.training.equilibrium import rbms
 from experiments.training.settings import Settings
-from experiments.training.study import Study, Variant, check_points
+from experiments.training.study import Study, Variant
 from experiments.verdict import page
 from nelc_jax.baselines import ais, rbm
 
@@ -64,7 +64,6 @@ def main(arguments: list[str] | None = None) -> Path:
         epochs=options.epochs,
         batch_last=min(Settings.batch_last, len(train.x)),
     )
-    check_points(train, settings)
     equilibrium = rbms(settings, [seed])
     with claimed(out, {"command": "compare"}):
         study = Study(train, held_out, out)

@@ -65,7 +65,7 @@ def checked(function: Function) -> Function:
     def wrapped(*positional, **named):
         # Python's own error for arguments that are missing or too many.
         given = signature.bind(*positional, **named).arguments
-        _check((name, value, annotations[name]) for name, value in given.items())
+        check_kinds((name, value, annotations[name]) for name, value in given.items())
         return function(*positional, **named)
 
     return typing.cast(Function, wrapped)
@@ -74,11 +74,14 @@ def checked(function: Function) -> Function:
 def check_settings(module: eqx.Module) -> None:
     """Check the static fields of a module against their annotations, as `checked`."""
     fields = [f for f in dataclasses.fields(module) if f.metadata.get("static", False)]
-    _check((field.name, getattr(module, field.name), field.type) for field in fields)
+    check_kinds((f.name, getattr(module, f.name), f.type) for f in fields)
 
 
-def _check(arguments: Iterable[tuple[str, Any, Any]]):
-    """Hold values against annotations, in which an axis has one size by one name."""
+def check_kinds(arguments: Iterable[tuple[str, Any, Any]]) -> None:
+    """Hold values by name against annotations, as `checked`.
+
+    An axis has one size by one name.
+    """
     bound = []
     with jaxtyping.jaxtyped("context"):
         for argument in arguments:
@@ -88,6 +91,16 @@ def _check(arguments: Iterable[tuple[str, Any, Any]]):
                 if (fit := next(fits, None)) is None:
                     raise ValueError(_other_shape(place, value, choices, bound))
                 bound.append((place, value.shape, fit.dim_str))
+
+
+def check_class(name: str, value: Any, kind: type) -> None:
+    """Check the class of a value and not its arrays, which may have leading axes.
+
+    **Raises:** `TypeError` for another one.
+    """
+    if not isinstance(value, kind):
+        found = _found(name, value, False)
+        raise TypeError(f"{found}: expected a {_class_name(kind)}")
 
 
 def _arrays(place: str, value: Any, annotation: Any) -> Iterator[tuple[str, Any, list]]:
@@ -265,7 +278,8 @@ def check_means(name: str, x_mean: Any) -> None:
 
 
 def check_rate(name: str, rate: Any) -> None:
-    """Check a learning rate, or one a member, where it is known."""
+    """Check a learning rate, or one a member: its kind, and where it is known."""
+    check_kinds([(name, rate, jaxtyping.Float[Any, "*M"] | float)])
     expected = "a finite learning rate, not negative"
     check_values(name, rate, lambda v: np.isfinite(v) & (v >= 0), expected)
 

@@ -95,6 +95,8 @@ def fold_chain(
     carry before the first step.
 
     **Returns:** x(T) and the final carry.
+
+    **Raises:** `ValueError` for a T below 1.
     """
 
     def body(step, state, at):

@@ -6,21 +6,31 @@ function of one member over the local devices; `train` does so by itself. Call b
 under `jax.jit`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, Shaped
 
 from . import training
-from ._checks import check_batches, check_count, check_rate, checked
+from ._checks import (
+    check_batches,
+    check_class,
+    check_count,
+    check_kinds,
+    check_rate,
+    checked,
+)
 from .training import AbstractRule, State, StepInfo
 
 __all__ = ["init", "map_members", "member_mesh", "train"]
 
 AXIS = "member"
 """The axis of `member_mesh`."""
+
+Tree = TypeVar("Tree")
 
 CPU_GROUP = 24
 """Members that a CPU core trains side by side: what its cache holds of them."""
@@ -33,12 +43,15 @@ def init(
     members: Int[Array, " M"],
     x: Shaped[Array, "N D"],
     learning_rate: Float[Array, " M"] | Float[Array, ""] | float | None = None,
+    mesh: Mesh | None = None,
 ) -> State:
     """The members' states before the first step (`rule.init`).
 
+    They lie where `train` leaves them, which compiles once.
+
     **Arguments:** `rule`; one typed `key` for the ensemble; `members`, their numbers;
     data `x`, shared; `learning_rate`, one a member or one for all (default: that of the
-    rule's optimiser).
+    rule's optimiser); `mesh`, that of `train`.
 
     **Raises:** as `rule.init` and `set_learning_rate`.
     """
@@ -49,9 +62,9 @@ def init(
         return rule.init(jax.random.fold_in(key, member), x)
 
     states = jax.vmap(one)(members)
-    if learning_rate is None:
-        return states
-    return training.set_learning_rate(states, learning_rate)
+    if learning_rate is not None:
+        states = training.set_learning_rate(states, learning_rate)
+    return _lay_out(states, _devices(len(members), mesh))
 
 
 def train(
@@ -66,8 +79,18 @@ def train(
     **Arguments:** `rule`; `states` from `init`; data `x`; `batch_sizes`, one a step;
     `mesh`, as for `map_members`.
 
-    **Raises:** as `rule.step`, and `ValueError` for the state of one member.
+    **Raises:** as `rule.step`, `TypeError` for arguments of another kind, and
+    `ValueError` for the state of one member.
     """
+    check_class("states", states, State)
+    check_kinds(
+        [
+            ("rule", rule, AbstractRule),
+            ("x", x, Shaped[Array, "N D"]),
+            ("batch_sizes", batch_sizes, Int[Array, " K"]),
+            ("mesh", mesh, Mesh | None),
+        ]
+    )
     check_batches("batch_sizes", batch_sizes)
     if states.step.ndim == 0:
         raise ValueError(
@@ -81,18 +104,20 @@ def train(
     return map_members(one, 1, mesh)(states, x, batch_sizes)
 
 
-def member_mesh(num_members: int, devices: list | None = None) -> Mesh:
+@checked
+def member_mesh(num_members: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A mesh of one axis `"member"` over at most `num_members` of the local devices.
 
     **Raises:** `ValueError` for a `num_members` below 1.
     """
     check_count("num_members", num_members, 1, "member")
-    devices = (devices or jax.local_devices())[:num_members]
+    devices = list(devices or jax.local_devices())[:num_members]
     return jax.make_mesh(
         (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices
     )
 
 
+@checked
 def map_members(
     function: Callable, num_mapped: int, mesh: Mesh | None = None
 ) -> Callable:
@@ -116,10 +141,9 @@ def map_members(
         members, shared = arguments[:num_mapped], arguments[num_mapped:]
         count = _member_count(members)
         vmapped = jax.vmap(function, in_axes=(0,) * num_mapped + (None,) * len(shared))
-        within = mesh is None and jax.sharding.get_abstract_mesh().manual_axes
-        if within or not count:
+        devices = _devices(count, mesh)
+        if devices is None:
             return vmapped(*arguments)
-        devices = member_mesh(count) if mesh is None else mesh
         on_cpu = devices.devices.flat[0].platform == "cpu"
         each = -(-count // devices.size)
         groups = -(-each // CPU_GROUP) if on_cpu else 1
@@ -138,9 +162,35 @@ def map_members(
                 # the check for such mixtures asks for annotations and changes nothing.
                 check_vma=False,
             )
-        return jax.tree.map(lambda a: a[:count], one_device(*padded, *shared))
+        results = jax.tree.map(lambda a: a[:count], one_device(*padded, *shared))
+        return _lay_out(results, devices)
 
     return mapped
+
+
+def _devices(count: int, mesh: Mesh | None) -> Mesh | None:
+    """Where members run; None where there are none, and within a `shard_map`."""
+    within = mesh is None and jax.sharding.get_abstract_mesh().manual_axes
+    if within or not count:
+        return None
+    return member_mesh(count) if mesh is None else mesh
+
+
+def _lay_out(results: Tree, devices: Mesh | None) -> Tree:
+    """Arrays with a member axis, in equal shares on the devices, or whole on each.
+
+    Said at the ends of `init` and of mapped functions: what one of them returns is then
+    where any other takes it, and no program is compiled again for another place.
+    """
+    if devices is None or devices.size == 1:
+        return results
+
+    def lay_out(array):
+        even = array.shape[0] % devices.size == 0
+        spec = PartitionSpec(AXIS) if even else PartitionSpec()
+        return jax.lax.with_sharding_constraint(array, NamedSharding(devices, spec))
+
+    return jax.tree.map(lay_out, results)
 
 
 def _member_count(mapped: tuple) -> int:

@@ -14,7 +14,7 @@ from ._checks import check_count, check_points, checked
 from ._linear import contract, sum_products
 from .estimators import Draws
 from .estimators._moments import visible_bias
-from .latent import Score
+from .latent.base import Score
 from .likelihood import occupancy_log_prob
 from .markov import stationary_distribution
 from .model import (

@@ -18,7 +18,14 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from ._checks import check_batches, check_count, check_rate, checked
+from ._checks import (
+    check_batches,
+    check_class,
+    check_count,
+    check_kinds,
+    check_rate,
+    checked,
+)
 from .latent import AbstractLatent
 from .model import Model
 
@@ -141,8 +148,9 @@ def rmsprop(
                 f"learning_rate.shape={np.shape(learning_rate)}: expected one number; "
                 "a rate each of several members goes to ensemble.init"
             )
-        learning_rate = float(learning_rate)
         check_rate("learning_rate", learning_rate)
+        learning_rate = float(learning_rate)
+    check_kinds([("decay", decay, float), ("eps", eps, float)])
     if not 0 <= decay < 1:
         raise ValueError(f"decay={decay}: expected 0 <= decay < 1")
     if not eps > 0:
@@ -163,9 +171,11 @@ def _rmsprop(
 def set_learning_rate(state: State, learning_rate: Float[Array, "*M"] | float) -> State:
     """The state with another learning rate, of one member or one each of several.
 
-    **Raises:** `ValueError` for a known rate that is negative or not finite, or for an
-    optimiser that keeps no `learning_rate` in its state, or follows a schedule.
+    **Raises:** `TypeError` for arguments of another kind; `ValueError` for a known rate
+    that is negative or not finite, a number of rates that is not that of the members,
+    or an optimiser that keeps no `learning_rate` in its state, or follows a schedule.
     """
+    check_class("state", state, State)
     check_rate("learning_rate", learning_rate)
     kept = optax.tree_utils.tree_get_all_with_path(state.optimizer, "learning_rate")
     rates = [rate for _, rate in kept]
@@ -178,6 +188,11 @@ def set_learning_rate(state: State, learning_rate: Float[Array, "*M"] | float) -
         )
     # In its own precision, which a step gives back.
     rate = jnp.asarray(learning_rate, rates[0].dtype)
+    if rate.shape != state.step.shape[state.step.ndim - rate.ndim :]:
+        raise ValueError(
+            f"learning_rate.shape={rate.shape}: expected () or {state.step.shape}, one "
+            "number or one for each member"
+        )
     optimizer = optax.tree_utils.tree_set(
         state.optimizer, learning_rate=jnp.broadcast_to(rate, state.step.shape)
     )

@@ -6,6 +6,7 @@ member alone; on three of them, also within a user's own `jit`, `vmap` and `shar
 
 import os
 import sys
+from contextlib import contextmanager
 from functools import partial
 
 if __name__ == "__main__":
@@ -60,14 +61,39 @@ def check(found, expected):
     chex.assert_trees_all_close(infos, reported, rtol=1e-4, atol=1e-4)
 
 
-def check_any_number_of_members(start, expected, x):
-    """That the devices do not share equally, and in more than one group a device."""
+def check_any_number_of_members(expected, x):
+    """That the devices do not share equally, and in more than one group a device.
+
+    The second call takes what the first one gave, and compiles nothing.
+    """
     num_devices = len(jax.local_devices())
     for count in (NUM_MEMBERS if num_devices < 3 else 36, 5):
-        found = jax.jit(together)(take(start, slice(count)), x, SIZES)
+        run = jax.jit(together)
+        found = run(ensemble.init(RULE, KEY, jnp.arange(count), x), x, SIZES)
         check(found, take(expected, slice(count)))
+        with compilations() as counted:
+            run(found[0], x, SIZES)
+        assert not counted
+        # Control: the same states in another place.
+        with compilations() as counted:
+            run(jax.device_get(found[0]), x, SIZES)
+        assert bool(counted) == (num_devices > 1)
         used = found[1].log_likelihood.sharding.device_set
         assert len(used) == min(count, num_devices)
+
+
+@contextmanager
+def compilations():
+    """A list that gets an entry for every program that is compiled."""
+    counted = []
+
+    def listen(event, *_, **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            counted.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield counted
+    jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def check_any_function():
@@ -82,8 +108,10 @@ def check_any_function():
 def check_within_transformations(start, expected, x):
     devices = jax.local_devices()
     # On some of the devices.
-    some = partial(together, mesh=ensemble.member_mesh(5, devices[-2:]))
-    check(jax.jit(some)(take(start, slice(5)), x, SIZES), take(expected, slice(5)))
+    some = ensemble.member_mesh(5, devices[-2:])
+    five = ensemble.init(RULE, KEY, jnp.arange(5), x, mesh=some)
+    found = jax.jit(partial(together, mesh=some))(five, x, SIZES)
+    check(found, take(expected, slice(5)))
     # Two ensembles by `vmap`.
     two = jax.tree.map(lambda a: a[:10].reshape(2, 5, *a.shape[1:]), start)
     found = jax.jit(jax.vmap(together, (0, None, None)))(two, x, SIZES)
@@ -107,7 +135,7 @@ def main(num_devices):
     x = jnp.asarray(np.random.default_rng(1).random((60, 6)) < 0.4)
     start = jax.jit(partial(ensemble.init, RULE))(KEY, jnp.arange(NUM_MEMBERS), x)
     expected = alone(start, x)
-    check_any_number_of_members(start, expected, x)
+    check_any_number_of_members(expected, x)
     check_any_function()
     if num_devices == 3:
         check_within_transformations(start, expected, x)

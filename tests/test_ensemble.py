@@ -84,7 +84,8 @@ def test_spread_over_all_devices(x, five):
     assert found.sharding.device_set == set(devices)
     # On one of them.
     one = ensemble.member_mesh(5, devices[1:2])
-    _, infos = jax.jit(partial(ensemble.train, RULE, mesh=one))(five[0], x, SIZES)
+    start = ensemble.init(RULE, KEY, jnp.arange(5), x, 0.1, one)
+    _, infos = jax.jit(partial(ensemble.train, RULE, mesh=one))(start, x, SIZES)
     assert infos.log_likelihood.sharding.device_set == {jax.local_devices()[1]}
     np.testing.assert_allclose(infos.log_likelihood, found, rtol=1e-4)
 

@@ -7,8 +7,9 @@ from experiments.command.options import RunOptions, check_seed, parse
 from experiments.data.datasets import load_split
 from experiments.horizon.measure import measure_horizons
 from experiments.runs.lock import claimed
+from experiments.training.run import check_points
 from experiments.training.settings import Settings
-from experiments.training.study import QUICK, Study, check_points
+from experiments.training.study import QUICK, Study
 
 
 @dataclass(frozen=True)

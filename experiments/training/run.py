@@ -60,7 +60,7 @@ def run_ensemble(
     settings = settings or Settings()
     settings.check()
     check_seed(seed)
-    _check_points(dataset, settings)
+    check_points(dataset, settings)
     numbers = settings.own_numbers()
     out = own_directory(Path(out))
     config = describe(settings, rule, dataset, seed, diagnostics) | dict(notes or {})
@@ -127,11 +127,16 @@ def rule_in_words(rule: AbstractRule) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(rule).split()))
 
 
-def _check_points(dataset: Dataset, settings: Settings):
+def check_points(dataset: Dataset, settings: Settings) -> None:
+    """Check that the data suffice for the largest mini-batch.
+
+    **Raises:** `UserError` where they do not.
+    """
     if len(dataset.x) < settings.batch_last:
         raise UserError(
-            f"--dataset {dataset.name} has {len(dataset.x)} points, fewer than "
-            f"--batch-last {settings.batch_last}: give at most {len(dataset.x)}"
+            f"--dataset {dataset.name} has {len(dataset.x)} points to train on, fewer "
+            f"than the largest mini-batch (--batch-last) of {settings.batch_last}: "
+            "give more points, or smaller mini-batches"
         )
 
 

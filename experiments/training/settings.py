@@ -20,9 +20,6 @@ from nelc_jax import (
 )
 from nelc_jax.training import batch_schedule
 
-MAX_STATES = 256
-"""Latent states up to which a run's diagnostics make tables of them."""
-
 OF_RULE = (
     "latent",
     "units",
@@ -119,10 +116,12 @@ class Settings:
             latent = OneHot(self.units, self.normalization)
         else:
             latent = Binary(self.units)
-        if latent.num_states > MAX_STATES:
+        # One-hot states could be more, but a run makes as many tables of them.
+        most = Binary.enumerate_up_to
+        if latent.num_states > most:
             raise UserError(
                 f"--units {self.units}: {latent.num_states} latent states, but the "
-                f"diagnostics enumerate at most {MAX_STATES}: use fewer units"
+                f"diagnostics enumerate at most {most}: use fewer units"
             )
         return latent
 

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from experiments.command.errors import UserError
 from experiments.data.dataset import Dataset
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run, load_run
@@ -122,15 +121,3 @@ def _measure_again(job: Job, run: Run) -> Run:
     seconds = {**run.config["seconds"], "measuring": time.perf_counter() - started}
     trained = Trained(numbers, models, ends, run.history, measured, seconds)
     return write_results(replace(job, config=run.config), trained)
-
-
-def check_points(train: Dataset, settings: Settings) -> None:
-    """Check that the data suffice for the largest mini-batch.
-
-    **Raises:** `UserError` where they do not.
-    """
-    if len(train.x) < settings.batch_last:
-        raise UserError(
-            f"--dataset {train.name} leaves {len(train.x)} points to train on, fewer "
-            f"than the largest mini-batch, {settings.batch_last}"
-        )

@@ -6,8 +6,9 @@ from pathlib import Path
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.data.datasets import load_split
 from experiments.runs.lock import claimed
+from experiments.training.run import check_points
 from experiments.training.settings import Settings
-from experiments.training.study import QUICK, Study, check_points
+from experiments.training.study import QUICK, Study
 from experiments.verdict.judge import judge_findings
 
 

@@ -23,7 +23,7 @@ from .. import _parallel
 from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_settings, checked
 from .._linear import contract, on_last_axis, sum_products
-from ..latent import Score
+from ..latent.base import Score
 from ..markov import deviation, stationary_distribution, truncated_deviation
 from ..model import (
     Model,

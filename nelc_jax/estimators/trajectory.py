@@ -18,7 +18,7 @@ from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_settings, checked
 from .._linear import contract
 from ..chain import Trajectory, sample_chain
-from ..latent import Score
+from ..latent.base import Score
 from ..model import (
     Model,
     Parameters,

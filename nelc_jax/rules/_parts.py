@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from .._checks import check_class
 from ..latent import AbstractLatent
 from ..training import AbstractRule, State
 
@@ -16,9 +17,7 @@ def check_rule_parts(rule: AbstractRule, **parts: type) -> None:
     **Raises:** `TypeError` for one of another kind.
     """
     for name, kind in parts.items():
-        value = getattr(rule, name)
-        if not isinstance(value, kind):
-            raise TypeError(f"{name}={value!r:.60}: expected an {kind.__name__}")
+        check_class(name, getattr(rule, name), kind)
     optimizer = rule.optimizer  # pyright: ignore
     # By its functions, not its class: optax has optimisers of others.
     if not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):

@@ -14,6 +14,7 @@ from nelc_jax import (
     ensemble,
     files,
     rmsprop,
+    set_learning_rate,
 )
 from nelc_jax import oscillators as osc
 from nelc_jax.baselines import Rbm, rbm
@@ -27,6 +28,7 @@ from .cases import complaint
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 along = TrajectoryGradient
+SIZES = np.array([2, 3])
 WIDE = rbm.Parameters(*(jnp.asarray(np.zeros(n)) for n in ((5, 21), 5, 21)))
 
 
@@ -59,6 +61,45 @@ MADE = {
     "decay=-0.1: expected 0 <= decay": lambda: rmsprop(decay=-0.1),
     "decay=nan: expected 0 <= decay < 1": lambda: rmsprop(decay=float("nan")),
     "eps=0: expected a positive number": lambda: rmsprop(eps=0),
+    "decay='0.9': expected a real number": lambda: rmsprop(decay="0.9"),
+    "eps='1e-8': expected a real number": lambda: rmsprop(eps="1e-8"),
+    "learning_rate='fast': expected": lambda: rmsprop("fast"),
+    "learning_rate='slow': expected": lambda: set_learning_rate(STATE, "slow"),
+    r"learning_rate=\[0.1, 0.2\]: expected": lambda: set_learning_rate(
+        MEMBERS, [0.1, 0.2]
+    ),
+    r"learning_rate.shape=\(3,\): expected \(\) or \(2,\)": lambda: set_learning_rate(
+        MEMBERS, np.ones(3)
+    ),
+    "state=<model.Model>: expected a training.State": lambda: set_learning_rate(
+        MODEL, 0.1
+    ),
+    "states=<model.Model>: expected a training.State": lambda: ensemble.train(
+        RULE, MODEL, X, SIZES
+    ),
+    "rule='cycles': expected a training.AbstractRule": lambda: ensemble.train(
+        "cycles", MEMBERS, X, SIZES
+    ),
+    "x='digits': expected an array": lambda: ensemble.train(
+        RULE, MEMBERS, "digits", SIZES
+    ),
+    r"x.shape=\(4,\): expected \(N, D\)": lambda: ensemble.train(
+        RULE, MEMBERS, X[:, 0], SIZES
+    ),
+    "batch_sizes=3: expected an array of integers": lambda: ensemble.train(
+        RULE, MEMBERS, X, 3
+    ),
+    "batch_sizes.dtype=float64: expected integers": lambda: ensemble.train(
+        RULE, MEMBERS, X, np.ones(2)
+    ),
+    "mesh=2: expected a .*Mesh": lambda: ensemble.train(RULE, MEMBERS, X, SIZES, 2),
+    "mesh='all': expected a .*Mesh": lambda: ensemble.init(
+        RULE, KEY, SIZES, X, mesh="all"
+    ),
+    "num_members='all': expected an integer": lambda: ensemble.member_mesh("all"),
+    "devices=2: expected a .*Sequence": lambda: ensemble.member_mesh(2, 2),
+    "function='mean': expected a function": lambda: ensemble.map_members("mean", 1),
+    "num_mapped='x': expected an integer": lambda: ensemble.map_members(jnp.sin, "x"),
     "learning_rate=-0.1: expected": lambda: rmsprop(-0.1),
     "rate=nan: expected": lambda: rmsprop(float("nan")),
     "learning_rate=inf: expected": lambda: rmsprop(float("inf")),

@@ -87,7 +87,10 @@ FILES = {
         r"labels have shape \(\), expected \(4,\)",
     ),
     "pickled": ({"x": np.array([[{}]], dtype=object)}, "cannot be read as NumPy"),
-    "few points": ({"x": np.zeros((4, 4))}, "4 points, fewer than --batch-last"),
+    "few points": (
+        {"x": np.zeros((4, 4))},
+        "4 points to train on, fewer than the largest",
+    ),
 }
 
 

@@ -117,7 +117,7 @@ BAD_OPTIONS = {
     "--horizon 0": "--horizon 0: horizon=None: expected a discount below 1",
     "--resume": "run holds no run to go on with: leave --resume away to begin one",
     "--seed -1": "--seed -1: expected 0 or more",
-    "--batch-last 61": "60 points, fewer than --batch-last 61",
+    "--batch-last 61": "60 points to train on, fewer than .* of 61",
     "--batch-first 17": "--batch-first 17 exceeds --batch-last 16",
     "--latent binary --units 9": "512 latent states",
     "--out /dev/null/run": "--out /dev/null/run cannot be written",

@@ -14,11 +14,11 @@ from nelc_jax import (
     OneHot,
     TrajectoryGradient,
     exact,
-    minibatch,
     rmsprop,
     set_learning_rate,
     train,
 )
+from nelc_jax._minibatch import CHUNK
 from nelc_jax._random import draw_indices
 
 from .. import reference
@@ -77,12 +77,12 @@ def test_steps_by_hand(x):
     square = [0.0] * 4
     parameters = [p.astype(float) for p in reference.leaves(state.model.parameters)]
     batches, ends = [], []
-    for size in (2, minibatch.CHUNK, minibatch.CHUNK + 5):
+    for size in (2, CHUNK, CHUNK + 5):
         before = state
         state, info = step(state, x, jnp.int32(size))
         key = jax.random.fold_in(before.key, before.step)
         # Padded, so that one program takes all sizes; of weight zero (test_base).
-        chosen = np.asarray(draw_indices(key, 2 * minibatch.CHUNK, len(x)))
+        chosen = np.asarray(draw_indices(key, 2 * CHUNK, len(x)))
         (end, sample, found), (*_, other) = (
             by_hand(before, x[chosen], jnp.asarray(weights, jnp.float32))
             for weights in ((np.arange(len(chosen)) < n) / n for n in (size, size + 1))
@@ -108,7 +108,7 @@ def test_steps_by_hand(x):
     assert state.step == 3
     # Each batch is fresh, and x(T), which starts the next chain, is not x(T - 1).
     assert (batches[1][:2] != batches[0]).any()
-    assert (batches[2][: minibatch.CHUNK] != batches[1]).any()
+    assert (batches[2][:CHUNK] != batches[1]).any()
     assert any((last != end).any() for last, end in ends)
 
 

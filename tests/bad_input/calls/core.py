@@ -190,6 +190,8 @@ CALLS = {
 }
 
 OBJECTS = {
+    "Support": SUPPORT,
+    "Draws": DRAWS,
     "OneHot": OneHot(3),
     "Binary": Binary(3),
     "Cycles": RULE,
