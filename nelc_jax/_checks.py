@@ -78,10 +78,7 @@ def check_settings(module: eqx.Module) -> None:
 
 
 def check_kinds(arguments: Iterable[tuple[str, Any, Any]]) -> None:
-    """Hold values by name against annotations, as `checked`.
-
-    An axis has one size by one name.
-    """
+    """Hold values against annotations, in which an axis has one size by one name."""
     bound = []
     with jaxtyping.jaxtyped("context"):
         for argument in arguments:
@@ -94,10 +91,7 @@ def check_kinds(arguments: Iterable[tuple[str, Any, Any]]) -> None:
 
 
 def check_class(name: str, value: Any, kind: type) -> None:
-    """Check the class of a value and not its arrays, which may have leading axes.
-
-    **Raises:** `TypeError` for another one.
-    """
+    """Raise the `TypeError` of another class; arrays may have any leading axes."""
     if not isinstance(value, kind):
         found = _found(name, value, False)
         raise TypeError(f"{found}: expected a {_class_name(kind)}")

@@ -40,7 +40,7 @@ class Ensemble:
             self._states = _init(rule, self._members, self._seed, self._x)
         else:
             rows = {n: jnp.asarray(array[self._rows]) for n, array in states.items()}
-            self._states = restore_arrays(rows, state_structure(rule, x))
+            self._states = _spread(restore_arrays(rows, state_structure(rule, x)))
 
     def epoch(self, number: int, batch_sizes: np.ndarray):
         """Train one epoch.
@@ -107,6 +107,12 @@ def _init(rule, members, seed, x):
         return rule.init(key, x)
 
     return ensemble.map_members(one, 1)(members, seed, x)
+
+
+@jax.jit
+def _spread(states):
+    """States from a file where the other programs leave theirs: none compiles again."""
+    return ensemble.map_members(lambda state: state, 1)(states)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)

@@ -1,6 +1,6 @@
 """How far from equilibrium a trained model works (Sect. IV B)."""
 
-from ._averages import average_log_transitions, average_transitions
+from ._averages import average_log_transitions
 from .autocorrelation import (
     autocorrelation,
     autocorrelation_time,
@@ -33,7 +33,6 @@ __all__ = [
     "autocorrelation",
     "autocorrelation_time",
     "average_log_transitions",
-    "average_transitions",
     "class_distribution",
     "class_kl",
     "count_transitions",

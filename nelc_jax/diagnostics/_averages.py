@@ -45,14 +45,6 @@ def average_log_transitions(
 
 
 @checked
-def average_transitions(
-    model: Model, key: Key[Array, ""], num_samples: int
-) -> Float[Array, "S S"]:
-    """M[z', z], the exponential of `average_log_transitions` (eq. 3)."""
-    return jnp.exp(average_log_transitions(model, key, num_samples))
-
-
-@checked
 def log_transition_batches(
     model: Model, key: Key[Array, ""], num_samples: int, num_batches: int
 ) -> Float[Array, "B S S"]:

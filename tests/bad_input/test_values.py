@@ -178,7 +178,7 @@ COUNTS = (
     ("baselines.mixture.fit", "num_steps", -1),
     ("baselines.mixture.fit_restarts", "num_restarts", 0),
     ("baselines.ais.log_partition", "num_chains", 1),
-    ("diagnostics._averages.average_transitions", "num_samples", 0),
+    ("diagnostics._averages.average_log_transitions", "num_samples", 0),
     ("diagnostics._averages.log_transition_batches", "num_batches", 0),
     ("diagnostics.classes.latent_classes", "num_classes", 0),
     ("diagnostics.classes.class_distribution", "num_classes", 0),

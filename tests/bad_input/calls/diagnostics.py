@@ -23,7 +23,6 @@ CALLS = {
     "diagnostics.autocorrelation.autocorrelation_time": {"series": floats(9)},
     "diagnostics.autocorrelation.effective_sample_size": {"series": floats(9)},
     "diagnostics._averages.average_log_transitions": SAMPLED,
-    "diagnostics._averages.average_transitions": SAMPLED,
     "diagnostics._averages.log_transition_batches": {**SAMPLED, "num_batches": 2},
     "diagnostics._averages.batch_size": {"latent": OneHot(3)},
     "diagnostics._averages.combine_batches": {"batches": floats(2, 3, 3)},

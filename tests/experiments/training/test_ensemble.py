@@ -49,6 +49,17 @@ def test_programs_are_compiled_once(monkeypatch, compiled):
     assert compiled() == programs
 
 
+def test_a_resumed_ensemble_compiles_no_epoch_again(monkeypatch, compiled):
+    monkeypatch.setattr(measure, "HISTORY_DRAWS", 1)
+    sizes = np.full(2, 16, np.int32)
+    begun = members(units=3, size=3)
+    begun.epoch(1, sizes)
+    going_on = members(units=3, size=3, states=begun.states())
+    going_on.epoch(2, sizes)
+    going_on.epoch(3, sizes)
+    assert sum("_epoch" in name for name in compiled()) <= 1
+
+
 def test_which_rules_have_a_formula_for_p_bar():
     x = np.zeros((20, 9), bool)
     assert known_occupancy(rbm_rule(replace(SETTINGS, latent="binary")), x)
