@@ -94,7 +94,7 @@ def check_class(name: str, value: Any, kind: type) -> None:
     """Raise the `TypeError` of another class; arrays may have any leading axes."""
     if not isinstance(value, kind):
         found = _found(name, value, False)
-        raise TypeError(f"{found}: expected a {_class_name(kind)}")
+        raise TypeError(f"{found}: expected {_one(kind)}")
 
 
 def _arrays(place: str, value: Any, annotation: Any) -> Iterator[tuple[str, Any, list]]:
@@ -160,7 +160,7 @@ def _expected(value: Any, annotation: Any) -> str:
         except TypeError:
             return "an integer, known at compilation"
         return ""
-    return "" if isinstance(value, annotation) else f"a {_class_name(annotation)}"
+    return "" if isinstance(value, annotation) else _one(annotation)
 
 
 def _of_arrays(annotation: Any) -> bool:
@@ -212,6 +212,10 @@ def _found(place: str, value: Any, of_dtype: bool) -> str:
     if len(shown) > 60 or "\n" in shown:
         shown = f"<{_class_name(type(value))}>"
     return f"{place}={shown}"
+
+
+def _one(cls: type) -> str:
+    return f"{'an' if (name := _class_name(cls))[0] in 'aeiou' else 'a'} {name}"
 
 
 def _class_name(cls: type) -> str:

@@ -7,7 +7,7 @@ under `jax.jit`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -105,7 +105,7 @@ def train(
 
 
 @checked
-def member_mesh(num_members: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
+def member_mesh(num_members: int, devices: Sequence | None = None) -> Mesh:
     """A mesh of one axis `"member"` over at most `num_members` of the local devices.
 
     **Raises:** `ValueError` for a `num_members` below 1.
@@ -119,7 +119,7 @@ def member_mesh(num_members: int, devices: Sequence[jax.Device] | None = None) -
 
 @checked
 def map_members(
-    function: Callable, num_mapped: int, mesh: Mesh | None = None
+    function: Callable[..., Any], num_mapped: int, mesh: Mesh | None = None
 ) -> Callable:
     """`vmap` a function of one member over all, spread over the devices of a mesh.
 

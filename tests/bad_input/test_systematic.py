@@ -35,8 +35,8 @@ TREES = ("replicates", "estimate", "zeros", "init")
 OF_ONE = ("model", "rbm", "mixture", "state", "network", "learner")
 """Arguments that are of one member of an ensemble."""
 
-OF_MANY = ("Quartic", "Knots")
-"""Objects whose arrays may have leading axes."""
+OF_MANY = ("Quartic", "Knots", "Draws")
+"""Objects whose arrays may have leading axes, or which a call does not look at."""
 
 
 def of_argument(name, argument):

@@ -194,8 +194,11 @@ def test_no_data():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("onehot",), "latent='onehot': expected an AbstractLatent"),
-        ((OneHot(3), "trajectory"), "estimator='trajectory': expected an AbstractEst"),
+        (("onehot",), "latent='onehot': expected a latent.base.AbstractLatent"),
+        (
+            (OneHot(3), "trajectory"),
+            "estimator='trajectory': expected an estimators.base.AbstractEst",
+        ),
         ((OneHot(3), TrajectoryGradient(), 0.1), "optimizer=0.1: expected an optimis"),
     ],
 )

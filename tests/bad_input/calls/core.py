@@ -64,6 +64,8 @@ CALLS = {
         "x": X,
         "learning_rate": floats(2),
     },
+    "ensemble.member_mesh": {"num_members": 2},
+    "ensemble.map_members": {"function": jnp.sin, "num_mapped": 1},
     "exact.visible_states": {"num_visible": 5},
     "exact.forward_matrix": {"model": MODEL},
     "exact.backward_matrix": {"model": MODEL},
