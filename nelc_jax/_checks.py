@@ -215,7 +215,8 @@ def _found(place: str, value: Any, of_dtype: bool) -> str:
 
 
 def _one(cls: type) -> str:
-    return f"{'an' if (name := _class_name(cls))[0] in 'aeiou' else 'a'} {name}"
+    name = _class_name(cls)
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _class_name(cls: type) -> str:
@@ -294,8 +295,6 @@ def check_times(
     if times.shape[-1] < least:
         raise ValueError(f"{name}.shape={times.shape}: expected at least {least} times")
     sign = -1 if order == "decreasing" else 1
-
-    def good(v):
-        return np.diff(sign * v, prepend=-np.inf) > 0
-
-    check_values(name, times, good, f"{order} times")
+    check_values(
+        name, times, lambda v: np.diff(sign * v, prepend=-np.inf) > 0, f"{order} times"
+    )
