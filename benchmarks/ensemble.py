@@ -4,7 +4,9 @@ import importlib.util
 import json
 import os
 import platform
+import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +19,7 @@ import numpy as np
 import tyro
 from jax.sharding import NamedSharding, PartitionSpec
 
+import nelc_jax
 from benchmarks.phases import phase_seconds
 from benchmarks.timing import device_limits, peak_memory_mib
 from benchmarks.workloads import STEPS_PER_EPOCH, Job, data_for, workload
@@ -41,6 +44,10 @@ class Benchmark:
     """How the chain is drawn."""
     peers: bool = False
     """Also time what one would write in NumPy or PyTorch instead (paper only)."""
+    native: bool = True
+    """Train natively where that is possible; --no-native for XLA."""
+    xla: bool = False
+    """Also time every job in XLA, in a process of its own."""
     json: Path | None = None
     """File for the measurements."""
 
@@ -102,6 +109,8 @@ def main() -> None:
     if options.peers and importlib.util.find_spec("torch") is None:
         print("--peers needs PyTorch: pip install -e '.[bench]'", file=sys.stderr)
         sys.exit(2)
+    if not options.native:
+        os.environ["NELC_JAX_NATIVE"] = "0"
     use_all_cores()
     parallel = {"auto": None, "scan": False, "parallel": True}[options.sampler]
     limits = device_limits()
@@ -111,11 +120,12 @@ def main() -> None:
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "jax": jax.__version__,
+        "path": nelc_jax.native_path(),
         "limits": limits,
     }
     print(
         f"{machine['devices']} x {machine['device']}, {machine['cores']} cores, "
-        f"JAX {machine['jax']}\n"
+        f"JAX {machine['jax']}, {machine['path']}\n"
         f"limits: copy {limits['copy_bytes_per_second'] / 1e9:.1f} GB/s, "
         f"float32 product {limits['flops_per_second'] / 1e9:.0f} GFLOP/s, "
         f"generator {limits['random_bits_per_second'] / 16e6:.0f} M draws/s\n"
@@ -147,10 +157,25 @@ def main() -> None:
             from benchmarks.compare_peers import time_peers
 
             entries += time_peers(entries[0], rule_of(workload("paper")[0], parallel))
+    if options.xla:
+        entries += _by_xla(options)
     if options.json is not None:
         options.json.write_text(
             json.dumps({"machine": machine, "measurements": entries}, indent=2) + "\n"
         )
+
+
+def _by_xla(options: Benchmark) -> list[dict]:
+    """The same jobs without the native path, which a process decides on once."""
+    with tempfile.TemporaryDirectory() as place:
+        found = Path(place) / "found.json"
+        command = [sys.executable, "-m", "benchmarks.ensemble", "--no-native"]
+        command += ["--workload", options.workload, "--sampler", options.sampler]
+        command += ["--repeats", str(options.repeats), "--json", str(found)]
+        print("\nIn XLA:", flush=True)
+        subprocess.run(command, check=True)
+        entries = json.loads(found.read_text())["measurements"]
+    return [entry | {"name": f"{entry['name']}, XLA"} for entry in entries]
 
 
 def _phases(parallel: bool | None, repeats: int) -> list[dict]:

@@ -23,6 +23,7 @@ from . import (
     perfect,
     rules,
 )
+from ._native.compiler import native_path
 from .chain import Trajectory, fold_chain, sample_chain
 from .diagnostics import Summary, summarize
 from .estimators import AveragedGradient, TrajectoryGradient
@@ -58,6 +59,7 @@ __all__ = [
     "likelihood",
     "load",
     "markov",
+    "native_path",
     "oscillators",
     "perfect",
     "rmsprop",

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from . import _parallel
 from ._checks import check_count, checked
 from ._linear import contract
+from ._native import calls
 from ._random import BLOCK, draw_packed, pack, rounding, thresholds, unpack
 from .model import Model, forward_logits, state_logits
 
@@ -63,18 +64,23 @@ def sample_chain(
     check_count("num_steps", num_steps, 1, "double step")
 
     def in_turn(model, key, x):
-        return _scan_chain(model, key, x, num_steps)
+        return _scan_chain(model, key, x, num_steps=num_steps)
 
     def at_once(model, key, x):
         x_end, *trajectory = _parallel.sample(model, key, x, num_steps)
         return x_end, Trajectory(*trajectory)
 
+    if parallel:
+        return at_once(model, key, x)
     latent = model.latent
-    if parallel is None:
-        if not latent.enumerable or latent.num_states > PARALLEL_STATES:
-            return in_turn(model, key, x)
-        return jax.lax.platform_dependent(model, key, x, cpu=in_turn, default=at_once)
-    return (at_once if parallel else in_turn)(model, key, x)
+    few = latent.enumerable and latent.num_states <= PARALLEL_STATES
+    elsewhere = at_once if parallel is None and few else in_turn
+    on_cpu = in_turn
+    if calls.covers(model):
+        on_cpu = calls.in_place_of(in_turn, partial(_native_chain, num_steps=num_steps))
+    if on_cpu is elsewhere:
+        return in_turn(model, key, x)
+    return jax.lax.platform_dependent(model, key, x, cpu=on_cpu, default=elsewhere)
 
 
 @checked
@@ -105,36 +111,83 @@ def fold_chain(
         seen = observe(carry, unpack(x, model.num_visible), _decode(model, code))
         return (x_next, seen), None
 
-    start = (pack(x), init)
-    (x_end, carry), _ = _scan_blocks(model, key, num_steps, body, start)
-    return unpack(x_end, model.num_visible), carry
+    def in_turn(model, key, x, init):
+        block = _stepwise(model, key, body)
+        (x_end, carry), _ = _scan_blocks(num_steps, block, (pack(x), init))
+        return unpack(x_end, model.num_visible), carry
+
+    def by_blocks(model, key, x, init):
+        def block(state, index, length):
+            x, carry = state
+            draw = calls.in_place_of(
+                partial(_scan_chain, num_steps=length),
+                partial(_native_chain, num_steps=length),
+            )
+            x_end, seen = draw(model, key, x, index)
+            carry, _ = jax.lax.scan(
+                lambda carry, at: (observe(carry, *at), None), carry, (seen.x, seen.z)
+            )
+            return (x_end, carry), None
+
+        return _scan_blocks(num_steps, block, (x.astype(bool), init))[0]
+
+    check_count("num_steps", num_steps, 1, "double step")
+    if not calls.covers(model):
+        return in_turn(model, key, x, init)
+    return jax.lax.platform_dependent(
+        model, key, x, init, cpu=by_blocks, default=in_turn
+    )
 
 
 def _scan_chain(
-    model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
+    model: Model,
+    key: Key[Array, ""],
+    x: Shaped[Array, " D"],
+    first_block: Int[Array, ""] | int = 0,
+    *,
+    num_steps: int,
 ) -> tuple[Bool[Array, " D"], Trajectory]:
     def body(step, x, at):
         code, h, x_next = step(x, at)
         return x_next, (x, code, h)
 
-    x_end, (xs, codes, h) = _scan_blocks(model, key, num_steps, body, pack(x))
+    block = _stepwise(model, key, body, first_block)
+    x_end, (xs, codes, h) = _scan_blocks(num_steps, block, pack(x))
     trajectory = Trajectory(unpack(xs, model.num_visible), _decode(model, codes), h)
     return unpack(x_end, model.num_visible), trajectory
 
 
-def _scan_blocks(
-    model: Model, key: Key[Array, ""], num_steps: int, body: Callable, init: Any
-) -> tuple[Any, Any]:
-    """Scan `body(step, carry, (t, latent noise))` over T double steps, by blocks."""
-    check_count("num_steps", num_steps, 1, "double step")
+def _native_chain(
+    model: Model,
+    key: Key[Array, ""],
+    x: Shaped[Array, " D"],
+    first_block: Int[Array, ""] | int = 0,
+    *,
+    num_steps: int,
+) -> tuple[Bool[Array, " D"], Trajectory]:
+    x_end, xs, codes, h = calls.chain(model, key, x, first_block * BLOCK, num_steps)
+    return x_end, Trajectory(xs, _decode(model, codes), h)
+
+
+def _stepwise(
+    model: Model, key: Key[Array, ""], body: Callable, first_block: Any = 0
+) -> Callable:
+    """A block of `_scan_blocks`: `body(step, carry, (t, latent noise))` in turn."""
 
     def block(carry, index, length):
+        index = first_block + index
         step = _stepper(model, key, index)
         t = index * BLOCK + jnp.arange(length)
         return jax.lax.scan(
             partial(body, step), carry, (t, _parallel.step_noise(model, key, t))
         )
 
+    return block
+
+
+def _scan_blocks(num_steps: int, block: Callable, init: Any) -> tuple[Any, Any]:
+    """Scan `block(carry, index, length)` over the blocks of T double steps."""
+    check_count("num_steps", num_steps, 1, "double step")
     whole, rest = divmod(num_steps, BLOCK)
     carry, parts = init, []
     if whole:

@@ -46,6 +46,7 @@ def test_wheel_has_the_library_with_its_types_and_nothing_else(wheel):
         (about,) = (name for name in names if name.endswith("/METADATA"))
         lines = archive.read(about).decode().splitlines()
     assert "nelc_jax/py.typed" in names
+    assert "nelc_jax/_native/cycles.c" in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"nelc_jax"}
     assert "License-Expression: Apache-2.0" in lines
     assert any(line.startswith("Author") for line in lines)

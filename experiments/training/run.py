@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+import nelc_jax
 from experiments.command import versions
 from experiments.command.errors import UserError, reports_unwritable
 from experiments.command.options import check_seed
@@ -118,7 +119,9 @@ def describe(
         "data_digest": dataset.digest(),
         "processes": jax.process_count(),
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "versions": versions.installed(),
+        # What the C of the native path leaves of an unbroken run is its law, as with
+        # another version of a package.
+        "versions": versions.installed() | {"one-hot cycles": nelc_jax.native_path()},
     }
 
 
