@@ -177,6 +177,7 @@ CALLS = {
     "perfect.perfect_sample": {**SAMPLED, "max_steps": 4},
     "Cycles.init": {"key": KEY, "x": X},
     "Cycles.step": {**TRAINED, "batch_size": jnp.int32(2)},
+    "Cycles.steps": {**TRAINED, "batch_sizes": SIZES},
     "Cycles.gradient": {
         **OF_KEY,
         "sample": TRAJECTORY,
