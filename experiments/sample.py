@@ -15,6 +15,7 @@ import numpy as np
 import tyro
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from experiments.command.devices import check_devices
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.options import check_positive, check_seed, parse
 from experiments.figures import by_likelihood, save_figure
@@ -24,6 +25,7 @@ from experiments.figures.samples import (
     write_animation,
 )
 from experiments.runs.directory import Run
+from experiments.runs.diverged import diverged_in
 from experiments.runs.files import write_table
 from experiments.runs.finished import model_of, open_run
 from experiments.runs.lock import claimed
@@ -75,10 +77,13 @@ def main(arguments: list[str] | None = None) -> Path:
     options = parse(Sample, "sample", arguments)
     check_positive(samples=options.samples, steps=options.steps)
     check_seed(options.seed)
+    check_devices()
     run = open_run(options.run)
     index = _row(run, options.model)
     out = options.out or options.run / "samples"
-    number = int(run.models["model"][index])
+    number, epoch = int(run.models["model"][index]), int(diverged_in(run)[index])
+    if epoch:
+        print(f"model {number} went non-finite in epoch {epoch}: it is as before that")
     config = {
         "command": "sample",
         "run": str(options.run),
@@ -127,7 +132,10 @@ def draw(
 
 def _row(run: Run, number: int | None) -> int:
     if number is None:
-        return int(by_likelihood(run)[0])
+        ranking = by_likelihood(run)
+        if not ranking.size:
+            raise UserError("all models went non-finite: name one by --model")
+        return int(ranking[0])
     found = np.flatnonzero(run.models["model"] == number)
     if not found.size:
         known = run.models["model"]

@@ -89,9 +89,9 @@ def test_spread_over_all_devices(x, five):
     found = five[2].log_likelihood
     assert found.sharding.device_set == set(devices)
     # On one of them.
-    one = ensemble.member_mesh(5, devices[1:2])
+    one = ensemble.member_mesh(5, devices[-1:])
     _, infos = jax.jit(partial(ensemble.train, RULE, mesh=one))(five[0], x, SIZES)
-    assert infos.log_likelihood.sharding.device_set == {jax.local_devices()[1]}
+    assert infos.log_likelihood.sharding.device_set == {devices[-1]}
     np.testing.assert_allclose(infos.log_likelihood, found, rtol=1e-4)
 
 

@@ -13,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from experiments.figures.page import FRAME, Page, fit_cell
-from experiments.figures.style import STYLE, TWO_COLUMNS
+from experiments.figures.style import STYLE, TWO_COLUMNS, whole_ticks
 
 FRAMES_PER_SECOND = 5
 SCREEN_DOTS_PER_INCH = 110
@@ -45,6 +45,7 @@ def grid_figure(x: np.ndarray, image_shape: Sequence[int] | None) -> Figure:
     if image_shape is None:
         axes.imshow(x.T, cmap="Greys", vmin=0, vmax=1, aspect="auto")
         axes.set(xlabel="sample", ylabel="visible unit")
+        whole_ticks(axes.xaxis, axes.yaxis)
         axes.tick_params(which="both", top=False, right=False, direction="out")
         return figure
     grid = _mosaic(x, image_shape, _columns(len(x)))
@@ -93,6 +94,7 @@ def trajectory_figure(
     axes.plot(place[z[0]], color="0.6", linewidth=0.7, zorder=1)
     axes.scatter(np.arange(steps), place[z[0]], s=7, c=colours(place[z[0]]), zorder=2)
     axes.set(xlim=(-0.5, steps - 0.5), ylim=(len(order) - 0.5, -0.5), ylabel="$z(t)$")
+    whole_ticks(axes.xaxis)
     axes.set_xticklabels([])
     if portrayed:
         axes.set_yticks(range(len(order)), [str(state) for state in order])
@@ -175,6 +177,7 @@ def _draw_rows(axes: Axes, places: np.ndarray, colours: ListedColormap) -> None:
         axes.axhline(chain - 0.5, color="white", linewidth=1.2)
     axes.set_xlabel("$t$ (double steps)")
     axes.set_ylabel("chain")
+    whole_ticks(axes.xaxis)
     axes.set_yticks([0, len(places) - 1] if len(places) > 1 else [0])
     axes.spines[:].set(**FRAME)
     axes.tick_params(length=0, pad=2)

@@ -13,6 +13,7 @@ from experiments.horizon.variants import (
     literal,
 )
 from experiments.runs import directory as run_directory
+from experiments.runs.diverged import sound_ensembles
 from experiments.runs.files import write_text
 from experiments.training.ceiling import ceiling
 from experiments.training.settings import Settings
@@ -33,7 +34,8 @@ def measure_horizons(study: Study, base: Settings, seed: int) -> None:
         *literal(base, seed),
         *controls(base, seed, len(train.x)),
     ]
-    runs = {name: found[0] for name, found in study.run(variants).items()}
+    sound, left_out = sound_ensembles(study.run(variants))
+    runs = {name: found[0] for name, found in sound.items()}
     best = ceiling(train, base.units)
     names = [horizon_name(K) for K in HORIZONS]
     panels = {
@@ -57,6 +59,7 @@ def measure_horizons(study: Study, base: Settings, seed: int) -> None:
         f"ensembles of {base.models}, {seconds / 60:.0f} minutes of training. Ceiling: "
         f"{best:.2f} nats; the mark is {page.REACHED} below it, near is within "
         f"{page.NEAR}. Settings that all share: `{asdict(base)}`.",
+        *left_out,
         page.horizon_table(runs, best),
         "## Cycles",
         page.cycles_table(runs),

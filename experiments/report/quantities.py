@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from experiments.runs.directory import Run
+from experiments.runs.diverged import DIVERGED_IN
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ QUANTITIES = {
     quantity.name: quantity
     for quantity in (
         Quantity("model", "model", "", "number of the model, counted from 0"),
+        Quantity(
+            DIVERGED_IN,
+            "non-finite",
+            "epoch",
+            "in which a model went non-finite, frozen at its beginning; 0 for none",
+        ),
         Quantity(
             "log_likelihood",
             Markup("<i>L</i>"),

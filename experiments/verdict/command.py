@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from experiments.command.devices import check_devices
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.data.datasets import load_split
 from experiments.runs.lock import claimed
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> Path:
     check_positive(ensembles=options.ensembles)
     out, seed = options.run.out, options.run.seed
     check_seed(seed)
+    check_devices()
     train, held_out = load_split(options.run.dataset, options.run.data_dir)
     base, count = Settings(), options.ensembles
     if options.quick:
