@@ -32,6 +32,22 @@ from nelc_jax.baselines import ais, rbm
 TEMPERATURES, CHAINS = 4000, 100
 """Intermediate laws and chains of annealed importance sampling."""
 
+HEAD = """\
+# Beside equilibrium
+
+Log-likelihoods L in nats a data point, sigma in nats per double step, tau in double
+steps, medians over models. EM finds the best mixture of as many components as latent
+units: no model with one-hot states has a higher L on the data it was trained on. An RBM
+with Bernoulli units has more latent states, and may."""
+
+ABOUT_PARTITION = """\
+## Partition functions
+
+The exact ln Z is a sum over all states of the hidden layer. Annealed importance
+sampling knows only the modes that its chains have found: where it is below the exact
+value by more than its error, they have missed some, of which neither the error nor the
+number of effective chains knows."""
+
 
 @dataclass(frozen=True)
 class Compare:
@@ -74,7 +90,7 @@ def main(arguments: list[str] | None = None) -> Path:
         runs, left_out = sound_ensembles(trained)
         table = page.likelihood_table(runs, ceiling(train, options.units))
         partition = partition_table({v.group: runs[v.group][0] for v in equilibrium})
-        text = "\n\n".join([table, *left_out, partition])
+        text = "\n\n".join([HEAD, table, *left_out, ABOUT_PARTITION, partition])
         write_text(out / "compare.md", f"{text}\n")
     print(f"{text}\nsee {out / 'compare.md'}")
     return out

@@ -44,7 +44,7 @@ class Sample:
     Writes images.png (independent samples of p(x)), chains.gif (a frame a double step),
     trajectories.png and trajectories.csv (the latent states of the chains), the PNGs
     also as PDF, and samples.npz, which holds the samples x and their latent states z
-    and can be given as --dataset.
+    and can be given as --dataset. The z of an x is the state that it was drawn from.
     """
 
     run: tyro.conf.Positional[Path]
@@ -64,7 +64,7 @@ class Sample:
 
 
 class Drawn(eqx.Module):
-    """Independent samples with their latent states, and stationary chains."""
+    """Independent samples, and stationary chains: z is the state that made x."""
 
     x: Bool[Array, "N D"]
     z: Int[Array, " N"]
@@ -123,11 +123,15 @@ def draw(
         return z, jax.random.bernoulli(x_key, means[z])
 
     z, x = stationary(sample_key, num_samples)
-    _, starts = stationary(start_key, CHAINS)
+    made_by, starts = stationary(start_key, CHAINS)
     _, chains = jax.vmap(lambda key, x: sample_chain(model, key, x, num_steps))(
         jax.random.split(chain_key, CHAINS), starts
     )
-    return Drawn(x, z, chains.x, model.latent.index(chains.z))
+    # The z(t) of a chain is drawn from x(t), and makes x(t + 1).
+    drawn = model.latent.index(chains.z)
+    return Drawn(
+        x, z, chains.x, jnp.concatenate([made_by[:, None], drawn[:, :-1]], axis=1)
+    )
 
 
 def _row(run: Run, number: int | None) -> int:

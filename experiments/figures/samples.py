@@ -66,6 +66,8 @@ def trajectory_figure(
 ) -> Figure:
     """Latent trajectories: the first chain as a line, all as rows of colours.
 
+    z(t) is the state from which the visible state at t is drawn.
+
     Above, the expected visible state that each latent state sets, framed in its colour.
 
     **Arguments:** `z` (C, T), the states of C chains; `order`, all S states as on
@@ -109,7 +111,7 @@ def write_animation(
 ) -> None:
     """Write chains x (C, T, D) with their latent states z (C, T) as a GIF.
 
-    One frame a double step: the states x(t) and below each the z(t) drawn from it.
+    One frame a double step: each x and below it the latent state it was drawn from.
     """
     count, steps, num_visible = x.shape
     columns = min(count, 6)

@@ -1,6 +1,7 @@
 """The report of a run: one HTML file that holds everything and opens offline."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ from markupsafe import Markup
 from experiments.figures import SavedFigure, by_likelihood
 from experiments.figures.ensemble import undrawn_kl
 from experiments.report.cycles import dominant_cycles
-from experiments.report.numbers import quantiles, typeset
+from experiments.report.numbers import quantiles, rounded, typeset
 from experiments.report.page import write_page
-from experiments.report.quantities import QUANTITIES, quantities_of
+from experiments.report.quantities import ERROR, QUANTITIES, quantities_of
 from experiments.runs.directory import Run
 from experiments.runs.diverged import diverged_in, left_out, sound
 
@@ -45,10 +46,36 @@ def write_report(run: Run, figures: Sequence[SavedFigure], path: Path) -> None:
         cycles=dominant_cycles(run),
         classes="classes" in run.arrays,
         quantities=quantities_of(run),
-        rows=list(zip(*run.models.values(), strict=True)),
-        diverged=diverged_in(run) > 0,
+        rows=_rows(run),
         config=run.config,
     )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of the table of models: to sort by, and as it is read."""
+
+    value: float
+    text: str
+    error: str
+
+
+def _rows(run: Run) -> list[tuple[bool, list[Cell]]]:
+    """Whether a model has diverged, and its cells, one a quantity."""
+    columns = [_cells(run, q.name) for q in quantities_of(run)]
+    rows = map(list, zip(*columns, strict=True))
+    return list(zip(diverged_in(run) > 0, rows, strict=True))
+
+
+def _cells(run: Run, name: str) -> list[Cell]:
+    values = run.models[name]
+    errors = run.models.get(f"{name}{ERROR}")
+    if errors is None:
+        return [Cell(value, typeset(value, name), "") for value in values]
+    return [
+        Cell(value, *rounded(value, error))
+        for value, error in zip(values, errors, strict=True)
+    ]
 
 
 def _remarks(run: Run) -> list[str]:

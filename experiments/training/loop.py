@@ -122,9 +122,10 @@ def _name_frozen(bar: tqdm, numbers: np.ndarray, epoch: int):
     if numbers.size:
         more = f" and {numbers.size - 4} more" if numbers.size > 4 else ""
         named = ", ".join(map(str, numbers[:4])) + more
+        models = "models" if numbers.size > 1 else "model"
         bar.write(
-            f"model{'s' * (numbers.size > 1)} {named} went non-finite in epoch {epoch}: "
-            "frozen as before it, and left out of every statistic",
+            f"{models} {named} went non-finite in epoch {epoch}: frozen as before it, "
+            "and left out of every statistic",
             file=sys.stderr,
         )
 
@@ -133,12 +134,14 @@ def _in_words(row: dict[str, np.ndarray], running: np.ndarray) -> str:
     """The means of the models that still train, and how many those are."""
     if not running.any():
         return "no model is finite"
-    L, sigma = (
-        row[name][running].mean()
-        for name in ("log_likelihood", "entropy_production_rate")
-    )
-    words = f"L = {L:.2f} nats, sigma = {sigma:.2f} nats/step"
-    return words if running.all() else f"{words}, {running.sum()} models"
+    words = [f"L = {row['log_likelihood'][running].mean():.2f} nats"]
+    sigma = row["entropy_production_rate"][running].mean()
+    # Of an RBM with many states it is not measured after every epoch.
+    if np.isfinite(sigma):
+        words.append(f"sigma = {sigma:.2f} nats/step")
+    if not running.all():
+        words.append(f"{running.sum()} models")
+    return ", ".join(words)
 
 
 def _history_columns(info: StepInfo, summary: Summary, spread) -> tuple:

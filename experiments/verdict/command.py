@@ -28,8 +28,8 @@ class Verdict:
     measure_again: bool = False
     """Measure ensembles anew that are finished in --out, without training them again;
     their history.csv stays."""
-    sensitivity: bool = True
-    """Also train with other optimiser settings, T and L, one ensemble each."""
+    no_sensitivity: bool = False
+    """Leave away the ensembles with other optimiser settings, T and L, one each."""
 
 
 def main(arguments: list[str] | None = None) -> Path:
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> Path:
     with claimed(out, {"command": "verdict"}):
         study = Study(train, held_out, out, options.measure_again)
         seeds = range(seed, seed + count)
-        sensitivity = options.sensitivity and not options.quick
+        sensitivity = not (options.no_sensitivity or options.quick)
         judge_findings(study, base, seeds, sensitivity)
     print(f"verdict written to {out / 'verdict.md'}")
     return out

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 
 from experiments.figures import save_figure
+from experiments.report.tables import in_words
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run
 from experiments.runs.diverged import sound_ensembles
@@ -59,7 +60,7 @@ def judge_findings(
         f"Data: {study.train.name}, {len(study.train.x)} points to train on, "
         f"{len(study.held_out.x)} held out. {len(variants)} ensembles of "
         f"{base.models}, {seconds / 60:.0f} minutes of training. Settings that all "
-        f"share: `{asdict(base)}`.",
+        f"share: {in_words(asdict(base))}.",
         *left_out,
         "## Claims",
         page.claims_list(),

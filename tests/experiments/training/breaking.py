@@ -16,7 +16,7 @@ class Breaking(Cycles):
     `finite` still says that all was well.
     """
 
-    share: float = eqx.field(static=True, default=0.3)
+    share: float = eqx.field(static=True, default=0.5)
     size: int = eqx.field(static=True, default=8)
 
     def step(self, state, x, batch_size):

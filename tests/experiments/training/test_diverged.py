@@ -1,20 +1,14 @@
 """Members that go non-finite: frozen and marked; the others finish."""
 
-import shutil
-from dataclasses import replace
-
-import chex
 import numpy as np
 import pytest
 
 from experiments import sample, show
 from experiments.command.errors import Interrupted, UserError
 from experiments.data.datasets import load_dataset
-from experiments.runs.directory import TRAINING
+from experiments.runs.directory import TRAINING, write_run
 from experiments.runs.diverged import diverged_in, left_out, sound, sound_ensembles
 from experiments.runs.resume import read_checkpoint
-from experiments.training import measure
-from experiments.training import run as run_module
 from experiments.training.ensemble import Ensemble
 from experiments.training.run import run_ensemble
 from experiments.training.settings import Settings
@@ -24,20 +18,21 @@ from ..brief import assert_same
 from ..synthetic import synthetic_run
 from .breaking import Breaking
 
+pytestmark = pytest.mark.usefixtures("short")
+
 SETTINGS = Settings(
-    models=6, epochs=5, steps_per_epoch=3, batch_first=4, batch_last=12, save_every=1
+    models=6,
+    epochs=5,
+    steps_per_epoch=3,
+    batch_first=4,
+    batch_last=12,
+    save_every=1,
+    members_at_once=2,
 )
 """The mini-batches are of 4, 6, 8, 10 and 12 points: some break in the third epoch."""
 RULE = Breaking(OneHot(3), TrajectoryGradient(chain_length=4))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_measurements():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "FINAL_SAMPLES", 256)
-        patch.setattr(measure, "HISTORY_DRAWS", 64)
-        patch.setattr(measure, "COUNTED_STEPS", 200)
-        yield
+LOST = np.array([False, True, True, True, False, False])
+"""One of the first group of two, both of the second, none of the third."""
 
 
 @pytest.fixture(scope="module")
@@ -46,126 +41,119 @@ def dataset(points):
 
 
 @pytest.fixture(scope="module")
-def finished(dataset, short_measurements, tmp_path_factory):
+def finished(dataset, short, tmp_path_factory):
     """A run of which some models have gone non-finite."""
     out = tmp_path_factory.mktemp("runs") / "run"
     return out, run_ensemble(dataset, out, SETTINGS, RULE)
 
 
-@pytest.fixture(scope="module")
-def lost(finished):
-    return diverged_in(finished[1]) > 0
-
-
-@pytest.fixture
-def without_figures(monkeypatch):
-    monkeypatch.setattr(run_module, "save_figures", lambda *_: [])
-
-
-@pytest.mark.usefixtures("without_figures")
-def test_the_others_finish(dataset, finished, lost, tmp_path):
+def test_the_others_finish(dataset, finished, tmp_path):
     """As they do where nothing breaks: bit for bit, by a program but for a constant."""
     _, run = finished
-    assert 0 < lost.sum() < 6
-    np.testing.assert_array_equal(diverged_in(run)[lost], 3)
+    np.testing.assert_array_equal(diverged_in(run), np.where(LOST, 3, 0))
     whole = Breaking(RULE.latent, RULE.estimator, RULE.optimizer, size=99)
     expected = run_ensemble(dataset, tmp_path / "whole", SETTINGS, whole)
     assert not diverged_in(expected).any()
     for name, array in expected.arrays.items():
-        np.testing.assert_array_equal(run.arrays[name][~lost], array[~lost], name)
-    for name, column in expected.models.items():
-        np.testing.assert_array_equal(run.models[name][~lost], column[~lost], name)
+        np.testing.assert_array_equal(run.arrays[name][~LOST], array[~LOST], name)
     for name in ("log_likelihood", "entropy_production_rate"):
         epochs, found = run.over_epochs(name)
         _, history = expected.over_epochs(name)
         # A frozen model has a history up to the epoch before.
-        history[np.ix_(lost, epochs >= 3)] = np.nan
+        history[np.ix_(LOST, epochs >= 3)] = np.nan
         np.testing.assert_array_equal(found, history, name)
 
 
-def test_it_stays_at_the_beginning_of_its_last_epoch(dataset, lost):
+def test_it_stays_at_the_beginning_of_its_last_epoch(dataset, finished):
     """Also where the mini-batches that broke it are over."""
-    members = Ensemble(0, np.arange(6), 6, RULE, dataset.x)
+    members = Ensemble(0, np.arange(2), 2, RULE, dataset.x)
     states = []
     for epoch, size in enumerate((4, 6, 8, 10, 12), start=1):
         members.epoch(epoch, np.full(3, size))
         states.append(members.states())
-    assert all(np.isfinite(states[-1]["state.model.parameters.w"]).ravel())
     for name, second in states[1].items():
-        np.testing.assert_array_equal(states[-1][name][lost], second[lost], name)
-    steps = states[-1]["state.step"]
-    np.testing.assert_array_equal(steps, np.where(lost, 6, 15))
-    np.testing.assert_array_equal(members.diverged_in(5, 3), np.where(lost, 3, 0))
+        np.testing.assert_array_equal(states[-1][name][1], second[1], name)
+    np.testing.assert_array_equal(states[-1]["state.step"], [15, 6])
+    np.testing.assert_array_equal(members.diverged_in(5, 3), [0, 3])
+    w = "state.model.parameters.w"
+    np.testing.assert_array_equal(finished[1].arrays["w"][:2], states[-1][w])
 
 
-@pytest.mark.usefixtures("without_figures")
 def test_the_run_goes_on_from_what_was_saved(dataset, finished, tmp_path, stop_after):
-    """Stopped in the epoch after it, and in groups of which one may be lost whole."""
     out = tmp_path / "run"
     stop_after(4)
     with pytest.raises(Interrupted, match="stopped by SIGINT after epoch 4"):
         run_ensemble(dataset, out, SETTINGS, RULE)
-    for file in (out / TRAINING).iterdir():
-        states = read_checkpoint(file).states.values()
-        assert all(np.isfinite(a).all() for a in states if a.dtype.kind == "f")
-    stop_after()
+    (file,) = (out / TRAINING).iterdir()
+    states = read_checkpoint(file).states.values()
+    assert all(np.isfinite(array).all() for array in states if array.dtype.kind == "f")
+    trained = stop_after()
     run_ensemble(dataset, out, SETTINGS, RULE, resume=True)
     assert_same(out, finished[0])
+    # Nothing is computed of a group that is lost.
+    lost = [epoch for numbers, epoch in trained if numbers == [2, 3]]
+    assert lost == [1, 2, 3]
 
 
-@pytest.mark.usefixtures("without_figures")
-def test_groups_of_which_one_is_lost(dataset, finished, lost, tmp_path):
-    one = replace(SETTINGS, members_at_once=1)
-    run = run_ensemble(dataset, tmp_path / "run", one, RULE)
-    np.testing.assert_array_equal(diverged_in(run) > 0, lost)
-    np.testing.assert_allclose(
-        run.models["log_likelihood"], finished[1].models["log_likelihood"], rtol=1e-3
-    )
+def test_a_run_stops_when_all_are_lost(dataset, tmp_path, monkeypatch, capsys):
+    """By way of what the ensemble says: another rule would be another program."""
 
+    def all_in_the_third(self, epochs, steps_per_epoch):
+        return np.full(2, 3 if epochs > 2 else 0)
 
-def test_a_run_stops_when_all_are_lost(dataset, tmp_path, capsys):
+    monkeypatch.setattr(Ensemble, "diverged_in", all_in_the_third)
     out = tmp_path / "run"
-    every = Breaking(RULE.latent, RULE.estimator, RULE.optimizer, share=1.0)
-    words = "training: all 6 models went non-finite, the last in epoch 3: begin another"
+    words = "training: all 2 models went non-finite, the last in epoch 3: begin another"
+    two = Settings(**{**vars(SETTINGS), "models": 2})
     with pytest.raises(UserError, match=words):
-        run_ensemble(dataset, out, SETTINGS, every)
-    assert "models 0, 1, 2, 3 and 2 more went non-finite in epoch 3" in (
-        capsys.readouterr().err
-    )
+        run_ensemble(dataset, out, two, RULE)
+    words = "models 0, 1 went non-finite in epoch 3: frozen as before it"
+    assert words in capsys.readouterr().err
     (file,) = (out / TRAINING).iterdir()
     assert read_checkpoint(file).epoch == 2
 
 
-def test_what_is_made_of_such_a_run(finished, lost, tmp_path):
-    out = shutil.copytree(finished[0], tmp_path / "run")
-    words = f"{lost.sum()} of 6 models went non-finite in training"
-    text = (out / "report.html").read_text()
-    assert words in text
-    assert text.count('<tr class="diverged"') == lost.sum()
-    assert "Grey crosses: models that went non-finite" in text
-    (out / "report.html").unlink()
+def some_lost():
+    run = synthetic_run(models=5)
+    run.models["diverged_in"] = np.array([0, 2, 0, 0, 4])
+    return run
+
+
+def test_what_is_made_of_such_a_run(finished, tmp_path):
+    run = some_lost()
+    # The best of all was lost, and is not the best.
+    run.models["log_likelihood"][4] = 0
+    out = tmp_path / "some"
+    out.mkdir()
+    write_run(out, run)
     show.main([str(out)])
-    assert (out / "report.html").read_text() == text
-    number = str(np.flatnonzero(lost)[0])
-    options = ["--samples", "4", "--steps", "5"]
+    text = (out / "report.html").read_text()
+    assert "2 of 5 models went non-finite in training and are left out" in text
+    assert text.count('<tr class="diverged"') == 2
+    assert "Grey crosses: models that went non-finite" in text
+    assert "best of 3" in text
+    assert "nats, model 4" not in text
+    options = ["--samples", "4", "--steps", "3"]
     sample.main([str(out), *options])
-    sample.main([str(out), "--model", number, *options, "--out", str(tmp_path / "s")])
+    assert '"model": 4' not in (out / "samples" / "config.json").read_text()
+    sample.main([str(out), "--model", "4", *options])
+    assert '"model": 4' in (out / "samples" / "config.json").read_text()
 
 
 def test_statistics_are_over_the_others():
-    run = synthetic_run(models=5)
-    assert sound(run) is run
-    assert left_out(run) == ""
-    run.models["diverged_in"] = np.array([0, 2, 0, 0, 4])
+    run = some_lost()
+    whole = synthetic_run(models=5)
+    assert sound(whole) is whole
+    assert left_out(whole) == ""
     kept = sound(run)
-    chex.assert_trees_all_equal(kept.models["model"], np.array([0, 2, 3]))
+    np.testing.assert_array_equal(kept.models["model"], [0, 2, 3])
     for name, array in run.arrays.items():
         np.testing.assert_array_equal(kept.arrays[name], array[[0, 2, 3]])
     _, values = run.over_epochs("log_likelihood")
     epochs, found = kept.over_epochs("log_likelihood")
     np.testing.assert_array_equal(epochs, np.arange(1, 7))
     np.testing.assert_array_equal(found, values[[0, 2, 3]])
-    groups, lines = sound_ensembles({"a": [run, run], "b": [synthetic_run()]})
+    groups, lines = sound_ensembles({"a": [run, run], "b": [whole]})
     assert [len(each.models["model"]) for each in groups["a"]] == [3, 3]
     assert lines == [
         "a: 4 of 10 models went non-finite in training and are left out of every "
