@@ -58,7 +58,7 @@ def rounded(value: float, error: float) -> tuple[str, str]:
     one_digit = float(f"{error:.1g}")
     places = -math.floor(math.log10(one_digit))
     if places > MAX_PLACES:
-        return _number(value), f"{one_digit:.1g}"
+        return _number(value), _number(one_digit)
     text = f"{round(value, places):.{max(places, 0)}f}"
     return text.replace("-", "−"), f"{one_digit:.{max(places, 0)}f}"
 

@@ -46,7 +46,7 @@ def test_values_have_as_many_digits_as_they_need(value, name, expected):
         (0.4, 0.96, "0 ± 1"),
         (1234.5, 37.0, "1230 ± 40"),
         (-1.23456, 0.0, "−1.235"),
-        (1e-9, 2.3e-10, "1e-09 ± 2e-10"),
+        (1e-9, 2.3e-10, "1e−09 ± 2e−10"),
         (np.inf, 0.1, "∞"),
         (-np.inf, np.nan, "−∞"),
         (-1.23456, np.nan, "−1.235"),

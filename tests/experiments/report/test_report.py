@@ -42,7 +42,7 @@ def test_page_is_well_formed_and_in_one_language(read):
     assert text.startswith("<!DOCTYPE html>")
     assert page.find("html", lang="en")
     assert page.find("meta", charset="utf-8")
-    ids = [have["id"] for _, have, _ in page.elements if "id" in have]
+    ids = [have["id"] for have, _ in page.find("h2")]
     labels = [have.get("aria-labelledby") for have, _ in page.find("section")]
     assert ids == labels == ["results", "figures", "cycles", "models", "settings"]
 
