@@ -44,7 +44,7 @@ def check_devices() -> None:
     try:
         jax.devices()
     except (AssertionError, RuntimeError) as error:
-        wanted = jax.config.jax_platforms
+        wanted = os.environ.get("JAX_PLATFORMS", "")
         reason = "".join(str(error).splitlines()[:1]) or "there is none"
         raise UserError(
             f"JAX_PLATFORMS={wanted} gives no device ({reason}): unset it to run on "

@@ -99,7 +99,7 @@ def _headline(run: Run) -> list[tuple[str, str, str]]:
             typeset(run.models["log_likelihood"][row], "log_likelihood"),
             f"nats, model {run.models['model'][row]}",
         )
-        for row in ranking[:1]
+        for row in ranking[:1].tolist()
     ]
     medians = [
         (
