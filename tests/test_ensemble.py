@@ -117,8 +117,9 @@ def test_groups_of_a_cpu(monkeypatch):
         sizes.append(side_by_side)
         return members + shared, True
 
-    for members, expected in ((3, 2), (8, 4), (12, 3), (13, 4), (18, 3)):
-        run = jax.jit(ensemble.map_members(one, 1))
+    one_device = ensemble.member_mesh(1)
+    for members, expected in ((2, 2), (4, 4), (6, 3), (7, 4), (9, 3)):
+        run = jax.jit(ensemble.map_members(one, 1, one_device))
         found = run(jnp.arange(members), jnp.int32(10))
         np.testing.assert_array_equal(found, 10 + np.arange(members))
         assert sizes[-1] == expected

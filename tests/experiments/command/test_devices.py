@@ -65,8 +65,10 @@ reports_user_errors(main)()
 """
 
 
-@pytest.mark.parametrize("platform", ["cuda", "nothing"])
-@pytest.mark.parametrize("command", ["train_ensemble", "compare", "verdict.command"])
+@pytest.mark.parametrize(
+    ("command", "platform"),
+    [("train_ensemble", "cuda"), ("train_ensemble", "nothing"), ("compare", "cuda")],
+)
 def test_no_such_device_is_one_line(tmp_path, command, platform):
     out = tmp_path / "run"
     program = COMMAND.format(command=command)
