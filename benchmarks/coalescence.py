@@ -9,6 +9,7 @@ import numpy as np
 import tyro
 
 from experiments.command.errors import reports_user_errors
+from experiments.runs.diverged import sound
 from experiments.runs.finished import model_of, open_run
 from nelc_jax import OneHot, exact
 from nelc_jax.diagnostics import relaxation_time
@@ -50,7 +51,7 @@ def cycle_model(latent: OneHot, strength: float) -> Model:
 
 def trained_models(path: Path) -> list[tuple[Model, float]]:
     """The models of a finished run and their relaxation times."""
-    run = open_run(path)
+    run = sound(open_run(path))
     times = run.models["relaxation_time"]
     return [(model_of(run, index), tau) for index, tau in enumerate(times)]
 

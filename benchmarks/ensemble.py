@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import nelc_jax
 from benchmarks.phases import phase_seconds
 from benchmarks.timing import device_limits, peak_memory_mib
 from benchmarks.workloads import STEPS_PER_EPOCH, Job, data_for, workload
-from experiments.command.devices import use_all_cores
+from experiments.command.devices import usable_cores, use_all_cores
 from nelc_jax import Cycles, TrajectoryGradient, ensemble
 
 
@@ -117,7 +116,7 @@ def main() -> None:
     machine = {
         "device": jax.devices()[0].device_kind,
         "devices": jax.local_device_count(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "python": platform.python_version(),
         "jax": jax.__version__,
         "path": nelc_jax.native_path(),

@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.command.devices import use_all_cores
+from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.data.datasets import load_split
 from experiments.report.tables import markdown_table
 from experiments.runs.directory import Run
+from experiments.runs.diverged import sound_ensembles
 from experiments.runs.files import write_text
 from experiments.runs.finished import model_of
 from experiments.runs.lock import claimed
@@ -30,6 +31,22 @@ from nelc_jax.baselines import ais, rbm
 
 TEMPERATURES, CHAINS = 4000, 100
 """Intermediate laws and chains of annealed importance sampling."""
+
+HEAD = """\
+# Beside equilibrium
+
+Log-likelihoods L in nats a data point, sigma in nats per double step, tau in double
+steps, medians over models. EM finds the best mixture of as many components as latent
+units: no model with one-hot states has a higher L on the data it was trained on. An RBM
+with Bernoulli units has more latent states, and may."""
+
+ABOUT_PARTITION = """\
+## Partition functions
+
+The exact ln Z is a sum over all states of the hidden layer. Annealed importance
+sampling knows only the modes that its chains have found: where it is below the exact
+value by more than its error, they have missed some, of which neither the error nor the
+number of effective chains knows."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,7 @@ def main(arguments: list[str] | None = None) -> Path:
     check_positive(models=options.models, units=options.units, epochs=options.epochs)
     out, seed = options.run.out, options.run.seed
     check_seed(seed)
+    check_devices()
     train, held_out = load_split(options.run.dataset, options.run.data_dir)
     settings = Settings(
         models=options.models,
@@ -67,11 +85,13 @@ def main(arguments: list[str] | None = None) -> Path:
     equilibrium = rbms(settings, [seed])
     with claimed(out, {"command": "compare"}):
         study = Study(train, held_out, out)
-        runs = study.run([Variant("cycles", seed, settings), *equilibrium])
+        trained = study.run([Variant("cycles", seed, settings), *equilibrium])
+        runs, left_out = sound_ensembles(trained)
         table = page.likelihood_table(runs, ceiling(train, options.units))
         partition = partition_table({v.group: runs[v.group][0] for v in equilibrium})
-        write_text(out / "compare.md", f"{table}\n\n{partition}\n")
-    print(f"{table}\n\n{partition}\nsee {out / 'compare.md'}")
+        text = "\n\n".join([HEAD, table, *left_out, ABOUT_PARTITION, partition])
+        write_text(out / "compare.md", f"{text}\n")
+    print(f"{text}\nsee {out / 'compare.md'}")
     return out
 
 

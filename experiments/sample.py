@@ -15,6 +15,7 @@ import numpy as np
 import tyro
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from experiments.command.devices import check_devices
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.options import check_positive, check_seed, parse
 from experiments.figures import by_likelihood, save_figure
@@ -24,6 +25,7 @@ from experiments.figures.samples import (
     write_animation,
 )
 from experiments.runs.directory import Run
+from experiments.runs.diverged import diverged_in
 from experiments.runs.files import write_table
 from experiments.runs.finished import model_of, open_run
 from experiments.runs.lock import claimed
@@ -42,7 +44,7 @@ class Sample:
     Writes images.png (independent samples of p(x)), chains.gif (a frame a double step),
     trajectories.png and trajectories.csv (the latent states of the chains), the PNGs
     also as PDF, and samples.npz, which holds the samples x and their latent states z
-    and can be given as --dataset.
+    and can be given as --dataset. The z of an x is the state that it was drawn from.
     """
 
     run: tyro.conf.Positional[Path]
@@ -62,7 +64,7 @@ class Sample:
 
 
 class Drawn(eqx.Module):
-    """Independent samples with their latent states, and stationary chains."""
+    """Independent samples, and stationary chains: z is the state that made x."""
 
     x: Bool[Array, "N D"]
     z: Int[Array, " N"]
@@ -75,10 +77,13 @@ def main(arguments: list[str] | None = None) -> Path:
     options = parse(Sample, "sample", arguments)
     check_positive(samples=options.samples, steps=options.steps)
     check_seed(options.seed)
+    check_devices()
     run = open_run(options.run)
     index = _row(run, options.model)
     out = options.out or options.run / "samples"
-    number = int(run.models["model"][index])
+    number, epoch = int(run.models["model"][index]), int(diverged_in(run)[index])
+    if epoch:
+        print(f"model {number} went non-finite in epoch {epoch}: it is as before that")
     config = {
         "command": "sample",
         "run": str(options.run),
@@ -118,16 +123,23 @@ def draw(
         return z, jax.random.bernoulli(x_key, means[z])
 
     z, x = stationary(sample_key, num_samples)
-    _, starts = stationary(start_key, CHAINS)
+    made_by, starts = stationary(start_key, CHAINS)
     _, chains = jax.vmap(lambda key, x: sample_chain(model, key, x, num_steps))(
         jax.random.split(chain_key, CHAINS), starts
     )
-    return Drawn(x, z, chains.x, model.latent.index(chains.z))
+    # The z(t) of a chain is drawn from x(t), and makes x(t + 1).
+    drawn = model.latent.index(chains.z)
+    return Drawn(
+        x, z, chains.x, jnp.concatenate([made_by[:, None], drawn[:, :-1]], axis=1)
+    )
 
 
 def _row(run: Run, number: int | None) -> int:
     if number is None:
-        return int(by_likelihood(run)[0])
+        ranking = by_likelihood(run)
+        if not ranking.size:
+            raise UserError("all models went non-finite: name one by --model")
+        return int(ranking[0])
     found = np.flatnonzero(run.models["model"] == number)
     if not found.size:
         known = run.models["model"]

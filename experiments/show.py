@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tyro
 
+from experiments.command.devices import check_devices
 from experiments.command.errors import reports_unwritable, reports_user_errors
 from experiments.command.options import parse
 from experiments.figures import save_figures
@@ -33,6 +34,7 @@ class Show:
 def main(arguments: list[str] | None = None) -> Path:
     """Run the command with its command line (or `arguments`); returns the report."""
     options = parse(Show, "show", arguments)
+    check_devices()
     run = open_run(options.run)
     with reports_unwritable(options.run):
         figures = save_figures(run, options.run / run_directory.FIGURES)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from shlex import quote
 
-from experiments.command.devices import join_processes, use_all_cores
+from experiments.command.devices import check_devices, join_processes, use_all_cores
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.options import RunOptions, check_seed, parse
 from experiments.data.datasets import load_dataset
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> Path:
         _check(options)
     if distributed:
         join_processes()
+    check_devices()
     if resume:
         options = _stored_options(own_directory(out), arguments)
         _check(options)

@@ -34,6 +34,7 @@ __all__ = [
     "State",
     "StepInfo",
     "batch_schedule",
+    "freeze",
     "parameters_named",
     "rmsprop",
     "set_learning_rate",
@@ -135,6 +136,28 @@ def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
     check_count("last", last, 1, "data point")
     check_count("num_epochs", num_epochs, 1, "epoch")
     return np.rint(np.linspace(first, last, num_epochs)).astype(np.int32)
+
+
+@checked
+def freeze(old: State, new: State, finite: Bool[Array, "*K"]) -> State:
+    """The new state of one member, or the old one where a number is not finite.
+
+    A number of the steps between (`StepInfo.finite`) or of the new model; of the new
+    optimiser one that is nan. After every step, or every call of `train`, it keeps the
+    last state that is known to be sound, whose `step` stays behind.
+
+    **Arguments:** states before and after K steps, and `finite` of these, or of the one
+    step. Members of an ensemble by `vmap`.
+    """
+    model, optimizer = (
+        jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
+        for tree in (new.model, new.optimizer)
+    )
+    # An optimiser may keep the best of no values yet, which is infinite.
+    sound = [jnp.all(jnp.isfinite(array)) for array in model]
+    sound += [~jnp.any(jnp.isnan(array)) for array in optimizer]
+    all_sound = functools.reduce(jnp.logical_and, sound, jnp.all(finite))
+    return jax.tree.map(functools.partial(jnp.where, all_sound), new, old)
 
 
 def rmsprop(

@@ -9,6 +9,8 @@ import jaxtyping
 import numpy as np
 import pytest
 
+from experiments.command.devices import device_count_is_given
+
 from . import reference
 
 # Shells start background jobs with SIGINT ignored, and children inherit that.
@@ -23,8 +25,10 @@ os.environ.setdefault(
     "--xla_cpu_use_fusion_emitters=false",
 )
 
-# Before the backend starts: two devices for sharding, and no silent rank promotion.
-jax.config.update("jax_num_cpu_devices", 2)
+# Before the backend starts: two devices for sharding, or as many as the environment
+# asks for, and no silent rank promotion.
+if not device_count_is_given():
+    jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 

@@ -10,14 +10,46 @@ from experiments.command.errors import UserError
 def use_all_cores() -> None:
     """Make every CPU core a device, so that members spread over the cores.
 
-    Must run before anything else asks JAX for its devices; no effect on accelerators.
-    Each core then works on its own members, so operations are not split over threads
-    as well: the two kinds of parallelism together are slower than either.
+    Must run before anything else asks JAX for its devices; no effect on accelerators,
+    or where JAX_NUM_CPU_DEVICES or XLA_FLAGS say how many devices there are. Each core
+    then works on its own members, so operations are not split over threads as well: the
+    two kinds of parallelism together are slower than either.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_cpu_multi_thread_eigen" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false"
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    if not device_count_is_given():
+        jax.config.update("jax_num_cpu_devices", usable_cores())
+
+
+def device_count_is_given() -> bool:
+    """Whether the environment says how many devices the CPU is."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    forced = "xla_force_host_platform_device_count" in flags
+    return forced or "JAX_NUM_CPU_DEVICES" in os.environ
+
+
+def usable_cores() -> int:
+    """The cores that this process may use; macOS and Windows know those of all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_devices() -> None:
+    """Check that JAX finds a device to run on.
+
+    **Raises:** `UserError` where it does not, as JAX_PLATFORMS=cuda without a GPU.
+    """
+    try:
+        jax.devices()
+    except (AssertionError, RuntimeError) as error:
+        wanted = os.environ.get("JAX_PLATFORMS", "")
+        reason = "".join(str(error).splitlines()[:1]) or "there is none"
+        raise UserError(
+            f"JAX_PLATFORMS={wanted} gives no device ({reason}): unset it to run on "
+            "what is here, or install JAX for that device"
+        ) from error
 
 
 def join_processes() -> None:

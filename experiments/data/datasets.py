@@ -27,6 +27,7 @@ def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
     **Raises:** `UserError` for an unknown name, a file that is missing or cannot be
     read, and data that are not a non-empty (N, D) array of zeros and ones.
     """
+    check_data_dir(name, data_dir)
     if name == "mnist5k":
         return _digits(name, *embedded_images())
     if name == "mnist":
@@ -37,6 +38,18 @@ def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
         f"--dataset {name} is unknown: choose mnist5k, mnist, or a path to a .npz or "
         ".npy file"
     )
+
+
+def check_data_dir(name: str, data_dir: Path | None) -> None:
+    """Check that the option is not given in vain.
+
+    **Raises:** `UserError` for a `data_dir` with other data than MNIST.
+    """
+    if data_dir is not None and name != "mnist":
+        raise UserError(
+            f"--data-dir {data_dir} is of no use to --dataset {name}: leave it away, "
+            "or give --dataset mnist"
+        )
 
 
 def load_test(name: str, data_dir: Path | None = None) -> Dataset | None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.figures.ensemble import fig2, fig4
+from experiments.figures.ensemble import fig2, fig4, undrawn_kl
 from experiments.figures.portrait import (
     MAX_BITS,
     MAX_UNITS,
@@ -59,6 +59,8 @@ def save_figure(
 def _figures(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
     ranking = by_likelihood(run)
     count = len(ranking)
+    if not count:
+        return
     figure = fig2(run)
     yield (
         "fig2",
@@ -85,25 +87,47 @@ def _figures(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
             fig3(run, worst, f"worst of {count}"),
         )
     figure = fig4(run)
-    yield (
-        "fig4",
-        "Irreversibility",
+    yield ("fig4", "Irreversibility", _indicators_caption(run, figure), figure)
+
+
+def _indicators_caption(run: Run, figure: Figure) -> str:
+    panels = [
+        "relaxation time τ of the latent kernel M",
+        "mean self-transition of M, with its value 1/S for jumps to a random latent "
+        "state (dashed)",
+    ]
+    reason = undrawn_kl(run)
+    if reason is None:
+        panels.insert(
+            0,
+            "Kullback–Leibler divergence between the classes in the data and in the "
+            "model",
+        )
+    named = "; ".join(
+        f"({letter}) {words}" for letter, words in zip("abc", panels, strict=False)
+    )
+    missing = reason and f" Not shown is the divergence of the classes: {reason}."
+    return (
         "Indicators of the models against the entropy production rate σ, with the "
-        "colours of σ in the figure of the training. (a) Kullback–Leibler divergence "
-        "between the classes in the data and in the model; (b) relaxation time τ of "
-        "the latent kernel M; (c) mean self-transition of M, with its value 1/S for "
-        "jumps to a random latent state (dashed)." + _about_the_edges(figure),
-        figure,
+        f"colours of σ in the figure of the training. {named}.{missing or ''}"
+        + _about_the_edges(figure)
     )
 
 
 def _about_the_edges(figure: Figure) -> str:
-    if not any(axes.get_title(loc="right") for axes in figure.axes):
-        return ""
-    return (
-        " Open triangles on the frame stand for values that the axis cannot hold, "
-        "counted above the panel; undefined values are counted but not drawn."
-    )
+    counts = ", ".join(axes.get_title(loc="right") for axes in figure.axes)
+    crosses = triangles = ""
+    if any(word in counts for word in ("infinite", "zero", "undefined")):
+        triangles = (
+            " Open triangles on the frame stand for values that the axis cannot hold, "
+            "counted above the panel; undefined values are counted but not drawn."
+        )
+    if "diverged" in counts:
+        crosses = (
+            " Grey crosses: models that went non-finite in training, as they were "
+            "before; those beyond the axes stand on the frame."
+        )
+    return triangles + crosses
 
 
 def _portrait_caption(run: Run, index: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -17,9 +18,11 @@ from experiments.figures.style import (
     fit_limits,
     label_panels,
     mark_beyond,
+    mark_diverged,
     sigma_colours,
 )
 from experiments.runs.directory import Run
+from experiments.runs.diverged import diverged_in, sound
 
 
 @rc_context(STYLE)
@@ -27,26 +30,36 @@ def fig2(run: Run) -> Figure:
     """Log-likelihood and entropy production of every model during and after training.
 
     Panels: (a) L and (b) σ against epoch, one line a model, coloured by its final σ;
-    (c) final L against final σ. Panel (a) leaves out the steep beginning.
+    (c) final L against final σ. Panel (a) leaves out the steep beginning. Models that
+    went non-finite are grey, up to then.
     """
     figure = Figure(figsize=(TWO_COLUMNS, 2.2), layout="constrained")
     panels = figure.subplots(1, 3)
     label_panels(panels)
-    scale = sigma_colours(column(run, "entropy_production_rate"))
-    colours = scale.to_rgba(column(run, "entropy_production_rate"))
+    scale, colours = _colours(run)
+    lost = diverged_in(run) > 0
     for axes, name, label in (
         (panels[0], "log_likelihood", LOG_LIKELIHOOD),
         (panels[1], "entropy_production_rate", SIGMA),
     ):
         epochs, values = run.over_epochs(name)
-        shown = values
+        shown = values[~lost]
         if name == "log_likelihood":
-            shown = _after_the_beginning(epochs, values)
+            shown = _after_the_beginning(epochs, shown)
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         fit_limits(axes, epochs, shown)
         axes.set_xlim(0, max(2, epochs[-1]))
         _draw_lines(axes, epochs, values, colours)
+        mark_beyond(
+            axes,
+            np.tile(epochs, (~lost).sum()),
+            values[~lost].ravel(),
+            np.repeat(colours[~lost], len(epochs), axis=0),
+        )
+        # Where the last epoch that they finished left them.
+        last = np.maximum(diverged_in(run)[lost] - 1, 1)
+        mark_diverged(axes, last, values[lost, last - 1])
     _draw_columns(panels[2], run, "log_likelihood", colours)
     panels[2].set_xlabel(SIGMA)
     panels[2].set_ylabel(LOG_LIKELIHOOD)
@@ -60,43 +73,60 @@ def fig2(run: Run) -> Figure:
 
 @rc_context(STYLE)
 def fig4(run: Run) -> Figure:
-    """What goes with entropy production: three log-linear panels against the final σ.
+    """What goes with entropy production: log-linear panels against the final σ.
 
-    Panels: (a) KL divergence of the classes, (b) relaxation time τ, (c) mean
-    self-transition, with its value 1/S for jumps to a random state.
+    Panels: KL divergence of the classes, where it is known of some model
+    (`undrawn_kl`), relaxation time τ, and mean self-transition, with its value 1/S for
+    jumps to a random state.
     """
-    figure = Figure(figsize=(TWO_COLUMNS, 2.2), layout="constrained")
-    panels = figure.subplots(1, 3)
-    label_panels(panels)
-    sigma = column(run, "entropy_production_rate")
-    colours = sigma_colours(sigma).to_rgba(sigma)
     random_value = 1 / run.arrays["latent_kernel"].shape[-1]
-    for axes, name, label, include in (
-        (panels[0], "kl_divergence", "KL divergence (nats)", ()),
-        (panels[1], "relaxation_time", r"$\tau$ (double steps)", ()),
+    shown = [
+        ("relaxation_time", r"$\tau$ (double steps)", ()),
         (
-            panels[2],
             "mean_self_transition",
             r"mean self-transition $\langle M_{zz}\rangle$",
             (random_value,),
         ),
-    ):
+    ]
+    if undrawn_kl(run) is None:
+        shown.insert(0, ("kl_divergence", "KL divergence (nats)", ()))
+    figure = Figure(figsize=(TWO_COLUMNS * len(shown) / 3, 2.2), layout="constrained")
+    panels = figure.subplots(1, len(shown))
+    label_panels(panels)
+    _, colours = _colours(run)
+    for axes, (name, label, include) in zip(panels, shown, strict=True):
         axes.set_yscale("log")
         axes.set_xlabel(SIGMA)
         axes.set_ylabel(label)
         _draw_columns(axes, run, name, colours, include)
-    panels[2].axhline(random_value, color="0.25", linewidth=0.8, dashes=(4, 2.5))
-    panels[2].annotate(
+    panels[-1].axhline(random_value, color="0.25", linewidth=0.8, dashes=(4, 2.5))
+    panels[-1].annotate(
         "$1/S$",
         (1, random_value),
         (-3, -2.5),
-        xycoords=panels[2].get_yaxis_transform(),
+        xycoords=panels[-1].get_yaxis_transform(),
         textcoords="offset points",
         ha="right",
         va="top",
     )
     _round_ticks(panels)
     return figure
+
+
+def undrawn_kl(run: Run) -> str | None:
+    """Why no model has a finite KL divergence of classes, in words; None if one has."""
+    if "kl_divergence" not in run.models:
+        return "the data have no labels"
+    if np.isfinite(column(sound(run), "kl_divergence")).any():
+        return None
+    classes = len(run.config.get("class_names", ()))
+    states = run.arrays["latent_kernel"].shape[-1]
+    if classes > states:
+        return (
+            f"the data have {classes} classes and the models {states} latent states, "
+            "each of one class, so that it is infinite"
+        )
+    return "every model leaves out a class of the data, so that it is infinite"
 
 
 def column(run: Run, name: str) -> np.ndarray:
@@ -112,16 +142,27 @@ def _draw_columns(
     colours: np.ndarray,
     include: tuple[float, ...] = (),
 ) -> None:
-    x, y = column(run, "entropy_production_rate"), column(run, name)
+    kept, lost = sound(run), diverged_in(run) > 0
+    x, y = column(kept, "entropy_production_rate"), column(kept, name)
     fit_limits(axes, x, np.append(y, include))
     draw_points(
         axes,
         x,
         y,
-        colours,
-        run.models.get("entropy_production_rate_error"),
-        run.models.get(f"{name}_error"),
+        colours[~lost],
+        kept.models.get("entropy_production_rate_error"),
+        kept.models.get(f"{name}_error"),
     )
+    x, y = column(run, "entropy_production_rate"), column(run, name)
+    mark_diverged(axes, x[lost], y[lost])
+
+
+def _colours(run: Run) -> tuple[ScalarMappable, np.ndarray]:
+    """The scale of the final σ, and a colour a model, grey where it diverged."""
+    sigma = column(run, "entropy_production_rate")
+    sigma[diverged_in(run) > 0] = np.nan
+    scale = sigma_colours(sigma)
+    return scale, scale.to_rgba(sigma)
 
 
 def _round_ticks(panels: Iterable[Axes], whole: bool = False) -> None:
@@ -156,9 +197,3 @@ def _draw_lines(
             marker="o" if len(epochs) == 1 else "",
             markersize=3,
         )
-    mark_beyond(
-        axes,
-        np.tile(epochs, len(values)),
-        values.ravel(),
-        np.repeat(colours, len(epochs), axis=0),
-    )

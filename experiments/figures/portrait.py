@@ -10,8 +10,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from experiments.figures.page import FRAME, Cell, Page, fit_cell
-from experiments.figures.style import STYLE, TWO_COLUMNS
+from experiments.figures.style import STYLE, TWO_COLUMNS, whole_ticks
 from experiments.runs.directory import Run
+from experiments.runs.diverged import diverged_in
 from experiments.runs.finished import model_of
 from nelc_jax.chain import sample_chain
 from nelc_jax.model import Model, forward_logits
@@ -91,9 +92,13 @@ def numbered_by_bits(states: np.ndarray) -> bool:
 
 
 def by_likelihood(run: Run) -> np.ndarray:
-    """Rows of `models.csv` from the best to the worst final log-likelihood."""
+    """Rows of `models.csv` from the best to the worst final log-likelihood.
+
+    Without the models that went non-finite in training.
+    """
     values = run.models["log_likelihood"].astype(float)
-    return np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
+    order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
+    return order[diverged_in(run)[order] == 0]
 
 
 def _draw_units(
@@ -173,6 +178,7 @@ def _draw_kernel(page: Page, y: float, side: float, kernel: np.ndarray) -> None:
     axes.spines[:].set(**FRAME)
     axes.tick_params(length=0, pad=2)
     if not annotated:
+        whole_ticks(axes.xaxis, axes.yaxis)
         page.colour_bar(x + side + 0.06, y, side, **colours)
         return
     axes.set(xticks=range(len(kernel)), yticks=range(len(kernel)))

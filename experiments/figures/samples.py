@@ -13,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from experiments.figures.page import FRAME, Page, fit_cell
-from experiments.figures.style import STYLE, TWO_COLUMNS
+from experiments.figures.style import STYLE, TWO_COLUMNS, whole_ticks
 
 FRAMES_PER_SECOND = 5
 SCREEN_DOTS_PER_INCH = 110
@@ -45,6 +45,7 @@ def grid_figure(x: np.ndarray, image_shape: Sequence[int] | None) -> Figure:
     if image_shape is None:
         axes.imshow(x.T, cmap="Greys", vmin=0, vmax=1, aspect="auto")
         axes.set(xlabel="sample", ylabel="visible unit")
+        whole_ticks(axes.xaxis, axes.yaxis)
         axes.tick_params(which="both", top=False, right=False, direction="out")
         return figure
     grid = _mosaic(x, image_shape, _columns(len(x)))
@@ -64,6 +65,8 @@ def trajectory_figure(
     image_shape: Sequence[int] | None,
 ) -> Figure:
     """Latent trajectories: the first chain as a line, all as rows of colours.
+
+    z(t) is the state from which the visible state at t is drawn.
 
     Above, the expected visible state that each latent state sets, framed in its colour.
 
@@ -93,6 +96,7 @@ def trajectory_figure(
     axes.plot(place[z[0]], color="0.6", linewidth=0.7, zorder=1)
     axes.scatter(np.arange(steps), place[z[0]], s=7, c=colours(place[z[0]]), zorder=2)
     axes.set(xlim=(-0.5, steps - 0.5), ylim=(len(order) - 0.5, -0.5), ylabel="$z(t)$")
+    whole_ticks(axes.xaxis)
     axes.set_xticklabels([])
     if portrayed:
         axes.set_yticks(range(len(order)), [str(state) for state in order])
@@ -107,7 +111,7 @@ def write_animation(
 ) -> None:
     """Write chains x (C, T, D) with their latent states z (C, T) as a GIF.
 
-    One frame a double step: the states x(t) and below each the z(t) drawn from it.
+    One frame a double step: each x and below it the latent state it was drawn from.
     """
     count, steps, num_visible = x.shape
     columns = min(count, 6)
@@ -175,6 +179,7 @@ def _draw_rows(axes: Axes, places: np.ndarray, colours: ListedColormap) -> None:
         axes.axhline(chain - 0.5, color="white", linewidth=1.2)
     axes.set_xlabel("$t$ (double steps)")
     axes.set_ylabel("chain")
+    whole_ticks(axes.xaxis)
     axes.set_yticks([0, len(places) - 1] if len(places) > 1 else [0])
     axes.spines[:].set(**FRAME)
     axes.tick_params(length=0, pad=2)

@@ -6,9 +6,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 TWO_COLUMNS = 7.0
 """Width in inches of a figure across both columns of a page."""
@@ -77,9 +79,22 @@ def add_legend(figure: Figure, axes: Axes) -> None:
 
 
 def fit_limits(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    """Set the limits to the finite values, on a logarithmic axis the positive ones."""
+    """Set the limits to the finite values, on a logarithmic axis the positive ones.
+
+    An axis without any such value has no scale.
+    """
     axes.set_xlim(*_span(x, axes.get_xscale() == "log"))
     axes.set_ylim(*_span(y, axes.get_yscale() == "log"))
+    for axis, values in ((axes.xaxis, x), (axes.yaxis, y)):
+        if not _drawable(values, axis.get_scale()).any():
+            axis.set_major_locator(NullLocator())
+            axis.set_minor_locator(NullLocator())
+
+
+def whole_ticks(*axes: Axis) -> None:
+    """Ticks at whole numbers, multiples of 1, 2 or 5."""
+    for axis in axes:
+        axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
 
 
 def draw_points(
@@ -115,6 +130,28 @@ def draw_points(
         zorder=2.5,
     )
     mark_beyond(axes, x, y, colours)
+
+
+def mark_diverged(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    """Grey crosses for models that went non-finite, where they were, and their number.
+
+    Those beyond the limits stand on the frame.
+    """
+    if not len(x):
+        return
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    axes.scatter(
+        np.clip(x, left, right),
+        np.clip(y, bottom, top),
+        s=16,
+        marker="x",
+        color="0.5",
+        linewidths=0.9,
+        clip_on=False,
+        zorder=2,
+    )
+    counts = filter(None, [axes.get_title(loc="right"), f"{len(x)} diverged"])
+    axes.set_title(", ".join(counts), loc="right", fontsize=7)
 
 
 def mark_beyond(axes: Axes, x: np.ndarray, y: np.ndarray, colours: np.ndarray) -> None:

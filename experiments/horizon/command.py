@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from experiments.command.devices import check_devices
 from experiments.command.options import RunOptions, check_seed, parse
 from experiments.data.datasets import load_split
 from experiments.horizon.measure import measure_horizons
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> Path:
     options = parse(Horizon, "horizon", arguments)
     out, seed = options.run.out, options.run.seed
     check_seed(seed)
+    check_devices()
     train, held_out = load_split(options.run.dataset, options.run.data_dir)
     base = replace(Settings(), **QUICK) if options.quick else Settings()
     check_points(train, base)

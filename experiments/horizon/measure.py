@@ -12,7 +12,9 @@ from experiments.horizon.variants import (
     horizons,
     literal,
 )
+from experiments.report.tables import in_words
 from experiments.runs import directory as run_directory
+from experiments.runs.diverged import sound_ensembles
 from experiments.runs.files import write_text
 from experiments.training.ceiling import ceiling
 from experiments.training.settings import Settings
@@ -33,7 +35,8 @@ def measure_horizons(study: Study, base: Settings, seed: int) -> None:
         *literal(base, seed),
         *controls(base, seed, len(train.x)),
     ]
-    runs = {name: found[0] for name, found in study.run(variants).items()}
+    sound, left_out = sound_ensembles(study.run(variants))
+    runs = {name: found[0] for name, found in sound.items()}
     best = ceiling(train, base.units)
     names = [horizon_name(K) for K in HORIZONS]
     panels = {
@@ -56,7 +59,8 @@ def measure_horizons(study: Study, base: Settings, seed: int) -> None:
         f"Data: {train.name}, {len(train.x)} points to train on. {len(variants)} "
         f"ensembles of {base.models}, {seconds / 60:.0f} minutes of training. Ceiling: "
         f"{best:.2f} nats; the mark is {page.REACHED} below it, near is within "
-        f"{page.NEAR}. Settings that all share: `{asdict(base)}`.",
+        f"{page.NEAR}. Settings that all share: {in_words(asdict(base))}.",
+        *left_out,
         page.horizon_table(runs, best),
         "## Cycles",
         page.cycles_table(runs),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.command.devices import use_all_cores
+from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.oscillators import options as given
 from experiments.oscillators.data import load_gray
@@ -32,6 +32,7 @@ def command() -> None:
 
 
 def _run(options: given.Oscillators, training: Training) -> Path:
+    check_devices()
     data = None
     if options.task == "digits":
         data = load_gray(options.run.dataset, options.run.data_dir, options.side)

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from experiments.command.errors import UserError
+from experiments.data.datasets import check_data_dir
 from experiments.data.mnist import embedded_images, mnist_images
 
 MAX_IMAGES = 10_000
@@ -29,6 +30,7 @@ def load_gray(name: str, data_dir: Path | None, side: int) -> GrayImages:
 
     **Raises:** `UserError` for another name, and as `load_dataset`.
     """
+    check_data_dir(name, data_dir)
     if name == "digits":
         images, digits = _small_digits()
     elif name in ("mnist5k", "mnist"):

@@ -1,6 +1,11 @@
 """Numbers of a report: quantiles, and how a value is written."""
 
+import math
+
 import numpy as np
+
+MAX_PLACES = 6
+"""Places behind the point up to which a value is written without a power of ten."""
 
 
 def quantiles(values: np.ndarray) -> list[float]:
@@ -39,11 +44,31 @@ def sortable(value: float) -> str:
     return "NaN" if np.isnan(value) else f"{value}".replace("inf", "Infinity")
 
 
+def rounded(value: float, error: float) -> tuple[str, str]:
+    """A value to the last digit that its standard error leaves, and the error to one.
+
+    The error is empty where it is not known, or zero; the value then has four digits.
+    """
+    if np.isnan(value):
+        return "–", ""
+    if np.isinf(value):
+        return ("∞" if value > 0 else "−∞"), ""
+    if not 0 < error < np.inf:
+        return _number(value), ""
+    one_digit = float(f"{error:.1g}")
+    places = -math.floor(math.log10(one_digit))
+    if places > MAX_PLACES:
+        return _number(value), _number(one_digit)
+    text = f"{round(value, places):.{max(places, 0)}f}"
+    return text.replace("-", "−"), f"{one_digit:.{max(places, 0)}f}"
+
+
 def with_error(value: float | str, error: float) -> str:
-    """A value ± its standard error, which is left out where it is not known."""
+    """A value ± its standard error (`rounded`); words and counts as they are."""
     if isinstance(value, str | int | np.integer):
         return str(value)
-    if np.isnan(value):
-        return "–"
-    text = f"{value:.4g}".replace("-", "−")
-    return f"{text} ± {error:.1g}" if np.isfinite(error) else text
+    return " ± ".join(filter(None, rounded(value, error)))
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")

@@ -67,7 +67,6 @@ _ENVIRONMENT.filters |= {
         image_attributes,
         subscripts,
         flat,
-        numbers.plain,
         numbers.typeset,
         numbers.sortable,
         numbers.with_error,

@@ -1,17 +1,20 @@
 """The report of a run: one HTML file that holds everything and opens offline."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 
 from experiments.figures import SavedFigure, by_likelihood
+from experiments.figures.ensemble import undrawn_kl
 from experiments.report.cycles import dominant_cycles
-from experiments.report.numbers import quantiles, typeset
+from experiments.report.numbers import quantiles, rounded, typeset
 from experiments.report.page import write_page
-from experiments.report.quantities import QUANTITIES, quantities_of
+from experiments.report.quantities import ERROR, QUANTITIES, quantities_of
 from experiments.runs.directory import Run
+from experiments.runs.diverged import diverged_in, left_out, sound
 
 SUMMARISED = (
     "log_likelihood",
@@ -33,8 +36,9 @@ def write_report(run: Run, figures: Sequence[SavedFigure], path: Path) -> None:
         heading=f"{models} of {run.config.get('dataset', 'unnamed data')}",
         models=run.models,
         headline=_headline(run),
+        remarks=_remarks(run),
         quartiles=[
-            (QUANTITIES[name], quantiles(run.models[name]))
+            (QUANTITIES[name], quantiles(sound(run).models[name]))
             for name in SUMMARISED
             if name in run.models
         ],
@@ -42,31 +46,71 @@ def write_report(run: Run, figures: Sequence[SavedFigure], path: Path) -> None:
         cycles=dominant_cycles(run),
         classes="classes" in run.arrays,
         quantities=quantities_of(run),
-        rows=list(zip(*run.models.values(), strict=True)),
+        rows=_rows(run),
         config=run.config,
     )
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A number of the table of models: to sort by, and as it is read."""
+
+    value: float
+    text: str
+    error: str
+
+
+def _rows(run: Run) -> list[tuple[bool, list[Cell]]]:
+    """Whether a model has diverged, and its cells, one a quantity."""
+    columns = [_cells(run, q.name) for q in quantities_of(run)]
+    rows = map(list, zip(*columns, strict=True))
+    return list(zip(diverged_in(run) > 0, rows, strict=True))
+
+
+def _cells(run: Run, name: str) -> list[Cell]:
+    values = run.models[name]
+    errors = run.models.get(f"{name}{ERROR}")
+    if errors is None:
+        return [Cell(value, typeset(value, name), "") for value in values]
+    return [
+        Cell(value, *rounded(value, error))
+        for value, error in zip(values, errors, strict=True)
+    ]
+
+
+def _remarks(run: Run) -> list[str]:
+    """What a reader of the numbers must know: models left out, a divergence of none."""
+    reason = undrawn_kl(run) if "kl_divergence" in run.models else None
+    return [
+        *filter(None, [left_out(run)]),
+        *([f"Of the divergence KL of the classes: {reason}."] if reason else []),
+    ]
+
+
 def _headline(run: Run) -> list[tuple[str, str, str]]:
     """Label, value, and unit or more words, of the numbers to read first."""
-    best = int(by_likelihood(run)[0])
-    count = len(run.models["model"])
+    ranking, models = by_likelihood(run), sound(run).models
+    count = len(ranking)
     num_states = run.arrays["latent_kernel"].shape[-1]
-    fewer = int(np.sum(run.models["mean_self_transition"] < 1 / num_states))
+    fewer = int(np.sum(models["mean_self_transition"] < 1 / num_states))
+    best = [
+        (
+            Markup("best <i>L</i>"),
+            typeset(float(run.models["log_likelihood"][row]), "log_likelihood"),
+            f"nats, model {run.models['model'][row]}",
+        )
+        for row in ranking[:1].tolist()
+    ]
     medians = [
         (
             Markup("median {}").format(QUANTITIES[name].symbol),
-            typeset(quantiles(run.models[name])[2], name),
+            typeset(quantiles(models[name])[2], name),
             QUANTITIES[name].unit,
         )
         for name in ("log_likelihood", "entropy_production_rate", "relaxation_time")
     ]
     return [
-        (
-            Markup("best <i>L</i>"),
-            typeset(run.models["log_likelihood"][best], "log_likelihood"),
-            f"nats, model {run.models['model'][best]}",
-        ),
+        *best,
         *medians,
         (
             Markup("self-transition below 1/<i>S</i>"),

@@ -1,6 +1,15 @@
 """Tables of a page in Markdown."""
 
+from collections.abc import Mapping
+
 import pandas as pd
+
+from experiments.report.page import flat
+
+
+def in_words(settings: Mapping) -> str:
+    """Settings as a part of a sentence."""
+    return ", ".join(f"{name} {value}" for name, value in flat(settings))
 
 
 def markdown_table(rows: dict[str, dict[str, str]], head: str) -> str:

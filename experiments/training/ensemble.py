@@ -10,7 +10,7 @@ import numpy as np
 from experiments.runs.checkpoint import name_arrays, restore_arrays
 from experiments.training.measure import Measured, measure, measure_epoch
 from nelc_jax import Model, ensemble, train
-from nelc_jax.training import AbstractRule
+from nelc_jax.training import AbstractRule, freeze
 
 
 class Ensemble:
@@ -43,8 +43,9 @@ class Ensemble:
             self._states = _spread(restore_arrays(rows, state_structure(rule, x)))
 
     def epoch(self, number: int, batch_sizes: np.ndarray):
-        """Train one epoch.
+        """Train one epoch; a member that goes non-finite in it stays at its beginning.
 
+        After several, at that of the first such epoch.
         Returns the step infos and summaries of the models, and sigma's error and bias.
         """
         self._states, info, summary, *spread = _epoch(
@@ -74,6 +75,11 @@ class Ensemble:
         """The models' parameters, and the ends of their persistent chains."""
         models = jax.vmap(self._rule.model)(self._states)
         return self._own((models, self._states.x))
+
+    def diverged_in(self, epochs: int, steps_per_epoch: int) -> np.ndarray:
+        """After so many epochs, the one in which each went non-finite, or 0."""
+        done = self._own(self._states.step) // steps_per_epoch
+        return np.where(done < epochs, done + 1, 0)
 
     def states(self) -> dict[str, np.ndarray]:
         """All that training carries from one epoch to the next, by name."""
@@ -118,7 +124,10 @@ def _spread(states):
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
 def _epoch(rule, states, members, seed, number, x, batch_sizes):
     def one(state, member, seed, number, x, batch_sizes):
-        state, info = train(rule, state, x, batch_sizes)
+        # Epochs count from 1. A frozen member is behind, and is not tried again.
+        running = state.step == (number - 1) * len(batch_sizes)
+        trained, info = train(rule, state, x, batch_sizes)
+        state = freeze(state, trained, info.finite & running)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
         model, p_bar = rule.model(state), rule.occupancy(state)
         return state, info, *measure_epoch(model, key, x, p_bar, number)

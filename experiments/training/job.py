@@ -8,12 +8,13 @@ from signal import Signals
 import jax
 import numpy as np
 
-from experiments.command.errors import Interrupted
+from experiments.command.errors import Interrupted, UserError
 from experiments.command.signals import Stop
 from experiments.data.dataset import Dataset
 from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import Checkpoint
 from experiments.runs.directory import Run
+from experiments.runs.diverged import DIVERGED_IN
 from experiments.runs.files import write_table
 from experiments.runs.groups import Group, form_groups, write_group, write_groups
 from experiments.runs.progress import Progress
@@ -61,6 +62,7 @@ def train_job(job: Job, checkpoints: list[Checkpoint]) -> Run:
     groups = form_groups(checkpoints, numbers, size)
     write_groups(job.out, job.config, groups)
     trained = join([_train_group(job, group, size) for group in groups])
+    _check_any_finite(job, trained.diverged_in)
     return write_results(job, trained)
 
 
@@ -72,7 +74,7 @@ def write_results(job: Job, trained: Trained) -> Run:
     run = Run(
         {**job.config, "seconds": trained.seconds},
         trained.history,
-        {"model": trained.numbers, **columns},
+        {"model": trained.numbers, DIVERGED_IN: trained.diverged_in, **columns},
         {**_parameters(model), "x": np.asarray(trained.x), **arrays},
         model.latent,
     )
@@ -96,6 +98,7 @@ def _train_group(job: Job, group: Group, size: int) -> Trained:
 
     def after_epoch(progress: Progress):
         epoch = progress.epoch
+        _check_any_finite(job, members.diverged_in(epoch, settings.steps_per_epoch))
         due = epoch % settings.save_every == 0 or epoch == settings.epochs
         if job.save and (due or job.stop.signal is not None):
             _save(job, Group(group.numbers, progress, members.states()))
@@ -111,6 +114,16 @@ def _train_group(job: Job, group: Group, size: int) -> Trained:
     )
     job.obey("after measuring")
     return trained
+
+
+def _check_any_finite(job: Job, diverged_in: np.ndarray):
+    """Stop a run of which no model is left; other groups and processes may have one."""
+    if len(diverged_in) == job.settings.models and diverged_in.all():
+        raise UserError(
+            f"{job.config.get('ensemble', 'training')}: all {len(diverged_in)} models "
+            f"went non-finite, the last in epoch {diverged_in.max()}: begin another "
+            f"run, with a learning rate below {job.settings.learning_rate}"
+        )
 
 
 def _save(job: Job, reached: Group):

@@ -1,31 +1,36 @@
 """The one loop: train an ensemble epoch by epoch, measure it at the end."""
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import repeat
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments.command.errors import UserError
 from experiments.runs.progress import HISTORY_COLUMNS, Progress
 from experiments.training.ensemble import Ensemble
 from experiments.training.measure import Measured
 from nelc_jax.diagnostics.summary import Summary
 from nelc_jax.model import Model
+from nelc_jax.training import StepInfo
 
 
 @dataclass(frozen=True)
 class Trained:
     """Trained members: models, ends of their chains, history, final measures.
 
-    `history` has one entry an epoch and model in every column.
+    `diverged_in`: the epoch, from 1, in which each went non-finite and was frozen at
+    its beginning, or 0; `history` has one entry an epoch and model in every column, nan
+    of a frozen model.
     """
 
     numbers: np.ndarray
     model: Model
     x: np.ndarray
+    diverged_in: np.ndarray
     history: dict[str, np.ndarray]
     measured: Measured
     seconds: dict[str, float]
@@ -33,7 +38,7 @@ class Trained:
 
 def join(parts: list[Trained]) -> Trained:
     """One ensemble from groups of members that were trained in turn."""
-    numbers, models, xs, histories, measured, seconds = zip(
+    numbers, models, xs, diverged_in, histories, measured, seconds = zip(
         *(vars(part).values() for part in parts), strict=True
     )
 
@@ -46,6 +51,7 @@ def join(parts: list[Trained]) -> Trained:
         np.concatenate(numbers),
         concatenated(models),
         np.concatenate(xs),
+        np.concatenate(diverged_in),
         # In the order of a history: a tree has that of the alphabet.
         {name: history[name][order] for name in HISTORY_COLUMNS},
         concatenated(measured),
@@ -63,15 +69,16 @@ def train_ensemble(
 ) -> Trained:
     """Train with a progress bar, from the beginning or on; measure at the end.
 
+    Models that go non-finite are frozen and named; the others go on.
+
     **Arguments:** `batch_sizes`, one an epoch; `after_epoch` is told of the progress
     after every epoch; `name`, that of the progress bar; `begun`, the progress of
     members that were trained before.
-
-    **Raises:** `UserError` naming the model and step where a number went non-finite.
     """
     progress = begun or Progress()
     started = time.perf_counter() - progress.seconds
     first = progress.epoch
+    diverged_in = members.diverged_in(first, steps_per_epoch)
     with tqdm(
         total=len(batch_sizes),
         initial=first,
@@ -80,15 +87,18 @@ def train_ensemble(
         disable=jax.process_index() != 0,
     ) as bar:
         for epoch, size in enumerate(batch_sizes[first:], first + 1):
-            info, summary, spread = members.epoch(epoch, np.full(steps_per_epoch, size))
-            _check_finite(info.finite, members.numbers, (epoch - 1) * steps_per_epoch)
-            row = _history_row(epoch, members.numbers, info, summary, spread)
+            columns: Iterable[np.ndarray | float] = repeat(np.nan)
+            if not diverged_in.all():
+                sizes = np.full(steps_per_epoch, size)
+                info, summary, spread = members.epoch(epoch, sizes)
+                columns = _history_columns(info, summary, spread)
+                diverged_in = members.diverged_in(epoch, steps_per_epoch)
+                _name_frozen(bar, members.numbers[diverged_in == epoch], epoch)
+            running = diverged_in == 0
+            row = _history_row(epoch, members.numbers, running, columns)
             seconds = time.perf_counter() - started
             progress = Progress(epoch, [*progress.rows, row], seconds)
-            bar.set_postfix_str(
-                f"L = {summary.log_likelihood.mean():.2f} nats, "
-                f"sigma = {summary.entropy_production_rate.mean():.2f} nats/step"
-            )
+            bar.set_postfix_str(_in_words(row, running))
             bar.update()
             after_epoch(progress)
     trained = time.perf_counter()
@@ -98,26 +108,45 @@ def train_ensemble(
         "measuring": time.perf_counter() - trained,
     }
     return Trained(
-        members.numbers, *members.models(), progress.history(), measured, seconds
+        members.numbers,
+        *members.models(),
+        diverged_in,
+        progress.history(),
+        measured,
+        seconds,
     )
 
 
-def _check_finite(finite: np.ndarray, numbers: np.ndarray, first_step: int):
-    if not finite.all():
-        step = int(np.argmin(finite.all(axis=0)))
-        model = numbers[np.argmin(finite[:, step])]
-        raise UserError(
-            f"model {model} went non-finite at gradient step {first_step + step + 1}: "
-            "lower --learning-rate; what was saved before is kept"
+def _name_frozen(bar: tqdm, numbers: np.ndarray, epoch: int):
+    """Say which models have gone non-finite in an epoch."""
+    if numbers.size:
+        more = f" and {numbers.size - 4} more" if numbers.size > 4 else ""
+        named = ", ".join(map(str, numbers[:4])) + more
+        models = "models" if numbers.size > 1 else "model"
+        bar.write(
+            f"{models} {named} went non-finite in epoch {epoch}: frozen as before it, "
+            "and left out of every statistic",
+            file=sys.stderr,
         )
 
 
-def _history_row(
-    epoch: int, numbers: np.ndarray, info, summary: Summary, spread
-) -> dict[str, np.ndarray]:
-    columns = (
-        np.full(len(numbers), epoch),
-        numbers,
+def _in_words(row: dict[str, np.ndarray], running: np.ndarray) -> str:
+    """The means of the models that still train, and how many those are."""
+    if not running.any():
+        return "no model is finite"
+    words = [f"L = {row['log_likelihood'][running].mean():.2f} nats"]
+    sigma = row["entropy_production_rate"][running].mean()
+    # Of an RBM with many states it is not measured after every epoch.
+    if np.isfinite(sigma):
+        words.append(f"sigma = {sigma:.2f} nats/step")
+    if not running.all():
+        words.append(f"{running.sum()} models")
+    return ", ".join(words)
+
+
+def _history_columns(info: StepInfo, summary: Summary, spread) -> tuple:
+    """What was measured after an epoch, in the order of `HISTORY_COLUMNS`."""
+    return (
         summary.log_likelihood,
         info.log_likelihood.mean(axis=1),
         summary.entropy_production_rate,
@@ -126,4 +155,16 @@ def _history_row(
         summary.mean_self_transition,
         summary.min_occupancy,
     )
-    return dict(zip(HISTORY_COLUMNS, map(np.asarray, columns), strict=True))
+
+
+def _history_row(
+    epoch: int,
+    numbers: np.ndarray,
+    running: np.ndarray,
+    columns: Iterable[np.ndarray | float],
+) -> dict[str, np.ndarray]:
+    """One entry a model in every column, nan of those that are frozen."""
+    row = {"epoch": np.full(len(numbers), epoch), "model": numbers}
+    for name, column in zip(HISTORY_COLUMNS[2:], columns, strict=False):
+        row[name] = np.where(running, column, np.nan)
+    return row

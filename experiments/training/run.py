@@ -19,6 +19,7 @@ from experiments.report.report import write_report
 from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import Checkpoint
 from experiments.runs.directory import Run
+from experiments.runs.diverged import left_out, sound
 from experiments.runs.files import remove_leftovers
 from experiments.runs.lock import locked
 from experiments.runs.resume import check_saved, read_saved
@@ -192,11 +193,16 @@ def _train_and_draw(job: Job, checkpoints: list[Checkpoint]) -> Run:
 
 
 def _print_result(run: Run, out: Path):
-    models = run.models
+    models, without = sound(run).models, left_out(run)
+    if without:
+        print(without)
+    if not len(models["model"]):
+        return
     best = int(np.argmax(models["log_likelihood"]))
     sigma = models["entropy_production_rate"]
     print(
-        f"best log-likelihood {models['log_likelihood'][best]:.2f} nats (model {best}, "
+        f"best log-likelihood {models['log_likelihood'][best]:.2f} nats (model "
+        f"{models['model'][best]}, "
         f"sigma {sigma[best]:.2f} nats/double step); trained in "
         f"{run.config['seconds']['training']:.0f} s; see {out / 'report.html'}"
     )

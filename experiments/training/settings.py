@@ -132,6 +132,10 @@ class Settings:
         does not have.
         """
         latent, horizon = self.latent_space(), self.horizon or None
+        if horizon is None and self.estimator == "trajectory":
+            raise UserError(
+                "--horizon 0: the sum over all double steps needs --estimator averaged"
+            )
         try:
             if self.estimator == "averaged":
                 estimator = AveragedGradient(self.chain_length, horizon, self.score)

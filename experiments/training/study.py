@@ -12,6 +12,7 @@ from tqdm import tqdm
 from experiments.data.dataset import Dataset
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run, load_run
+from experiments.runs.diverged import diverged_in
 from experiments.runs.finished import models_of
 from experiments.runs.resume import finished_with
 from experiments.training.diagnostics import Diagnostic
@@ -119,5 +120,7 @@ def _measure_again(job: Job, run: Run) -> Run:
     started = time.perf_counter()
     measured = measure_again(models, ends, p_bar, numbers, job.seed, x)
     seconds = {**run.config["seconds"], "measuring": time.perf_counter() - started}
-    trained = Trained(numbers, models, ends, run.history, measured, seconds)
+    trained = Trained(
+        numbers, models, ends, diverged_in(run), run.history, measured, seconds
+    )
     return write_results(replace(job, config=run.config), trained)

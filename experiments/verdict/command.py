@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from experiments.command.devices import check_devices
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.data.datasets import load_split
 from experiments.runs.lock import claimed
@@ -28,8 +29,8 @@ class Verdict:
     measure_again: bool = False
     """Measure ensembles anew that are finished in --out, without training them again;
     their history.csv stays."""
-    sensitivity: bool = True
-    """Also train with other optimiser settings, T and L, one ensemble each."""
+    no_sensitivity: bool = False
+    """Leave away the ensembles with other optimiser settings, T and L, one each."""
 
 
 def main(arguments: list[str] | None = None) -> Path:
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> Path:
     check_positive(ensembles=options.ensembles)
     out, seed = options.run.out, options.run.seed
     check_seed(seed)
+    check_devices()
     train, held_out = load_split(options.run.dataset, options.run.data_dir)
     base, count = Settings(), options.ensembles
     if options.quick:
@@ -46,7 +48,7 @@ def main(arguments: list[str] | None = None) -> Path:
     with claimed(out, {"command": "verdict"}):
         study = Study(train, held_out, out, options.measure_again)
         seeds = range(seed, seed + count)
-        sensitivity = options.sensitivity and not options.quick
+        sensitivity = not (options.no_sensitivity or options.quick)
         judge_findings(study, base, seeds, sensitivity)
     print(f"verdict written to {out / 'verdict.md'}")
     return out

@@ -6,8 +6,10 @@ from dataclasses import asdict
 import numpy as np
 
 from experiments.figures import save_figure
+from experiments.report.tables import in_words
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run
+from experiments.runs.diverged import sound_ensembles
 from experiments.runs.files import write_text
 from experiments.training.ceiling import ceiling
 from experiments.training.equilibrium import rbms
@@ -33,7 +35,7 @@ def judge_findings(
     of_readings, of_rbms = readings(base, seeds), rbms(base, seeds)
     others = sensitivities(base, seeds[0]) if sensitivity else []
     variants = of_readings + of_rbms + others
-    runs = study.run(variants)
+    runs, left_out = sound_ensembles(study.run(variants))
 
     reading_names = list(dict.fromkeys(v.group for v in of_readings))
     latents = {v.group: v.settings.latent_space() for v in of_rbms}
@@ -58,7 +60,8 @@ def judge_findings(
         f"Data: {study.train.name}, {len(study.train.x)} points to train on, "
         f"{len(study.held_out.x)} held out. {len(variants)} ensembles of "
         f"{base.models}, {seconds / 60:.0f} minutes of training. Settings that all "
-        f"share: `{asdict(base)}`.",
+        f"share: {in_words(asdict(base))}.",
+        *left_out,
         "## Claims",
         page.claims_list(),
         page.claims_table(judgements),

@@ -65,7 +65,7 @@ def likelihood_table(runs: dict[str, list[Run]], ceiling: float) -> str:
             ),
             "KL, median": f"{np.median(models.get('kl_divergence', np.nan)):.2g}",
         }
-    rows["mixture by EM, the ceiling"] = {"best L": f"{ceiling:.2f}"}
+    rows["mixture by EM, the ceiling of one-hot models"] = {"best L": f"{ceiling:.2f}"}
     return markdown_table(rows, "Ensembles")
 
 

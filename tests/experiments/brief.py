@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -71,10 +72,10 @@ def assert_same(one, other):
 
 
 def start(change, *options, **environment):
-    """A process that trains briefly on two devices, after the program `change`."""
+    """A process that trains briefly, as here, after the program `change`."""
     program = f"""
 import jax
-jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_num_cpu_devices", {jax.device_count()})
 from experiments.command.errors import reports_user_errors
 from experiments.train_ensemble import main
 from experiments.training.ensemble import Ensemble

@@ -51,3 +51,25 @@ def test_samples_have_the_stationary_law():
         mean = np.asarray(drawn.x)[np.asarray(drawn.z) == state].mean(axis=0)
         error = 0.5 / np.sqrt(4000 * share[state])
         np.testing.assert_allclose(mean, 1 / (1 + np.exp(-w[:, state])), atol=4 * error)
+
+
+def test_the_state_of_a_chain_is_the_one_that_x_was_drawn_from():
+    """As of a sample: pixels have the means that the state sets, and of no other step.
+
+    Given their states the pixels are independent, so that errors are binomial.
+    """
+    run = synthetic_run(num_visible=4, image_shape=None)
+    model, p_bar = model_of(run, 1), jnp.asarray(run.arrays["occupancy"][1])
+    drawn = sample.draw(model, p_bar, jax.random.key(1), 1, 400)
+    x, z = np.asarray(drawn.chain_x), np.asarray(drawn.chain_z)
+    mean = 1 / (1 + np.exp(-run.arrays["w"][1].T))
+
+    def distance(x, z):
+        """Of the pixel furthest from its mean, in standard errors."""
+        found = np.stack([x[z == state].mean(axis=0) for state in range(3)])
+        count = np.stack([(z == state).sum() for state in range(3)])[:, None]
+        return np.abs((found - mean) / np.sqrt(mean * (1 - mean) / count)).max()
+
+    assert distance(x, z) < 4.5
+    assert distance(x[:, 1:], z[:, :-1]) > 9
+    assert distance(x[:, :-1], z[:, 1:]) > 9

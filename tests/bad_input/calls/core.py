@@ -185,6 +185,7 @@ CALLS = {
         "batch_size": jnp.int32(2),
     },
     "training.train": {"rule": RULE, **TRAINED, "batch_sizes": SIZES},
+    "training.freeze": {"old": STATE, "new": STATE, "finite": jnp.array([True])},
     **{f"OneHot.{name}": arguments for name, arguments in LATENT_METHODS.items()},
     **{f"Binary.{name}": arguments for name, arguments in LATENT_METHODS.items()},
     "OneHot.sum_states": {"rows": floats(3, 5)},

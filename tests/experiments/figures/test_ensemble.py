@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from experiments.figures import fig2, fig4
+from experiments.figures.ensemble import undrawn_kl
 from experiments.figures.style import sigma_colours
 
 from ..synthetic import synthetic_run
@@ -132,8 +133,51 @@ def test_an_infinite_history_value_leaves_the_rest_of_the_line():
     assert axes.get_title(loc="right") == "1 infinite"
 
 
-def test_a_run_without_classes_has_an_empty_first_panel():
+def test_a_divergence_of_no_model_has_no_panel():
+    """Without labels, or infinite for all; and a panel of no number has no scale."""
     run = synthetic_run()
+    assert undrawn_kl(run) is None
+    run.models["kl_divergence"][:] = np.inf
+    assert "every model leaves out a class" in undrawn_kl(run)
+    run.config["class_names"] = list("0123456789")
+    assert "10 classes and the models 3 latent states" in undrawn_kl(run)
+    run.models["relaxation_time"][:] = np.inf
+    tau, stay = fig4(run).axes
+    assert tau.get_title(loc="right") == "5 infinite"
+    assert len(tau.get_yticks()) == len(tau.get_yticks(minor=True)) == 0
+    assert len(stay.get_yticks()) > 0
     del run.models["kl_divergence"]
-    axes = fig4(run).axes[0]
-    assert axes.get_title(loc="right") == "5 undefined"
+    assert "no labels" in undrawn_kl(run)
+    assert len(fig4(run).axes) == 2
+
+
+def test_models_that_diverged_are_crosses_and_set_no_scale():
+    run, whole = synthetic_run(models=7), synthetic_run(models=7)
+    run.models["diverged_in"] = np.array([0, 4, 0, 0, 0, 1, 0])
+    run.models["log_likelihood"][[1, 5]] = -1e9
+    for name in ("log_likelihood", "entropy_production_rate"):
+        for model, epoch in ((1, 4), (5, 1)):
+            gone = (run.history["model"] == model) & (run.history["epoch"] >= epoch)
+            run.history[name][gone] = np.nan
+    kept = [0, 2, 3, 4, 6]
+    expected = sigma_colours(run.models["entropy_production_rate"][kept]).to_rgba(
+        run.models["entropy_production_rate"][kept]
+    )
+    a, b, c, _ = fig2(run).axes
+    np.testing.assert_allclose(filled(c).get_facecolors(), expected)
+    assert c.get_ylim()[0] > whole.models["log_likelihood"].min() - 1
+    crosses, _ = open_markers(c)
+    sigma = run.models["entropy_production_rate"]
+    left, right = c.get_xlim()
+    np.testing.assert_allclose(
+        crosses,
+        [(np.clip(sigma[m], left, right), c.get_ylim()[0]) for m in (1, 5)],
+    )
+    for axes in (a, b, c, *fig4(run).axes):
+        assert axes.get_title(loc="right") == "2 diverged"
+    # The line of the first ends before the fourth epoch, in a cross.
+    line = b.get_lines()[1]
+    assert np.isfinite(line.get_ydata()).sum() == 3
+    (cross, _), _ = open_markers(b)
+    rate = whole.history["entropy_production_rate"]
+    assert cross == (3, rate[(whole.history["model"] == 1)][2])

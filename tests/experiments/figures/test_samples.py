@@ -31,6 +31,10 @@ def test_trajectories_stand_in_the_order_of_the_cycle(states):
     places = np.asarray(rows.get_images()[0].get_array())
     np.testing.assert_array_equal(np.array(order)[places], z)
     np.testing.assert_array_equal(line.get_lines()[0].get_ydata(), places[0])
+    # Nine steps: ticks at whole numbers only.
+    for axes in (line, rows):
+        ticks = axes.get_xticks()
+        np.testing.assert_array_equal(ticks, np.round(ticks))
     # Many states have no portraits.
     assert len(figure.axes) == (2 if states > 12 else 2 + states)
 

@@ -42,7 +42,7 @@ def test_page_is_well_formed_and_in_one_language(read):
     assert text.startswith("<!DOCTYPE html>")
     assert page.find("html", lang="en")
     assert page.find("meta", charset="utf-8")
-    ids = [have["id"] for _, have, _ in page.elements if "id" in have]
+    ids = [have["id"] for have, _ in page.find("h2")]
     labels = [have.get("aria-labelledby") for have, _ in page.find("section")]
     assert ids == labels == ["results", "figures", "cycles", "models", "settings"]
 
@@ -62,8 +62,26 @@ def test_every_model_has_its_row(read):
         value: [words for _, words in page.find("td", **{"data-value": value})]
         for value in ("Infinity", "NaN", "-Infinity")
     }
-    assert shown == {"Infinity": ["∞"], "NaN": ["–"], "-Infinity": ["-∞"]}
+    assert shown == {"Infinity": ["∞"], "NaN": ["–"], "-Infinity": ["−∞"]}
     assert not re.search(r">\s*[+-]?(nan|inf)\s*<", text)
+
+
+def test_an_error_stands_in_the_cell_of_its_value(read):
+    run = synthetic_run()
+    run.models["log_likelihood"][0] = -146.91234
+    run.models["log_likelihood_error"] = np.full(5, 0.0041)
+    run.models["odd_error"] = np.arange(5)
+    page, text = read(run)
+    names = [words for _, words in page.find("button")]
+    assert len(names) == len(run.models) - 1
+    cell = page.find("td", **{"data-value": "-146.91234"})
+    assert [words for _, words in cell] == ["−146.912 ± 0.004"]
+    # The error of nothing is a column like others, and on demand like most.
+    odd = next(have for have, words in page.find("th") if words == "odd error")
+    assert odd["class"] == "more"
+    shown = [words for have, words in page.find("th") if "data-first" in have]
+    assert "show 2 more columns" in text
+    assert len(shown) - 2 == 7
 
 
 def test_headings_sort_by_button(read):

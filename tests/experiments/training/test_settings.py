@@ -36,7 +36,7 @@ def test_settings_without_meaning(name, value):
 def test_rules_that_cannot_be():
     for change, words in (
         ({"latent": "binary", "units": 9}, "--units 9: 512 latent states"),
-        ({"horizon": 0}, "--horizon 0: horizon=None: expected a discount below 1"),
+        ({"horizon": 0}, "--horizon 0: the sum over all double steps needs --est"),
         (
             {"horizon": -1, "estimator": "averaged"},
             "--horizon -1: horizon=-1: expected at least",
