@@ -12,8 +12,8 @@
  *   prefix sums at the ends of the runs; its part in eq. 16a is added at the ends of
  *   the runs and summed up once at the end.  Both in integers, which wrap around, so
  *   that what cancels cancels exactly.
- * - The random words of a double step do not depend on the chain: the processor makes
- *   those of the next step while it waits for the latent state.
+ * - The random words of a double step do not depend on the chain: those of the next
+ *   step are made, in vectors, between the lists of this one.
  *
  * Numbers are float32, vectors are those of GCC and Clang (vector_size), no
  * intrinsics.  Compiled by compiler.py without -ffast-math, which may reorder the
