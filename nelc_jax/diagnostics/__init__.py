@@ -25,6 +25,7 @@ from .thermodynamics import (
     entropy_production_rate,
     entropy_production_rate_log,
     fluxes,
+    log_fluxes,
     one_way_pairs,
 )
 from .transitions import Counts, count_transitions, kernel_from_counts
@@ -56,6 +57,7 @@ __all__ = [
     "kernel_from_counts",
     "latent_classes",
     "leave_one_out",
+    "log_fluxes",
     "log_transition_batches",
     "mean_self_transition",
     "one_way_pairs",
