@@ -5,12 +5,15 @@ latent states: the S enumerated ones with their occupancy, or the states of a
 trajectory, each with weight 1/T. Exact values for small systems are in `exact`.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key, Shaped
 
 from ._checks import checked
+from ._derivatives import refuse_derivative
 from .chain import fold_chain
 from .model import Model, bernoulli_log_prob, forward_log_prob, forward_logits
 
@@ -31,6 +34,17 @@ def mixture_log_prob(
 
 
 @checked
+def weighted_log_prob(
+    weights: Float[Array, " K"], log_A: Float[Array, "N K"]
+) -> Float[Array, " N"]:
+    """`mixture_log_prob` of the weights themselves, some of which may be zero.
+
+    By a weight of zero, too, the derivative is A[z_k, x_m] / p(x_m).
+    """
+    return _weighted_log_prob(weights, log_A)
+
+
+@checked
 def occupancy_log_prob(
     model: Model, occupancy: Float[Array, " S"], x: Shaped[Array, "N D"]
 ) -> Float[Array, " N"]:
@@ -41,8 +55,9 @@ def occupancy_log_prob(
 
     **Arguments:** `occupancy`, p_bar, rows of zeros allowed; `x`, data.
     """
-    log_A = forward_log_prob(model, model.latent.states(), x)
-    return mixture_log_prob(jnp.log(occupancy), log_A)
+    return weighted_log_prob(
+        occupancy, forward_log_prob(model, model.latent.states(), x)
+    )
 
 
 @checked
@@ -75,7 +90,14 @@ def chain_log_prob(
     T x N evaluations, accumulated in the carry: memory does not grow with T.
 
     **Arguments:** typed `key`; `start`, x(0); `num_steps`, T (the paper: 1e5); `x`.
+
+    **Raises:** `TypeError` when it is differentiated: draws have no derivative.
     """
+    message = (
+        "chain_log_prob: expected not to be differentiated, as the law of its chain "
+        "depends on the model; exact.log_likelihood and summarize have derivatives"
+    )
+    model = refuse_derivative(message, model)
     dtype = model.x_mean.dtype
 
     def observe(total, _, z):
@@ -99,3 +121,20 @@ def responsibilities(
     log_p = logsumexp(joint, axis=0)
     # Not exp(joint - log_p), whose sum over k is off by the rounding of the logarithms.
     return log_p, jax.nn.softmax(joint, axis=0)
+
+
+@jax.custom_jvp
+def _weighted_log_prob(weights: Array, log_A: Array) -> Array:
+    return mixture_log_prob(jnp.log(weights), log_A)
+
+
+@_weighted_log_prob.defjvp
+def _weighted_log_prob_jvp(primals, tangents):
+    # Autodiff would divide r by the weights, and zero by zero.
+    (weights, log_A), (change, log_change) = primals, tangents
+    log_p = _weighted_log_prob(weights, log_A)
+    largest = 0.99 * math.log(float(jnp.finfo(log_A.dtype).max))
+    ratio = jnp.exp(jnp.minimum(log_A - log_p[:, None], largest))
+    of_weights = jnp.sum(ratio * change[None], axis=-1)
+    # A weight of zero times a ratio out of range is still zero.
+    return log_p, of_weights + jnp.sum(weights[None] * ratio * log_change, axis=-1)

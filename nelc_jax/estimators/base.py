@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from .._checks import check_points, checked
+from .._derivatives import log_or_none
 from .._linear import contract
 from ..latent import AbstractLatent
 from ..likelihood import responsibilities
@@ -116,7 +117,7 @@ def data_sums(
     """The sums of eq. 16 over data points with `weights`; those of zero add nothing."""
     x = x.astype(weights.dtype)
     log_A = contract(support.logits, x.T) - support.normalisers[:, None]
-    log_p, r = responsibilities(jnp.log(support.weights), log_A)
+    log_p, r = responsibilities(log_or_none(support.weights), log_A)
     r = weights[None] * r
     return DataSums(
         contract(r, x),
