@@ -153,13 +153,14 @@ def _stationary_jvp(primals, tangents):
 
     def put_back(n, shift):
         entering = jnp.where(index < n, reduced[:, n], 0)
-        return shift.at[n].add(contract(shift, entering))
+        return shift + jnp.where(index == n, contract(shift, entering), 0)
 
     unroll = size <= UNROLLED
     gained = jax.lax.fori_loop(0, size - 1, take_out, gained[order], unroll=unroll)
     shift = jnp.where(index == 0, 0, gained / leaving)
     shift = jax.lax.fori_loop(1, size, put_back, shift, unroll=unroll)
-    shift = jnp.zeros_like(shift).at[order].set(shift)
+    # A gather, since a linear scatter has no transpose.
+    shift = shift[(index - order[0]) % size]
     return p, jnp.where(p == 0, 0, shift - p * jnp.sum(shift))
 
 
