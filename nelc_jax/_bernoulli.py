@@ -1,5 +1,7 @@
 """The law of independent bits (eq. 10) and mixtures of it (eq. 5), in nats."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
@@ -35,6 +37,17 @@ def mixture_log_prob(
 
 
 @checked
+def weighted_log_prob(
+    weights: Float[Array, " K"], log_A: Float[Array, "N K"]
+) -> Float[Array, " N"]:
+    """`mixture_log_prob` of the weights themselves, some of which may be zero.
+
+    By a weight of zero, too, the derivative is A[z_k, x_m] / p(x_m).
+    """
+    return _weighted_log_prob(weights, log_A)
+
+
+@checked
 def responsibilities(
     log_weights: Float[Array, " K"], log_A: Float[Array, "K N"]
 ) -> tuple[Float[Array, " N"], Float[Array, "K N"]]:
@@ -46,6 +59,23 @@ def responsibilities(
     log_p = logsumexp(joint, axis=0)
     # Not exp(joint - log_p), whose sum over k is off by the rounding of the logarithms.
     return log_p, jax.nn.softmax(joint, axis=0)
+
+
+@jax.custom_jvp
+def _weighted_log_prob(weights: Array, log_A: Array) -> Array:
+    return mixture_log_prob(jnp.log(weights), log_A)
+
+
+@_weighted_log_prob.defjvp
+def _weighted_log_prob_jvp(primals, tangents):
+    # Autodiff would divide r by the weights, and zero by zero.
+    (weights, log_A), (change, log_change) = primals, tangents
+    log_p = _weighted_log_prob(weights, log_A)
+    largest = 0.99 * math.log(float(jnp.finfo(log_A.dtype).max))
+    ratio = jnp.exp(jnp.minimum(log_A - log_p[:, None], largest))
+    of_weights = jnp.sum(ratio * change[None], axis=-1)
+    # A weight of zero times a ratio out of range is still zero.
+    return log_p, of_weights + jnp.sum(weights[None] * ratio * log_change, axis=-1)
 
 
 @jax.custom_jvp

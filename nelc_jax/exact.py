@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 from ._bernoulli import responsibilities
 from ._checks import check_count, check_points, checked
+from ._derivatives import log_or_none
 from ._linear import contract, sum_products
 from .estimators import Draws
 from .estimators._moments import visible_bias
@@ -127,7 +128,7 @@ def horizon_log_likelihood(
     if horizon > 1:
         with jax.default_matmul_precision("highest"):
             power = jnp.linalg.matrix_power(latent_kernel(model), horizon - 1)
-        occupancy = jnp.log(contract(jnp.exp(occupancy), power))
+        occupancy = log_or_none(contract(jnp.exp(occupancy), power))
     log_A = forward_log_prob(model, model.latent.states(), x)
     return jnp.mean(logsumexp(occupancy[None] + log_A, axis=-1))
 
@@ -161,14 +162,15 @@ def two_step_gradient(
     p_bar = latent_distribution(model)
     num_points = x.shape[0]
 
-    _, r = responsibilities(jnp.log(p_bar), forward_log_prob(model, states, x).T)
+    _, r = responsibilities(log_or_none(p_bar), forward_log_prob(model, states, x).T)
     r = r / num_points
     mu = jax.nn.sigmoid(forward_logits(model, states))
     residual = x[:, None, :] - mu[None]
     w = sum_products("km,mkd,kl->dl", r, residual, states.astype(mu.dtype))
     a = sum_products("km,mkd->d", r, residual)
 
-    g = jnp.sum(r, axis=1) / p_bar
+    # A state of no probability takes no part, whatever its g.
+    g = jnp.sum(r, axis=1) / jnp.where(p_bar == 0, 1, p_bar)
     joint = visible_distribution(model)[:, None] * backward_matrix(model)
     h = backward_field(model, every_x)
     h = jnp.broadcast_to(h[:, None], (*joint.shape, model.latent.num_units))

@@ -8,8 +8,9 @@ trajectory, each with weight 1/T. Exact values for small systems are in `exact`.
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
-from ._bernoulli import bernoulli_log_prob, mixture_log_prob
+from ._bernoulli import bernoulli_log_prob, mixture_log_prob, weighted_log_prob
 from ._checks import checked
+from ._derivatives import refuse_derivative
 from .chain import fold_chain
 from .model import Model, forward_log_prob, forward_logits
 
@@ -27,8 +28,9 @@ def occupancy_log_prob(
 
     **Arguments:** `occupancy`, p_bar, rows of zeros allowed; `x`, data.
     """
-    log_A = forward_log_prob(model, model.latent.states(), x)
-    return mixture_log_prob(jnp.log(occupancy), log_A)
+    return weighted_log_prob(
+        occupancy, forward_log_prob(model, model.latent.states(), x)
+    )
 
 
 @checked
@@ -61,7 +63,14 @@ def chain_log_prob(
     T x N evaluations, accumulated in the carry: memory does not grow with T.
 
     **Arguments:** typed `key`; `start`, x(0); `num_steps`, T (the paper: 1e5); `x`.
+
+    **Raises:** `TypeError` when it is differentiated: draws have no derivative.
     """
+    message = (
+        "chain_log_prob: expected not to be differentiated, as the law of its chain "
+        "depends on the model; exact.log_likelihood and summarize have derivatives"
+    )
+    model = refuse_derivative(message, model)
     dtype = model.x_mean.dtype
 
     def observe(total, _, z):

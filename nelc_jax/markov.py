@@ -13,7 +13,7 @@ transitions and small probabilities keep their relative precision.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from ._checks import check_count, checked
 from ._linear import contract
@@ -33,26 +33,12 @@ def stationary_distribution(M: Float[Array, "S S"]) -> Float[Array, " S"]:
     where M is irreducible by transitions much larger than r, and for any other M the
     long-time average from a uniform start (all mass on an absorbing state, none on a
     transient one). Periodic chains are no exception. The diagonal of M is not read.
-    Probabilities below r^0.85 (4e-29 in single precision) are returned as zero.
+    Probabilities below r^0.85 (4e-29 in single precision) are returned as zero, with a
+    derivative of zero.
 
     **Arguments:** `M[z', z]`, row-stochastic, z' the state jumped from.
     """
-    size = M.shape[-1]
-    tiny = float(jnp.finfo(M.dtype).tiny)
-    restart = tiny**0.9
-    M, _ = _eliminate(M + restart / size, tiny)
-    index = jnp.arange(size)
-
-    def put_back(n, p):
-        entering = jnp.where(index < n, M[:, n], 0)
-        p = p.at[n].set(contract(p, entering))
-        # A state may hold 1 / r times the mass of all before it, the next one again.
-        return p / jnp.sum(p)
-
-    first = jnp.zeros_like(M[0]).at[0].set(1)
-    p = jax.lax.fori_loop(1, size, put_back, first, unroll=size <= UNROLLED)
-    # What is there only because of the restart is never visited.
-    return jnp.where(p < restart**0.85, 0, p)
+    return _stationary(M)
 
 
 @checked
@@ -68,26 +54,35 @@ def deviation(
     **Arguments:** `M[z', z]`, row-stochastic, z' from; `p_bar`, stationary; `f`,
     in any unit, which is that of v.
     """
-    size = M.shape[0]
-    # The state left to the end is the one that the others reach soonest.
-    order = (jnp.arange(size) + jnp.argmax(p_bar)) % size
+    order = _busiest_first(p_bar)
     value = (f - contract(p_bar, f))[order]
     M, leaving = _eliminate(M[order][:, order], float(jnp.finfo(M.dtype).eps))
-    index = jnp.arange(size)
+    v = _put_back(M, leaving, _carry_over(M, value))
+    return _centred(v, order, p_bar)
 
-    def carry_over(step, value):
-        n = size - 1 - step
-        return value + jnp.where(index < n, M[:, n], 0) * value[n]
 
-    def substitute(n, v):
-        onward = jnp.where(index < n, M[n], 0)
-        return v.at[n].set((value[n] + contract(onward, v)) / leaving[n])
+@checked
+def uncut_deviation(
+    M: Float[Array, "S S"], p_bar: Float[Array, " S"], f: Float[Array, " S"]
+) -> tuple[Float[Array, " S"], Bool[Array, ""]]:
+    """`deviation` however slow the chain, and whether f has no average on it.
 
-    unroll = size <= UNROLLED
-    value = jax.lax.fori_loop(0, size - 1, carry_over, value, unroll=unroll)
-    v = jax.lax.fori_loop(1, size, substitute, jnp.zeros_like(value), unroll=unroll)
-    v = jnp.zeros_like(v).at[order].set(v)
-    return v - contract(p_bar, v)
+    It has none where two closed classes of states, both of positive probability, have
+    different averages. Where they agree up to rounding, v is zero on average in each.
+    """
+    size, smallest = M.shape[0], float(jnp.finfo(M.dtype).tiny) ** 0.9
+    order = _busiest_first(p_bar)
+    # From the state left to the end, so that a constant is exactly zero.
+    f = f - f[order[0]]
+    mean = contract(p_bar, f)
+    reduced, leaving = _eliminate(M[order][:, order], smallest)
+    excess = _carry_over(reduced, (f - mean)[order])
+    magnitude = _carry_over(reduced, (jnp.abs(f) + jnp.abs(mean))[order])
+    closed = leaving <= smallest
+    rounding = 16 * size * float(jnp.finfo(M.dtype).eps) * magnitude
+    apart = closed & (p_bar[order] > 0) & (jnp.abs(excess) > rounding)
+    v = _put_back(reduced, leaving, jnp.where(closed, 0, excess))
+    return _centred(v, order, p_bar), jnp.any(apart)
 
 
 @checked
@@ -108,6 +103,110 @@ def truncated_deviation(
         return centred + contract(M, v)
 
     return jax.lax.fori_loop(0, num_terms, add, jnp.zeros_like(centred))
+
+
+def _with_restart(M: Float[Array, "S S"]) -> tuple[Float[Array, "S S"], float]:
+    """M with a restart from a uniform state in every row, and its probability."""
+    restart = float(jnp.finfo(M.dtype).tiny) ** 0.9
+    return M + restart / M.shape[-1], restart
+
+
+@jax.custom_jvp
+def _stationary(M: Float[Array, "S S"]) -> Float[Array, " S"]:
+    size = M.shape[-1]
+    M, restart = _with_restart(M)
+    M, _ = _eliminate(M, float(jnp.finfo(M.dtype).tiny))
+    index = jnp.arange(size)
+
+    def put_back(n, p):
+        entering = jnp.where(index < n, M[:, n], 0)
+        p = p.at[n].set(contract(p, entering))
+        # A state may hold 1 / r times the mass of all before it, the next one again.
+        return p / jnp.sum(p)
+
+    first = jnp.zeros_like(M[0]).at[0].set(1)
+    p = jax.lax.fori_loop(1, size, put_back, first, unroll=size <= UNROLLED)
+    # What is there only because of the restart is never visited.
+    return jnp.where(p < restart**0.85, 0, p)
+
+
+@_stationary.defjvp
+def _stationary_jvp(primals, tangents):
+    """dp (I - M) = p dM, with the busiest state left to the end.
+
+    Through the elimination above, whose last state may be one that is never visited,
+    autodiff divides by the squares of its rates.
+    """
+    (M,), (change,) = primals, tangents
+    p = _stationary(M)
+    size = len(p)
+    change = jnp.where(jnp.eye(size, dtype=bool), 0, change)
+    gained = contract(p, change) - p * jnp.sum(change, axis=1)
+    order, index = _busiest_first(p), jnp.arange(size)
+    M, _ = _with_restart(M)
+    reduced, leaving = _eliminate(M[order][:, order], float(jnp.finfo(M.dtype).tiny))
+
+    def take_out(step, gained):
+        n = size - 1 - step
+        onward = jnp.where(index < n, reduced[n], 0)
+        return gained + onward * (gained[n] / leaving[n])
+
+    def put_back(n, shift):
+        entering = jnp.where(index < n, reduced[:, n], 0)
+        return shift + jnp.where(index == n, contract(shift, entering), 0)
+
+    unroll = size <= UNROLLED
+    gained = jax.lax.fori_loop(0, size - 1, take_out, gained[order], unroll=unroll)
+    shift = jnp.where(index == 0, 0, gained / leaving)
+    shift = jax.lax.fori_loop(1, size, put_back, shift, unroll=unroll)
+    # A gather, since a linear scatter has no transpose.
+    shift = shift[(index - order[0]) % size]
+    return p, jnp.where(p == 0, 0, shift - p * jnp.sum(shift))
+
+
+def _busiest_first(p_bar: Float[Array, " S"]) -> Int[Array, " S"]:
+    """An order of the states; the first is left to the end of an elimination.
+
+    It is the one that the others reach soonest.
+    """
+    size = p_bar.shape[0]
+    return (jnp.arange(size) + jnp.argmax(p_bar)) % size
+
+
+def _carry_over(reduced: Float[Array, "S S"], f: Float[Array, " S"]):
+    """The sum of f over an excursion from each state to those before it.
+
+    **Arguments:** `reduced`, from `_eliminate`.
+    """
+    size = len(f)
+    index = jnp.arange(size)
+
+    def body(step, f):
+        n = size - 1 - step
+        return f + jnp.where(index < n, reduced[:, n], 0) * f[n]
+
+    return jax.lax.fori_loop(0, size - 1, body, f, unroll=size <= UNROLLED)
+
+
+def _put_back(
+    reduced: Float[Array, "S S"], leaving: Float[Array, " S"], sums: Float[Array, " S"]
+) -> Float[Array, " S"]:
+    """v up to a constant, from the sums of f over excursions."""
+    size = len(sums)
+    index = jnp.arange(size)
+
+    def body(n, v):
+        onward = jnp.where(index < n, reduced[n], 0)
+        return v.at[n].set((sums[n] + contract(onward, v)) / leaving[n])
+
+    first = jnp.zeros_like(sums)
+    return jax.lax.fori_loop(1, size, body, first, unroll=size <= UNROLLED)
+
+
+def _centred(v: Float[Array, " S"], order: Array, p_bar: Float[Array, " S"]) -> Array:
+    """v of the states in their own order, with p_bar v = 0."""
+    v = jnp.zeros_like(v).at[order].set(v)
+    return v - contract(p_bar, v)
 
 
 def _eliminate(

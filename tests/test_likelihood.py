@@ -106,3 +106,35 @@ def test_extreme_weights(scale, data):
     expected = np.logaddexp.reduce(on + off) - np.log(len(z))
     # Rounding of logits of size `scale`.
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * scale)
+
+
+@pytest.mark.parametrize("weights", [(0.4, 0.6, 0), (0, 1, 0), (0, 0.3, 0.7)])
+def test_derivative_by_a_weight_of_zero(x64, data, weights):
+    """d ln p(x) / d weight_k = A[z_k, x] / p(x), and second derivatives."""
+    system = reference.random_system("sigmoid")
+    model, x = reference.to_model(system), jnp.asarray(data)
+    A = reference.forward_matrix(system)[:, reference.codes(data)]
+    p = np.asarray(weights) @ A
+
+    def log_p(weights):
+        return likelihood.occupancy_log_prob(model, weights, x)
+
+    first, second = jax.jit(
+        lambda w: (jax.jacrev(log_p)(w), jax.jacfwd(jax.jacrev(log_p))(w))
+    )(jnp.asarray(weights, float))
+    np.testing.assert_allclose(first, (A / p).T, rtol=1e-10)
+    np.testing.assert_allclose(
+        second, -np.einsum("km,lm->mkl", A / p, A / p), rtol=1e-10
+    )
+
+
+def test_a_chain_refuses_to_be_differentiated(data):
+    """Its draws have no derivative, and the rest of one is another number."""
+    model = reference.to_model(reference.random_system("sigmoid"))
+    x = jnp.asarray(data)
+
+    def mean(model):
+        return likelihood.chain_log_prob(model, jax.random.key(0), x[0], 8, x).mean()
+
+    with pytest.raises(TypeError, match="chain_log_prob: expected not to be"):
+        jax.jit(jax.grad(mean))(model)

@@ -150,7 +150,8 @@ def sampling_table(runs: dict[str, list[Run]], sampling: dict[str, dict]) -> str
         likelihood = _pooled(runs[group])["log_likelihood"]
         chosen = upper if group == first else match(reference[upper], likelihood)
         distance = np.abs(likelihood[chosen] - reference[upper]).mean()
-        median = {name: np.median(values[chosen]) for name, values in columns.items()}
+        found = {name: values[chosen] for name, values in columns.items()}
+        median = {name: _median_of_known(values) for name, values in found.items()}
         rows[group] = {
             "L, median": f"{np.median(likelihood[chosen]):.2f}",
             "distance in L": f"{distance:.2f}",
@@ -158,6 +159,9 @@ def sampling_table(runs: dict[str, list[Run]], sampling: dict[str, dict]) -> str
             "time, median": f"{median['time']:.3g}",
             "time without currents": f"{median['time_reversible']:.3g}",
             "time of the visible chain": f"{median['time_visible']:.3g}",
+            "without it: a class never seen or never left": (
+                f"{np.mean(np.isnan(found['time_visible'])):.0%}"
+            ),
             "effective samples a double step": f"{1 / median['time']:.3g}",
         }
     return markdown_table(rows, "Models")
@@ -228,6 +232,11 @@ def _rho(members: Members, name: str) -> str:
     if name not in members:
         return ""
     return f"{rank_correlation(name, 'sigma')(members):.2f}"
+
+
+def _median_of_known(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _pooled(runs: list[Run]) -> Members:

@@ -43,7 +43,9 @@ class Sampling(eqx.Module):
     `kl` of the classes of its digits from those of the data, in nats (eq. 22, with the
     classifier in place of latent labels); times in double steps, of the slowest class:
     `time` of the latent chain, `time_reversible` with its currents taken away,
-    `time_visible` from the autocorrelation of a chain of digits.
+    `time_visible` from the autocorrelation of a chain of digits. A class whose share is
+    the same in every latent state has no time; a chain of digits in which some class
+    did not turn up, or that never left one, has none either: nan.
     """
 
     kl: Float[Array, ""]
@@ -115,7 +117,7 @@ def _measure_one(
 
     def slowest(kernel):
         times = jax.vmap(lambda f: integrated_time(kernel, p_bar, f))(state_shares.T)
-        return jnp.max(times)
+        return jnp.nanmax(times)
 
     _, trajectory = sample_chain(model, chain_key, start, CHAIN)
     series = jax.nn.one_hot(

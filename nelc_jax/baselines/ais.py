@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Key
 
 from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_values, checked
+from .._derivatives import refuse_derivative
 from ..latent import sample_latent
 from ..model import (
     INITIAL_CLIP,
@@ -78,13 +79,18 @@ def log_partition(
     `base_bias`, of the starting law (default `data_bias`).
 
     **Raises:** `ValueError` for a C below 2, fewer than two `betas`, or known ones that
-    do not rise from 0 to 1.
+    do not rise from 0 to 1; `TypeError` when it is differentiated.
     """
     check_count("num_chains", num_chains, 2, "chains")
     if betas.shape[0] < 2:
         raise ValueError(f"betas.shape={betas.shape}: expected at least 2 of them")
     check_values("betas", betas, _rise_from_0_to_1, "betas rising from 0 to 1")
     bias = data_bias(rbm) if base_bias is None else base_bias
+    message = (
+        "log_partition: expected not to be differentiated, as the law of its chains "
+        "depends on the machine; the derivatives of ln Z are averages over its law"
+    )
+    rbm, betas, bias = refuse_derivative(message, (rbm, betas, bias))
     start_key, chain_key = jax.random.split(key)
 
     def ratio(x, beta, beta_next):

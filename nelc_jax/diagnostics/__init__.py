@@ -20,6 +20,7 @@ from .thermodynamics import (
     entropy_production_rate,
     entropy_production_rate_log,
     fluxes,
+    log_fluxes,
     one_way_pairs,
 )
 from .transitions import Counts, count_transitions, kernel_from_counts
@@ -48,6 +49,7 @@ __all__ = [
     "jackknife_error",
     "kernel_from_counts",
     "latent_classes",
+    "log_fluxes",
     "mean_self_transition",
     "one_way_pairs",
     "relaxation_time",

@@ -7,6 +7,9 @@ come from *tilted* laws, A_z' with logits shifted by beta (c @ w_bar), which dri
 fields h towards another state, with beta close enough to one another for the laws to
 overlap. Every draw is weighted by A_z'(x) over the density of the whole mixture:
 unbiased, and no weight exceeds 2.
+
+The draws are bits, which have no derivative; that of the weights' A_z'(x), the density
+of the mixture held fixed, makes up for it (`score_function`).
 """
 
 import jax
@@ -17,6 +20,7 @@ from jaxtyping import Array, Float, Key
 
 from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, checked
+from .._derivatives import score_function
 from .._linear import contract, on_last_axis
 from .._random import draw_pixels, pixel_table
 from ..latent import AbstractLatent
@@ -169,4 +173,7 @@ def _draw(
     log_tilted = logsumexp(log_ratios, axis=-1) - np.log(log_norms.size)
     log_weight = -jnp.logaddexp(log_tilted, jnp.zeros_like(log_tilted)) + np.log(2)
     h = w_bar_x + on_last_axis(bias, w_bar_x)
+    # What the draws are drawn from, and weighted by, is held fixed.
+    like_x = jnp.broadcast_to(logits[None], x.shape)
+    log_weight = jax.lax.stop_gradient(log_weight) + score_function(like_x, x)
     return log_weight[:, None] + model.latent.log_probs(h)

@@ -6,6 +6,9 @@ drowns in noise: by the initial monotone sequence of Geyer (Stat. Sci. 7, 473 (1
 sums of pairs of neighbouring rho kept while positive and made non-increasing, as in
 Stan and ArviZ. Exact for reversible chains; for driven ones, whose rho may oscillate,
 the pairs still cancel oscillations of period two only, and t is an estimate.
+
+A series of one value has no t: a chain that never left its state and independent draws
+of a quantity without variance look alike, and rho is 0 / 0. It is nan.
 """
 
 import jax
@@ -21,27 +24,36 @@ __all__ = ["autocorrelation", "autocorrelation_time", "effective_sample_size"]
 def autocorrelation(series: Float[Array, " n"]) -> Float[Array, " n"]:
     """rho(k) for k = 0 .. n - 1, by Fourier transform of the centred series.
 
-    Normalised by n (not n - k), which keeps the estimate a positive form. A constant
-    series has rho(0) = 1 and zeros.
+    Normalised by n (not n - k), which keeps the estimate a positive form. All nan for a
+    series of one value, and for one with a number that is not finite.
 
     **Raises:** `ValueError` for an empty series.
     """
     n = series.shape[0]
     check_count("len(series)", n, 1, "value")
-    centred = series - jnp.mean(series)
+    # rho knows no scale and no origin; sums and squares of the numbers as they come
+    # overflow or underflow, and leave a constant series with a variance of rounding.
+    # (By the root, twice: one over the largest number is too small a number.)
+    root = jax.lax.stop_gradient(jnp.sqrt(jnp.max(jnp.abs(series))))
+    root = jnp.where(root == 0, 1, root)
+    shifted = series / root / root
+    shifted = shifted - shifted[0]
+    centred = shifted - jnp.mean(shifted)
     # Twice the length, so that the ends do not wrap around.
     spectrum = jnp.fft.rfft(centred, 2 * n)
-    covariance = jnp.fft.irfft(jnp.abs(spectrum) ** 2, 2 * n)[:n]
-    scale = jnp.where(covariance[0] > 0, covariance[0], 1)
-    return (covariance / scale).at[0].set(1)
+    covariance = jnp.fft.irfft((spectrum * jnp.conj(spectrum)).real, 2 * n)[:n]
+    known = covariance[0] > 0
+    rho = covariance / jnp.where(known, covariance[0], 1)
+    return jnp.where(known, rho.at[0].set(1), jnp.nan)
 
 
 @checked
 def autocorrelation_time(series: Float[Array, " n"]) -> Float[Array, ""]:
     """Integrated autocorrelation time in steps of the series, at least 1 / n.
 
-    Below one for a series that alternates; nan for one with a number that is not
-    finite. **Raises:** `ValueError` for n < 4.
+    Below one for a series that alternates; nan for a series of one value, whose
+    correlations are not defined, and for one with a number that is not finite.
+    **Raises:** `ValueError` for n < 4.
     """
     n = series.shape[0]
     check_count("len(series)", n, 4, "values")
@@ -50,10 +62,15 @@ def autocorrelation_time(series: Float[Array, " n"]) -> Float[Array, ""]:
     positive = jnp.cumprod(pairs > 0)
     monotone = jax.lax.cummin(jnp.where(positive > 0, pairs, 0))
     time = jnp.maximum(2 * jnp.sum(monotone) - 1, 1 / n)
-    return jnp.where(jnp.all(jnp.isfinite(series)), time, jnp.nan)
+    # A comparison with nan ends the sum as a negative pair does.
+    return jnp.where(jnp.isnan(rho[0]), jnp.nan, time)
 
 
 @checked
 def effective_sample_size(series: Float[Array, " n"]) -> Float[Array, ""]:
-    """n / t, the number of independent samples with the same error of the mean."""
+    """n / t, the number of independent samples with the same error of the mean.
+
+    At most n^2, of a series that alternates; nan where t is: a series of one value may
+    be worth one sample or n.
+    """
     return series.shape[0] / autocorrelation_time(series)

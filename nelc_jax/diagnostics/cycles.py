@@ -1,9 +1,10 @@
 """Cycles of the latent chain: Schnakenberg's decomposition of the entropy production.
 
-A spanning tree of the graph of transitions leaves C = E - S + 1 chords; each closes one
-*fundamental cycle* with the tree. With J_c the net current through chord c and F_c the
-affinity of its cycle, the sum of ln(flux / reverse flux) around it, Kirchhoff's law
-makes sigma = sum_c J_c F_c (Schnakenberg, Rev. Mod. Phys. 48, 571 (1976)).
+A spanning forest of the graph of transitions, a tree for each of its K components,
+leaves C = E - S + K chords; each closes one *fundamental cycle* with its tree. With J_c
+the net current through chord c and F_c the affinity of its cycle, the sum of ln(flux /
+reverse flux) around it, Kirchhoff's law makes sigma = sum_c J_c F_c (Schnakenberg, Rev.
+Mod. Phys. 48, 571 (1976)).
 """
 
 import equinox as eqx
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .._checks import checked
+from .thermodynamics import log_fluxes
 
 __all__ = ["FundamentalCycles", "cycle_states", "fundamental_cycles"]
 
@@ -23,7 +25,7 @@ class FundamentalCycles(eqx.Module):
     double step; `affinity[c]`, of the cycle through it, in nats; `contribution`, their
     product, in nats per double step, largest first (single ones may be negative, their
     sum is not). Rows of no chord come last, zero and with i = j. `parent[v]` is the
-    next state from v to the root of the tree, the root its own.
+    next state from v to the root of its tree, a root its own.
     """
 
     chord: Int[Array, "C 2"]
@@ -37,11 +39,11 @@ class FundamentalCycles(eqx.Module):
 def fundamental_cycles(
     log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]
 ) -> FundamentalCycles:
-    """Schnakenberg's cycles for the spanning tree of the largest net currents.
+    """Schnakenberg's cycles for the spanning forest of the largest net currents.
 
-    With that tree a dominant cycle keeps all its edges but the weakest, its chord. A
-    pair without flux in both directions is no edge; states that no edge reaches stay
-    out.
+    With that forest a dominant cycle keeps all its edges but the weakest, its chord. A
+    pair without flux in both directions is no edge; states that no edge reaches, and
+    those of no probability, are trees of their own.
 
     A nan anywhere makes all currents, affinities and contributions nan.
 
@@ -52,14 +54,13 @@ def fundamental_cycles(
     **Arguments:** `log_M[z', z]`, z' from, `-inf` where M is zero; `p_bar`.
     """
     size = p_bar.shape[0]
-    tiny = jnp.finfo(p_bar.dtype).tiny
-    log_flux = jnp.log(jnp.maximum(p_bar, tiny))[:, None] + log_M
+    log_flux = log_fluxes(log_M, p_bar)
     edge = (log_flux > -jnp.inf) & (-jnp.inf < log_flux.T)
     edge = edge & ~jnp.eye(size, dtype=bool)
     flux = jnp.exp(log_flux)
     net = jnp.where(edge, flux - flux.T, 0)
     force = jnp.where(edge, jnp.where(edge, log_flux, 0) - log_flux.T, 0)
-    parent, height = _spanning_tree(jnp.where(edge, jnp.abs(net), -1), force)
+    parent, height = _spanning_forest(jnp.where(edge, jnp.abs(net), -1), force)
 
     rows, columns = jnp.triu_indices(size, k=1)
     tree = (parent[rows] == columns) | (parent[columns] == rows)
@@ -114,13 +115,13 @@ def cycle_states(cycles: FundamentalCycles, number: int) -> list[int]:
     return [start, *back[:-1]] if start != end else []
 
 
-def _spanning_tree(
+def _spanning_forest(
     weight: Float[Array, "S S"], force: Float[Array, "S S"]
 ) -> tuple[Int[Array, " S"], Float[Array, " S"]]:
-    """Prim's maximum spanning tree from state 0: parents, and forces from the root.
+    """Prim's maximum spanning forest: parents, and forces from the roots.
 
-    `height[v]` is the sum of `force` along the path from the root to v. Weights below
-    zero are no edges.
+    `height[v]` is the sum of `force` along the path from the root of v to v. Weights
+    below zero are no edges.
     """
     size = weight.shape[0]
 
@@ -130,10 +131,14 @@ def _spanning_tree(
         best = jnp.argmax(jnp.where(crossing, weight, -1))
         u, v = best // size, best % size
         found = crossing[u, v] & (weight[u, v] >= 0)
+        # A component is complete: the next one grows from a root of its own.
+        v = jnp.where(found, v, jnp.argmin(inside))
+        above = jnp.where(found, u, v).astype(jnp.int32)
+        far = jnp.where(found, height[u] + force[u, v], 0)
         return (
-            jnp.where(found, inside.at[v].set(True), inside),
-            jnp.where(found, parent.at[v].set(u.astype(jnp.int32)), parent),
-            jnp.where(found, height.at[v].set(height[u] + force[u, v]), height),
+            inside.at[v].set(True),
+            parent.at[v].set(above),
+            height.at[v].set(far),
         )
 
     inside = jnp.arange(size) == 0

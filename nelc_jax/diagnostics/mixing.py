@@ -5,8 +5,9 @@ The mean of f over n steps of a stationary chain has a variance of v / n for lar
     v = Var f + 2 sum_{k >= 1} Cov(f(0), f(k)) = 2 <f, Z f> - <f, f>,
 
 with f centred, <f, g> = sum_z p_bar(z) f(z) g(z) and the fundamental matrix
-Z = (1 - M + 1 p_bar^T)^-1 (Kemeny and Snell, Finite Markov Chains, 1960). v / Var f is
-the integrated autocorrelation time, its inverse the effective samples per step.
+Z = (1 - M + 1 p_bar^T)^-1 (Kemeny and Snell, Finite Markov Chains, 1960); Z f is the
+`markov.deviation`. v / Var f is the integrated autocorrelation time, its inverse the
+effective samples per step.
 
 `reversible_part` takes the currents away and keeps p_bar: (M + M*) / 2 with the
 reversed chain M*[z', z] = p_bar(z) M[z, z'] / p_bar(z'). Its v is never smaller than
@@ -14,11 +15,13 @@ that of M, for any f (Sun, Gomez and Schmidhuber, NIPS 2010): how much smaller i
 with the currents is what they are worth to a sampler.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checks import checked
-from .._linear import contract
+from ..markov import uncut_deviation
+from .thermodynamics import fluxes
 
 __all__ = ["integrated_time", "reversible_part"]
 
@@ -31,7 +34,7 @@ def reversible_part(
 
     Rows of states that are never visited are kept.
     """
-    flux = p_bar[:, None] * M
+    flux = fluxes(M, p_bar)
     symmetric = 0.5 * (flux + flux.T)
     # p_bar in a stationary state; of one without a way in, all that leaves it.
     total = jnp.sum(symmetric, axis=1, keepdims=True)
@@ -44,20 +47,21 @@ def integrated_time(
 ) -> Float[Array, ""]:
     """v / Var f in double steps: 1 for independent states, below 1 if f alternates.
 
-    Infinite for an f that the chain does not average (a reducible M), 1 for a constant.
+    Infinite for an f that the chain does not average (two closed classes of different
+    averages), nan for an f that is constant where p_bar is positive: of 0 / 0, and of
+    an average that is right after one step, there is no time.
     """
+    alive = p_bar > 0
+    # A ratio of squares, which f in its own unit may take out of range.
+    f = f - f[jnp.argmax(p_bar)]
+    largest = jnp.max(jnp.where(alive, jnp.abs(f), 0))
+    root = jax.lax.stop_gradient(jnp.sqrt(largest))
+    root = jnp.where(root == 0, 1, root)
+    f = f / root / root
     centred = f - jnp.sum(p_bar * f)
     variance = jnp.sum(p_bar * centred**2)
-    operator = jnp.eye(len(f), dtype=M.dtype) - M + p_bar[None]
-    summed = jnp.linalg.solve(operator, centred)
-    # A singular operator may also answer without a warning: check the solution.
-    residual = jnp.max(jnp.abs(contract(operator, summed) - centred))
-    solved = residual <= 1e-3 * jnp.max(jnp.abs(centred))
-    time = (2 * jnp.sum(p_bar * centred * summed) - variance) / jnp.where(
-        variance == 0, 1, variance
-    )
-    time = jnp.where(solved & jnp.isfinite(time), jnp.maximum(time, 0), jnp.inf)
-    time = jnp.where(variance == 0, 1, time)
-    # A singular operator gives nan too: what counts is what was given.
-    given = jnp.sum(M) + jnp.sum(p_bar) + jnp.sum(f)
-    return jnp.where(jnp.isnan(given), jnp.nan, time)
+    v, endless = uncut_deviation(M, p_bar, f)
+    twice = 2 * jnp.sum(p_bar * centred * v) / jnp.where(variance == 0, 1, variance)
+    time = jnp.where(endless, jnp.inf, jnp.maximum(twice - 1, 0))
+    # The row of the state left to the end is not read.
+    return jnp.where((variance == 0) | jnp.any(jnp.isnan(M)), jnp.nan, time)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
-from .._bernoulli import mixture_log_prob
+from .._bernoulli import weighted_log_prob
 from .._checks import check_count, check_points, checked
 from ..markov import stationary_distribution
 from ..model import Model, forward_log_prob
@@ -101,7 +101,7 @@ def _summary(
     M = jnp.exp(log_M)
     p_bar = stationary_distribution(M) if occupancy is None else occupancy
     return Summary(
-        log_likelihood=jnp.mean(mixture_log_prob(jnp.log(p_bar), log_A)),
+        log_likelihood=jnp.mean(weighted_log_prob(p_bar, log_A)),
         entropy_production_rate=entropy_production_rate_log(log_M, p_bar),
         relaxation_time=relaxation_time(M),
         mean_self_transition=mean_self_transition(M),

@@ -1,23 +1,38 @@
 """Irreversibility of the latent chain: currents and entropy production (Sect. IV B)."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from .._checks import checked
+from .._derivatives import log_or_none
 
 __all__ = [
     "currents",
     "entropy_production_rate",
     "entropy_production_rate_log",
     "fluxes",
+    "log_fluxes",
     "one_way_pairs",
 ]
 
 
 @checked
 def fluxes(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Float[Array, "S S"]:
-    """p_bar(z') M[z', z], the probability a double step of a jump from z' to z."""
-    return p_bar[:, None] * M
+    """p_bar(z') M[z', z], the probability a double step of a jump from z' to z.
+
+    Zero into a state of probability zero as well as out of it: p_bar M = p_bar leaves
+    nothing to enter it, and what M has there is what p_bar was rounded by.
+    """
+    return jnp.where(_dead_ends(p_bar), 0, p_bar[:, None] * M)
+
+
+@checked
+def log_fluxes(
+    log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]
+) -> Float[Array, "S S"]:
+    """ln of the `fluxes` from ln M, where M may underflow; `-inf` for none."""
+    log_flux = log_or_none(p_bar)[:, None] + log_M
+    return jnp.where(_dead_ends(p_bar), -jnp.inf, log_flux)
 
 
 @checked
@@ -35,16 +50,17 @@ def entropy_production_rate(
 ) -> Float[Array, ""]:
     """sigma in nats per double step (eq. 21).
 
-    sigma = sum_{z' < z} (F[z', z] - F[z, z']) ln(F[z', z] / F[z, z']) with the fluxes
-    F = p_bar M. A pair never seen in either direction adds nothing. A pair seen in one
-    direction only makes sigma infinite, which is the answer for a known M; for an M
-    counted over T steps give `floor=1/T`, and the unseen direction counts as one event,
-    a lower bound of what longer chains would find.
+    sigma = sum_{z' < z} (F[z', z] - F[z, z']) ln(F[z', z] / F[z, z']) with the `fluxes`
+    F. A pair never seen in either direction adds nothing, nor to a derivative. A pair
+    seen in one direction only makes sigma infinite, which is the answer for a known M;
+    for an M counted over T steps give `floor=1/T`, and the unseen direction counts as
+    one event, a lower bound of what longer chains would find.
 
     **Arguments:** `M[z', z]`, z' from; `p_bar`; `floor`, the least flux of a direction
     whose reverse is seen.
     """
-    return _entropy_production(jnp.log(fluxes(M, p_bar)), jnp.log(floor))
+    log_flux = log_or_none(fluxes(M, p_bar))
+    return _entropy_production(log_flux, jnp.log(floor))
 
 
 @checked
@@ -55,9 +71,14 @@ def entropy_production_rate_log(
 
     **Arguments:** `log_M[z', z]`, from `average_log_transitions`; `p_bar`.
     """
-    # A dead state has all its fluxes below the smallest number: none of them counts.
-    log_p_bar = jnp.log(jnp.maximum(p_bar, jnp.finfo(p_bar.dtype).tiny))
-    return _entropy_production(log_p_bar[:, None] + log_M, -jnp.inf)
+    return _entropy_production(log_fluxes(log_M, p_bar), -jnp.inf)
+
+
+@checked
+def one_way_pairs(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Int[Array, ""]:
+    """How many pairs z' < z carry flux in one direction only."""
+    flux = fluxes(M, p_bar) > 0
+    return jnp.sum(flux & ~flux.T)
 
 
 def _entropy_production(log_flux: Float[Array, "S S"], log_floor) -> Float[Array, ""]:
@@ -71,8 +92,7 @@ def _entropy_production(log_flux: Float[Array, "S S"], log_floor) -> Float[Array
     return 0.5 * jnp.sum(terms)
 
 
-@checked
-def one_way_pairs(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Int[Array, ""]:
-    """How many pairs z' < z carry flux in one direction only."""
-    flux = fluxes(M, p_bar) > 0
-    return jnp.sum(flux & ~flux.T)
+def _dead_ends(p_bar: Float[Array, " S"]) -> Bool[Array, "S S"]:
+    """The pairs of which a state has no probability."""
+    dead = p_bar == 0
+    return dead[:, None] | dead[None]

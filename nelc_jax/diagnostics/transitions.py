@@ -51,11 +51,13 @@ def kernel_from_counts(
     """M with normalised rows (eq. 3) and the empirical occupancy p_bar from counts.
 
     A pair never seen has M = 0. A latent state never left (dead) gets p_bar as its row:
-    it then adds no flux and only an eigenvalue 0, and M stays row-stochastic.
+    it then adds no flux and only an eigenvalue 0, and M stays row-stochastic. Without
+    any count both are nan.
 
     **Returns:** M and p_bar, the share of the departures from each state.
     """
     departures = jnp.sum(pairs, axis=1)
-    p_bar = departures / jnp.maximum(jnp.sum(departures), 1)
+    total = jnp.sum(departures)
+    p_bar = jnp.where(total > 0, departures / jnp.maximum(total, 1), jnp.nan)
     rows = pairs / jnp.maximum(departures, 1)[:, None]
     return jnp.where(departures[:, None] > 0, rows, p_bar[None]), p_bar

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checks import check_count, checked
+from .._derivatives import root
 
 __all__ = ["jackknife_bias", "jackknife_error"]
 
@@ -25,7 +26,9 @@ Tree = TypeVar("Tree")
 def jackknife_error(replicates: Tree) -> Tree:
     """Standard errors of the arrays in a pytree, from their B leave-one-out values.
 
-    Infinite where a replicate is (a relaxation time can be).
+    Infinite where a replicate is (a relaxation time can be). Too small for entropy
+    production rates near equilibrium: below 1e-4, three errors cover 87 to 95 %, and
+    what they miss is too low (docs/methods.md).
 
     **Raises:** `ValueError` for a B below 2.
     """
@@ -35,7 +38,7 @@ def jackknife_error(replicates: Tree) -> Tree:
         check_count("replicates", size, 2, "batches")
         infinite = jnp.any(jnp.isinf(values), axis=0)
         variance = jnp.var(jnp.where(jnp.isinf(values), 0, values), axis=0)
-        error = jnp.sqrt((size - 1) * variance)
+        error = root((size - 1) * variance)
         return jnp.where(infinite & ~jnp.isnan(error), jnp.inf, error)
 
     return jax.tree.map(error, replicates)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._checks import check_count, checked
+from .._derivatives import root, score_function
 from .._random import draw_pixels, pixel_table
 from ..model import Model, backward_log_probs, forward_log_prob, state_logits
 
@@ -59,7 +60,8 @@ def whole_chain_entropy_production(
             steps = (index * CHUNK + n) * num_states + jnp.arange(num_states)
             x = jax.vmap(draw_pixels, in_axes=(None, 0, 0))(key, steps, table)
             terms = _terms(model, states, x)
-            return jax.tree.map(jnp.add, sums, (terms, terms**2)), None
+            seen = jnp.exp(score_function(logits, x.astype(logits.dtype)))
+            return jax.tree.map(jnp.add, sums, (seen * terms, seen * terms**2)), None
 
         return jax.lax.scan(one_of_each, sums, jnp.arange(CHUNK))
 
@@ -70,7 +72,7 @@ def whole_chain_entropy_production(
     mean = total / count
     variance = jnp.maximum(squares / count - mean**2, 0) / (count - 1)
     return MeanAndError(
-        jnp.sum(occupancy * mean), jnp.sqrt(jnp.sum(occupancy**2 * variance))
+        jnp.sum(occupancy * mean), root(jnp.sum(occupancy**2 * variance))
     )
 
 

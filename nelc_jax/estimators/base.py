@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from .._bernoulli import responsibilities
 from .._checks import check_points, checked
+from .._derivatives import log_or_none
 from .._linear import contract
 from ..model import Model, Parameters
 
@@ -66,7 +67,7 @@ class Support(eqx.Module):
         """The sums of eq. 16 over points with `weights`; those of zero add nothing."""
         x = x.astype(weights.dtype)
         log_A = contract(self.logits, x.T) - self.normalisers[:, None]
-        log_p, r = responsibilities(jnp.log(self.weights), log_A)
+        log_p, r = responsibilities(log_or_none(self.weights), log_A)
         r = weights[None] * r
         return DataSums(
             contract(r, x),

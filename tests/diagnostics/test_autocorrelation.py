@@ -54,8 +54,35 @@ def test_error_of_the_mean():
     assert np.std(np.mean(series, axis=1)) > 2 * naive
 
 
-def test_constant_series():
-    assert autocorrelation_time(jnp.ones(10)) == 1
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1e30, 1e-30])
+def test_a_series_of_one_value_is_worth_no_known_number(value):
+    """The mean of 1000 x 0.1 is not 0.1 in floating point."""
+    series = jnp.full(1000, value)
+    for function in (autocorrelation, autocorrelation_time, effective_sample_size):
+        assert np.isnan(function(series)).all()
+    # Control: one other value will do.
+    assert np.isfinite(effective_sample_size(series.at[7].add(max(1, value))))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 3e38])
+def test_no_scale(scale):
+    """Whose squares are out of range in single precision."""
+    series = jnp.sin(jnp.arange(100.0) ** 2)
+    found = [effective_sample_size(s) for s in (series, scale * series)]
+    # 2 log2(200) additions of a Fourier transform.
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [jnp.inf, -jnp.inf, jnp.nan])
+def test_numbers_that_are_not_finite(bad):
+    series = jnp.sin(jnp.arange(1000.0)).at[5].set(bad)
+    assert np.isnan(effective_sample_size(series))
+
+
+def test_alternating_series():
+    """Its mean is exact: n^2 at most."""
+    series = jnp.asarray([1.0, -1.0] * 8)
+    np.testing.assert_allclose(effective_sample_size(series), 16**2, rtol=1e-6)
 
 
 def test_short_series():

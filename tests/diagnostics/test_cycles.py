@@ -91,3 +91,48 @@ def test_one_way_pairs_and_dead_states():
     chex.assert_tree_all_finite(found)
     # 0 <-> 2 is one way only, so that no edge closes a cycle.
     assert not found.contribution.any()
+
+
+def ring(size, up=0.7, down=0.2):
+    step = np.roll(np.eye(size), 1, axis=1)
+    return up * step + down * step.T + (1 - up - down) * np.eye(size)
+
+
+def with_root_outside():
+    M = np.zeros((4, 4))
+    M[0, 1], M[1:, 1:] = 1, ring(3)
+    return M
+
+
+def in_blocks(*blocks):
+    size = sum(map(len, blocks))
+    M, at = np.zeros((size, size)), 0
+    for block in blocks:
+        M[at : at + len(block), at : at + len(block)] = block
+        at += len(block)
+    return M
+
+
+FORESTS = {
+    "a first state outside": (with_root_outside(), [3]),
+    "two closed classes": (in_blocks(ring(3), ring(4)), [3, 4]),
+    "states alone": (in_blocks(np.eye(1), ring(5), np.eye(2)), [5]),
+}
+
+
+@pytest.mark.parametrize("name", FORESTS)
+def test_every_component_has_a_tree(name):
+    """A ring of n states with rates u, d has one cycle, of affinity n ln(u / d)."""
+    M, sizes = FORESTS[name]
+    found, p_bar, sigma = decompose(M.astype(np.float32))
+    chords = found.chord[:, 0] != found.chord[:, 1]
+    assert chords.sum() == len(sizes)
+    cycles = [cycle_states(found, number) for number in range(len(sizes))]
+    assert sorted(map(len, cycles)) == sizes
+    for number, states in enumerate(cycles):
+        affinity = len(states) * np.log(0.7 / 0.2)
+        np.testing.assert_allclose(found.affinity[number], affinity, rtol=1e-5)
+        np.testing.assert_allclose(
+            found.current[number], p_bar[states[0]] * 0.5, rtol=1e-5
+        )
+    np.testing.assert_allclose(found.contribution.sum(), sigma, rtol=1e-5)

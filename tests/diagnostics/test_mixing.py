@@ -69,8 +69,59 @@ def test_cycles_and_traps():
     # Every turn of a deterministic cycle gives the exact mean.
     assert abs(time(cycle, uniform, f)) < 1e-5
     assert time(jnp.eye(4), uniform, f) == np.inf
-    assert time(cycle, uniform, jnp.ones(4)) == 1
     assert abs(time(jnp.full((4, 4), 0.25), uniform, f) - 1) < 1e-5
     dead = jnp.asarray([0.5, 0.5, 0.0, 0.0])
     M = jnp.asarray([[0.5, 0.5, 0, 0], [0.5, 0.5, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0.0]])
     np.testing.assert_allclose(reversible_part(M, dead), M)
+
+
+CONSTANT = {
+    "everywhere": (np.full((4, 4), 0.25), [0.25] * 4, [0.1] * 4),
+    "in the only state": ([[1.0]], [1.0], [3.0]),
+    "where the chain is": (
+        [[0.5, 0.5, 0, 0], [0.2, 0.8, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]],
+        [2 / 7, 5 / 7, 0, 0],
+        [0.1, 0.1, 5, -7],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANT)
+def test_a_constant_has_no_time(name):
+    M, p_bar, f = (jnp.asarray(a, jnp.float32) for a in CONSTANT[name])
+    assert np.isnan(time(M, p_bar, f))
+    if name != "in the only state":
+        # Control: what varies has one.
+        assert np.isfinite(time(M, p_bar, f.at[0].add(1)))
+
+
+@pytest.mark.parametrize("rate", [1e-2, 1e-5, 1e-12, 1e-25])
+@pytest.mark.parametrize("dtype", [np.float32, float])
+def test_sticky_states(x64, rate, dtype):
+    """All of S states left at a rate: M = lambda 1 + (1 - lambda) / S, so that
+    t = (1 + lambda) / (1 - lambda) for every f."""
+    size = 6
+    M = np.full((size, size), rate / (size - 1), dtype)
+    np.fill_diagonal(M, 1 - rate)
+    f = np.random.default_rng(0).normal(size=size).astype(dtype)
+    gap = rate * size / (size - 1)
+    found = time(*map(jnp.asarray, (M, np.full(size, 1 / size, dtype), f)))
+    # 14 roundings a state, as for the stationary law, and those of f - p_bar f.
+    rtol = 40 * size * np.finfo(dtype).eps
+    np.testing.assert_allclose(found, (2 - gap) / gap, rtol=rtol)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e4])
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_closed_classes(scale, shift):
+    """Two classes of equal averages have the time of each, others none at all."""
+    block = np.array([[0.7, 0.3], [0.3, 0.7]])
+    M = jnp.asarray(np.kron(np.eye(2), block), jnp.float32)
+    uniform = jnp.full(4, 0.25)
+    equal = scale * (shift + jnp.asarray([1.0, -1.0, 0.5, -0.5]))
+    # A gap of 0.6: (2 - 0.6) / 0.6, from f to within eps * shift.
+    np.testing.assert_allclose(time(M, uniform, equal), 7 / 3, rtol=3e-7 + 1e-7 * shift)
+    apart = scale * (shift + jnp.asarray([1.0, -1.0, 1.5, -0.5]))
+    assert time(M, uniform, apart) == np.inf
+    # A class without probability has no say.
+    assert np.isfinite(time(M, jnp.asarray([0.5, 0.5, 0, 0]), apart))

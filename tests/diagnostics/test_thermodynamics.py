@@ -10,8 +10,10 @@ from nelc_jax.diagnostics import (
     entropy_production_rate,
     entropy_production_rate_log,
     fluxes,
+    log_fluxes,
     one_way_pairs,
 )
+from nelc_jax.markov import stationary_distribution
 
 from .. import reference
 
@@ -197,3 +199,50 @@ def test_from_logarithms_with_dead_state():
         jnp.asarray(log_M, float), jnp.asarray(np.append(p, 0), float)
     )
     assert 0 <= found < 1e-10
+
+
+ENDS_WITHOUT_MASS = {
+    # p_bar of state 2, 1e-30, is rounded away; the flux into it is not.
+    "rare": [[0.7, 0.3, 1e-30], [0.2, 0.8, 1e-30], [0.5, 0.5, 0]],
+    "entered from one": [[0.7, 0.3, 1e-35], [0.2, 0.8, 0], [0.5, 0.5, 0]],
+    "left to one": [[0.7, 0.3, 1e-30], [0.2, 0.8, 1e-30], [1, 0, 0]],
+}
+
+
+@pytest.mark.parametrize("name", ENDS_WITHOUT_MASS)
+def test_an_end_without_mass(name):
+    """Its fluxes are below 1e-30, in either direction: no one-way pairs."""
+    M = jnp.asarray(ENDS_WITHOUT_MASS[name], jnp.float32)
+
+    @jax.jit
+    def run(M):
+        p_bar = stationary_distribution(M)
+        return (
+            p_bar,
+            entropy_production_rate(M, p_bar),
+            entropy_production_rate_log(jnp.log(M), p_bar),
+            one_way_pairs(M, p_bar),
+            fluxes(M, p_bar),
+            jnp.exp(log_fluxes(jnp.log(M), p_bar)),
+        )
+
+    p_bar, sigma, sigma_log, pairs, flux, from_log = run(M)
+    assert p_bar[2] == 0
+    for found in (sigma, sigma_log):
+        assert 0 <= found < 1e-10
+    assert pairs == 0
+    assert not flux[2].any()
+    assert not flux[:, 2].any()
+    np.testing.assert_allclose(from_log, flux, rtol=1e-6)
+
+
+def test_a_rare_state_with_mass(x64):
+    """In double precision p_bar of state 2 is known, and sigma by hand."""
+    M = np.array(ENDS_WITHOUT_MASS["rare"])
+    p = stationary_distribution(jnp.asarray(M))
+    np.testing.assert_allclose(p, [0.4, 0.6, 1e-30], rtol=1e-12)
+    pairs = [(0.4e-30, 0.5e-30), (0.6e-30, 0.5e-30)]
+    expected = sum((a - b) * np.log(a / b) for a, b in pairs)
+    found = entropy_production_rate(jnp.asarray(M), p)
+    # And of 0 <-> 1, whose net flux of 1e-31 is below rounding, nothing of order 1e-32.
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-32)

@@ -78,10 +78,7 @@ def test_degenerate_chains(name):
     f = jnp.arange(size, dtype=jnp.float32)
     p_bar, found, modulus, reverse, v, constant = measures_of_a_chain(M, f)
     np.testing.assert_allclose(p_bar, law, atol=1e-5)
-    if time:
-        np.testing.assert_allclose(found, time, rtol=1e-4)
-    else:
-        assert 0 <= found < 0.1
+    np.testing.assert_allclose(found, time, rtol=1e-4)
     np.testing.assert_allclose(mean_self_transition(M), stay, rtol=1e-6)
     second = np.sort(abs(np.linalg.eigvals(np.asarray(M, float))))[-2:][0]
     np.testing.assert_allclose(modulus, 0 if size == 1 else second, atol=1e-4)
@@ -92,7 +89,7 @@ def test_degenerate_chains(name):
     if name in ("one state", "cycle", "swap", "forgets", "absorbing"):
         centred = f - p_bar @ f
         np.testing.assert_allclose(v - M @ v, centred, atol=1e-5)
-    assert constant == 1
+    assert np.isnan(constant)
 
 
 def test_unseen_states_and_transitions():
@@ -100,7 +97,8 @@ def test_unseen_states_and_transitions():
     np.testing.assert_allclose(p_bar, [0.75, 0.25, 0])
     np.testing.assert_allclose(M, [[0, 1, 0], [1, 0, 0], [0.75, 0.25, 0]])
     M, p_bar = kernel_from_counts(jnp.zeros((2, 2), jnp.int32))
-    np.testing.assert_array_equal(M, np.zeros((2, 2)))
+    assert np.isnan(M).all()
+    assert np.isnan(p_bar).all()
     one = jnp.zeros((1, 1))
     assert entropy_production_rate_log(one, jnp.ones(1)) == 0
     found = cycles.fundamental_cycles(one, jnp.ones(1))
