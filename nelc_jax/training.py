@@ -139,7 +139,9 @@ def batch_schedule(first: int, last: int, num_epochs: int) -> np.ndarray:
 
 
 @checked
-def freeze(old: State, new: State, finite: Bool[Array, "*K"]) -> State:
+def freeze(
+    old: State, new: State, finite: Bool[Array, ""] | Bool[Array, " K"]
+) -> State:
     """The new state of one member, or the old one where a number is not finite.
 
     A number of the steps between (`StepInfo.finite`) or of the new model; of the new
