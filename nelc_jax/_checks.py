@@ -42,6 +42,8 @@ _KINDS = {
     jaxtyping.Shaped: (_Numbers, Real, "real numbers"),
     jaxtyping.Key: (jaxtyping.Key, (), "a typed key, from jax.random.key"),
 }
+# How arrays that JAX does not take are told, and become some that it does.
+_FOREIGN = {"toarray": "toarray()", "detach": "detach().cpu().numpy()"}
 _SCALAR: Any = jaxtyping.Real[Any, ""]
 _ANY: Any = jaxtyping.Shaped[Any, "..."]
 _OF_LATENT = {
@@ -103,6 +105,11 @@ def _arrays(place: str, value: Any, annotation: Any) -> Iterator[tuple[str, Any,
     choices = typing.get_args(annotation) if union else (annotation,)
     if value is None and types.NoneType in choices:
         return
+    for method, call in _FOREIGN.items():
+        # SciPy's sparse matrices, and tensors of torch.
+        if hasattr(value, method):
+            found = _class_name(type(value))
+            raise TypeError(f"{place}=<{found}>: give {place}.{call}")
     choices = [each for each in choices if each is not types.NoneType]
     choices = [_SCALAR if each is float else each for each in choices]
     expected = [_expected(value, each) for each in choices]

@@ -31,12 +31,18 @@ def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
         return _digits(name, *embedded_images())
     if name == "mnist":
         return _digits(name, *mnist_images(data_dir))
-    if Path(name).suffix in (".npz", ".npy"):
+    if own_file(name) is not None:
         return read_points(Path(name))
     raise UserError(
         f"--dataset {name} is unknown: choose mnist5k, mnist, or a path to a .npz or "
         ".npy file"
     )
+
+
+def own_file(name: str) -> str | None:
+    """The absolute path of a data set that is a file of one's own; else None."""
+    own = Path(name).suffix.lower() in (".npz", ".npy")
+    return str(Path(name).absolute()) if own else None
 
 
 def load_test(name: str, data_dir: Path | None = None) -> Dataset | None:
