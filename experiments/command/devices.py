@@ -1,6 +1,8 @@
 """The devices that a command runs on."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import jax
 
@@ -18,6 +20,21 @@ def use_all_cores() -> None:
     if "xla_cpu_multi_thread_eigen" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false"
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+@contextmanager
+def reports_lost_process(go_on: str) -> Iterator[None]:
+    """Make the end of another process a `UserError`, where Python is told of it.
+
+    **Arguments:** `go_on`, the command that goes on.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        raise UserError(
+            f"--distributed: another process was lost ({str(error).splitlines()[0]}): "
+            f"what was saved before is kept: to go on, {go_on}"
+        ) from error
 
 
 def join_processes() -> None:

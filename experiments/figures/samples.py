@@ -1,5 +1,6 @@
 """What a trained model generates: a grid of samples, latent trajectories, chains."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,10 +103,10 @@ def trajectory_figure(
 
 
 @rc_context(STYLE)
-def write_animation(
-    path: Path, x: np.ndarray, z: np.ndarray, image_shape: Sequence[int] | None
-) -> None:
-    """Write chains x (C, T, D) with their latent states z (C, T) as a GIF.
+def animation_bytes(
+    x: np.ndarray, z: np.ndarray, image_shape: Sequence[int] | None
+) -> bytes:
+    """A GIF of chains x (C, T, D) with their latent states z (C, T).
 
     One frame a double step: the states x(t) and below each the z(t) drawn from it.
     """
@@ -127,13 +128,17 @@ def write_animation(
         page.text(left + cell.width / 2, top + cell.height + LINE / 2, "")
         labels.append(page.figure.texts[-1])
     writer = PillowWriter(fps=FRAMES_PER_SECOND)
-    with writer.saving(page.figure, str(path), SCREEN_DOTS_PER_INCH):
-        for step in range(steps):
-            clock.set_text(f"$t$ = {step}")
-            for chain in range(count):
-                images[chain].set_data(x[chain, step].reshape(cell.shape))
-                labels[chain].set_text(f"$z$ = {z[chain, step]}")
-            writer.grab_frame()
+    # The writer takes a path only, and would follow a link that stands there.
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "chains.gif"
+        with writer.saving(page.figure, str(path), SCREEN_DOTS_PER_INCH):
+            for step in range(steps):
+                clock.set_text(f"$t$ = {step}")
+                for chain in range(count):
+                    images[chain].set_data(x[chain, step].reshape(cell.shape))
+                    labels[chain].set_text(f"$z$ = {z[chain, step]}")
+                writer.grab_frame()
+        return path.read_bytes()
 
 
 def _columns(count: int) -> int:

@@ -18,6 +18,9 @@ from experiments.training.ceiling import ceiling
 from experiments.training.settings import Settings
 from experiments.training.study import Study
 
+PAGE = "horizon.md"
+"""The file of the tables."""
+
 BATCH = 256
 """Data points of the mini-batch at which estimates of the gradient are compared."""
 
@@ -63,4 +66,4 @@ def measure_horizons(study: Study, base: Settings, seed: int) -> None:
         "## Errors of single estimates",
         page.errors_table(errors),
     ]
-    write_text(study.out / "horizon.md", "\n\n".join(sections) + "\n")
+    write_text(study.out / PAGE, "\n\n".join(sections) + "\n")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from experiments.command.errors import UserError
+from experiments.command.streams import progress_bar
 from experiments.runs.progress import HISTORY_COLUMNS, Progress
 from experiments.training.ensemble import Ensemble
 from experiments.training.measure import Measured
@@ -72,7 +72,7 @@ def train_ensemble(
     progress = begun or Progress()
     started = time.perf_counter() - progress.seconds
     first = progress.epoch
-    with tqdm(
+    with progress_bar(
         total=len(batch_sizes),
         initial=first,
         unit="epoch",

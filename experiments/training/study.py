@@ -7,19 +7,19 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from experiments.data.dataset import Dataset
 from experiments.runs import directory as run_directory
-from experiments.runs.directory import Run, load_run
+from experiments.runs.directory import Run, holds_results, load_run
 from experiments.runs.finished import models_of
-from experiments.runs.resume import finished_with
+from experiments.runs.resume import changes
 from experiments.training.diagnostics import Diagnostic
 from experiments.training.ensemble import known_occupancy, measure_again
 from experiments.training.job import Job, train_job, write_results
 from experiments.training.loop import Trained
 from experiments.training.run import describe
 from experiments.training.settings import Settings
+from experiments.training.sizes import check_sizes
 from nelc_jax.likelihood import occupancy_log_prob
 from nelc_jax.training import AbstractRule
 
@@ -68,10 +68,22 @@ class Study:
     out: Path
     again: bool = False
 
+    def describe(self, command: str, options) -> dict:
+        """What `config.json` above the ensembles says: the options, and which data."""
+        settings = {k: v for k, v in vars(options).items() if k != "run"}
+        return {
+            "command": command,
+            "dataset": self.train.name,
+            "seed": options.run.seed,
+            **settings,
+            "data_digest": self.train.digest(),
+            "held_out": self.held_out.digest(),
+        }
+
     def run(self, variants: Sequence[Variant]) -> dict[str, list[Run]]:
         """All variants in turn, by group, with a progress bar over them."""
         runs: dict[str, list[Run]] = {}
-        for variant in tqdm(variants, unit="ensemble", desc=self.out.name):
+        for variant in progress_bar(variants, unit="ensemble", desc=self.out.name):
             runs.setdefault(variant.group, []).append(self._run(variant))
         return runs
 
@@ -79,11 +91,14 @@ class Study:
         """Train a variant, or read it where that was done with the same settings."""
         job = self._job(variant)
         out = job.out
-        if all((out / name).is_file() for name in run_directory.RESULTS):
+        if holds_results(out):
             run = load_run(out)
-            if finished_with(run.config, job.config):
+            same = run.config["epochs"] == job.config["epochs"]
+            if same and not changes(job.config, run.config):
                 return _measure_again(job, run) if self.again else run
         run_directory.begin(out, job.config)
+        # Made of what was there, by `show`.
+        (out / run_directory.REPORT).unlink(missing_ok=True)
         return train_job(job, [])
 
     def _job(self, variant: Variant) -> Job:
