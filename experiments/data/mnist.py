@@ -71,15 +71,27 @@ def _from_idx(files: tuple[Path, Path]) -> tuple[np.ndarray, np.ndarray]:
 
 def _find_idx(directory: Path, kind: str) -> tuple[Path, Path] | None:
     """Images and labels of a kind, where people and packages put them."""
-    for place in (directory, directory / "MNIST" / "raw", directory / "raw"):
-        # Unpackers of archives make a dot of the hyphen.
-        for images in sorted(place.glob(f"{kind}*-images[-.]idx3-ubyte*")):
-            name = images.name.replace("images", "labels").replace("idx3", "idx1")
-            plain = name.removesuffix(".gz")
-            for labels in (name, plain, f"{plain}.gz"):
-                if images.is_file() and (place / labels).is_file():
-                    return images, place / labels
+    try:
+        for place in (directory, directory / "MNIST" / "raw", directory / "raw"):
+            # Unpackers of archives make a dot of the hyphen.
+            for images in sorted(place.glob(f"{kind}*-images[-.]idx3-ubyte*")):
+                labels = _labels_of(images)
+                if labels is not None and images.is_file():
+                    return images, labels
+    except OSError as error:
+        raise UserError(
+            f"--data-dir {directory} cannot be read ({error.strerror}): give a "
+            "directory with the IDX files, or use --dataset mnist5k"
+        ) from error
     return None
+
+
+def _labels_of(images: Path) -> Path | None:
+    """The labels beside images, which may be compressed where those are not."""
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    plain = name.removesuffix(".gz")
+    found = [images.with_name(each) for each in (name, plain, f"{plain}.gz")]
+    return next((path for path in found if path.is_file()), None)
 
 
 def _read_idx(path: Path, dimensions: int) -> np.ndarray:

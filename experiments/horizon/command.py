@@ -5,7 +5,7 @@ from pathlib import Path
 
 from experiments.command.options import RunOptions, check_seed, parse
 from experiments.data.datasets import load_split
-from experiments.horizon.measure import PAGE, measure_horizons
+from experiments.horizon.measure import PAGE, RESULTS, measure_horizons
 from experiments.runs.lock import claimed
 from experiments.training.run import check_points
 from experiments.training.settings import Settings
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> Path:
     base = replace(Settings(), **QUICK) if options.quick else Settings()
     check_points(train, base)
     study = Study(train, held_out, out, options.measure_again)
-    with claimed(out, study.describe("horizon", options), [PAGE]):
+    with claimed(out, study.describe("horizon", options), RESULTS):
         measure_horizons(study, base, seed)
     print(f"tables written to {out / PAGE}")
     return out

@@ -21,6 +21,8 @@ from experiments.training.study import Study
 PAGE = "horizon.md"
 """The file of the tables."""
 
+RESULTS = [PAGE, *run_directory.figure_files(("likelihood", "sigma"))]
+
 BATCH = 256
 """Data points of the mini-batch at which estimates of the gradient are compared."""
 

@@ -94,10 +94,10 @@ def _check_sizes(options: Oscillators, models: int, steps: int, batch: int):
     """Each number is held alone against what it needs at the very least, in bytes."""
     pixels = 2 if options.task == "gaussians" else options.side**2
     needs = {
-        "models": models * options.knots * 4 * pixels,
-        "steps": 8 * steps,
-        "batch": batch * 4 * pixels,
         "knots": options.knots * 4 * pixels,
+        "batch": batch * 4 * pixels,
+        "steps": 8 * steps,
+        "models": models * options.knots * 4 * pixels,
     }
     for name, num_bytes in needs.items():
         value = getattr(options, name)

@@ -81,6 +81,11 @@ def finish(path: Path, config: Mapping, names: Iterable[str]) -> None:
     write_whole({path / CONFIG: config_bytes(config, files)})
 
 
+def figure_files(names: Iterable[str]) -> list[str]:
+    """The files of figures in a directory, by the names of the figures."""
+    return [f"{FIGURES}/{name}.{kind}" for name in names for kind in ("png", "pdf")]
+
+
 def check_vacant(path: Path, command: str | None = None) -> None:
     """Check that nothing is in the way of a new run directory.
 

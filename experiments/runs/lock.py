@@ -46,8 +46,9 @@ def locked(path: Path) -> Iterator[None]:
                 f"--out {path} is in use by another process: wait until it has ended, "
                 "or choose another directory"
             ) from error
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
+        # filelock's own error before its version 4, and the system's.
+        except (NotImplementedError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
                 raise
     try:
         yield

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.command.streams import progress_bar
 from experiments.data.dataset import Dataset
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run, holds_results, load_run

@@ -10,7 +10,7 @@ from experiments.runs.lock import claimed
 from experiments.training.run import check_points
 from experiments.training.settings import Settings
 from experiments.training.study import QUICK, Study
-from experiments.verdict.judge import PAGE, judge_findings
+from experiments.verdict.judge import PAGE, RESULTS, judge_findings
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> Path:
         base, count = replace(base, **QUICK), 1
     check_points(train, base)
     study = Study(train, held_out, out, options.measure_again)
-    with claimed(out, study.describe("verdict", options), [PAGE]):
+    with claimed(out, study.describe("verdict", options), RESULTS):
         seeds = range(seed, seed + count)
         sensitivity = options.sensitivity and not options.quick
         judge_findings(study, base, seeds, sensitivity)

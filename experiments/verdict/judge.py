@@ -23,6 +23,8 @@ from experiments.verdict.variants import readings, sensitivities
 PAGE = "verdict.md"
 """The file of the tables."""
 
+RESULTS = [PAGE, *run_directory.figure_files(("clusters", "claims"))]
+
 
 def judge_findings(
     study: Study, base: Settings, seeds: Iterable[int], sensitivity: bool

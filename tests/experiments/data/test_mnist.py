@@ -123,6 +123,11 @@ def test_a_corrupt_stream_and_a_bomb(tmp_path, digits):
     tracemalloc.stop()
 
 
+def test_a_folder_that_cannot_be(tmp_path):
+    with pytest.raises(UserError, match=r"cannot be read \(File name too long\)"):
+        load_dataset("mnist", tmp_path / ("x" * 300))
+
+
 NAMES = {
     "train-images.idx3-ubyte": "train-labels.idx1-ubyte",
     "MNIST/raw/train-images-idx3-ubyte": "MNIST/raw/train-labels-idx1-ubyte.gz",

@@ -54,6 +54,10 @@ def test_a_stopped_run_goes_on_to_the_same_results(
         f"experiments.train_ensemble --resume --out {out}"
     )
     assert not (out / run_directory.MODELS).exists()
+    with pytest.raises(UserError, match="not finished: go on with --resume, or choose"):
+        begin(points, out)
+    with pytest.raises(ValueError, match="has a state of training, from which a run"):
+        load(state_files(out)[0])
     trained = stop_after()
     resume(out)
     assert trained == [([0, 1, 2], 4)]
@@ -209,6 +213,10 @@ def test_killed_at_any_rename_old_work_is_not_taken_for_new(unbroken, tmp_path):
             assert not (report.exists() and dead.done) or run.config["epochs"] == 4
             write_text(report, "as show makes it")
         resume(out)
+        if load_run(out).config["epochs"] == 4:
+            # Nothing of the new epochs was saved yet.
+            assert seen == [4]
+            resume(out, "--epochs", "6")
         assert_same(out, longer)
         assert load_run(out).config["epochs"] == 6
     assert {4, 6} < set(seen)
@@ -275,7 +283,7 @@ def test_one_of_several_processes(points, tmp_path, unbroken, stop_after, monkey
     resume(out, "--distributed")
     assert_same(out / "process-0", unbroken)
     monkeypatch.setattr(jax, "process_count", lambda: 3)
-    with pytest.raises(UserError, match="the number of processes 3 is 2"):
+    with pytest.raises(UserError, match="the number of processes 3 where it has 2"):
         resume(out, "--distributed", "--epochs", "5")
     with pytest.raises(UserError, match="--models 2: 3 processes need one each"):
         begin(points, tmp_path / "few", "--models", "2", "--distributed")

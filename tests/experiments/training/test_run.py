@@ -123,9 +123,9 @@ def test_another_rule_or_diagnostic_is_refused(dataset, finished, tmp_path):
             "the rule Cycles",
         ),
         ({"diagnostics": DIAGNOSTICS[:1]}, "the diagnostics"),
-        ({"seed": 4}, "--seed 4 is 3"),
+        ({"seed": 4}, "--seed 4 where it has 3"),
     ):
-        with pytest.raises(UserError, match=f"^--resume: {words}"):
+        with pytest.raises(UserError, match=f"is another: {words}"):
             train(dataset, out, resume=True, **changes)
     with pytest.raises(UserError, match="already holds a run"):
         train(dataset, out)
