@@ -43,7 +43,7 @@ def locked(path: Path) -> Iterator[None]:
             lock.acquire()
         except Timeout as error:
             raise UserError(
-                f"--out {path} is in use by another process: wait until it has ended, "
+                f"{path} is in use by another process: wait until it has ended, "
                 "or choose another directory"
             ) from error
         # filelock's own error before its version 4, and the system's.

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from experiments.command.errors import UserError
+from experiments.data.datasets import load_dataset
 from experiments.runs import lock as lock_module
 from experiments.runs.directory import (
+    check_begun,
     check_vacant,
     create_run_directory,
     holds_results,
 )
 from experiments.runs.files import is_leftover, remove_leftovers
+from experiments.runs.finished import open_run
 from experiments.runs.lock import claimed, locked, taken_up
 
 from ..killed import Kill
@@ -187,6 +190,38 @@ def test_a_name_that_no_file_can_have(tmp_path):
             hold(tmp_path / ("x" * 300)),
         ):
             pass
+
+
+@pytest.fixture
+def unsearchable(tmp_path):
+    """A path in a directory that this process may not search."""
+    tmp_path.chmod(0o600)
+    if os.geteuid() == 0:
+        # Root may search all.
+        os.seteuid(65534)
+    yield tmp_path / "out"
+    os.seteuid(os.getuid())
+    tmp_path.chmod(0o700)
+
+
+def test_a_directory_that_may_not_be_searched_is_one_line(unsearchable):
+    def hold(way):
+        with way(unsearchable):
+            pass
+
+    for way in (
+        lambda out: claimed(out, {"command": "compare"}, []),
+        lambda out: taken_up(out, {"command": "oscillators"}),
+        locked,
+        check_begun,
+        open_run,
+    ):
+        with pytest.raises(UserError, match="Permission denied"):
+            hold(way)
+    with pytest.raises(UserError, match="Permission denied"):
+        load_dataset(str(unsearchable.with_suffix(".npz")))
+    with pytest.raises(UserError, match=r"holds no train\*-images|Permission denied"):
+        load_dataset("mnist", unsearchable)
 
 
 def test_a_file_system_without_locks_holds_nothing(tmp_path, monkeypatch):
