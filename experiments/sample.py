@@ -21,9 +21,9 @@ from experiments.command.memory import check_memory
 from experiments.command.options import check_count, check_positive, check_seed, parse
 from experiments.figures import by_likelihood, save_figure
 from experiments.figures.samples import (
-    animation_bytes,
     grid_figure,
     trajectory_figure,
+    write_animation,
 )
 from experiments.runs.directory import Run
 from experiments.runs.files import table_bytes
@@ -168,7 +168,6 @@ def _write(out: Path, run: Run, index: int, model: Model, drawn: Drawn) -> None:
         {
             out / "samples.npz": samples.getvalue(),
             out / "trajectories.csv": table_bytes(columns),
-            out / "chains.gif": animation_bytes(chain_x, chain_z, image_shape),
         }
     )
     figure = grid_figure(x, image_shape)
@@ -176,6 +175,7 @@ def _write(out: Path, run: Run, index: int, model: Model, drawn: Drawn) -> None:
     expected = np.asarray(jax.nn.sigmoid(state_logits(model)))
     figure = trajectory_figure(chain_z, _order(run, index), expected, image_shape)
     save_figure(out, "trajectories", f"Model {number}: trajectories", "", figure)
+    write_animation(out / "chains.gif", chain_x, chain_z, image_shape)
 
 
 def _order(run: Run, index: int) -> list[int]:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from experiments.figures.page import FRAME, Page, fit_cell
 from experiments.figures.style import STYLE, TWO_COLUMNS
+from nelc_jax._disk import write_whole
 
 FRAMES_PER_SECOND = 5
 SCREEN_DOTS_PER_INCH = 110
@@ -103,10 +104,10 @@ def trajectory_figure(
 
 
 @rc_context(STYLE)
-def animation_bytes(
-    x: np.ndarray, z: np.ndarray, image_shape: Sequence[int] | None
-) -> bytes:
-    """A GIF of chains x (C, T, D) with their latent states z (C, T).
+def write_animation(
+    path: Path, x: np.ndarray, z: np.ndarray, image_shape: Sequence[int] | None
+) -> None:
+    """Write chains x (C, T, D) with their latent states z (C, T) as a GIF.
 
     One frame a double step: the states x(t) and below each the z(t) drawn from it.
     """
@@ -130,15 +131,15 @@ def animation_bytes(
     writer = PillowWriter(fps=FRAMES_PER_SECOND)
     # The writer takes a path only, and would follow a link that stands there.
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "chains.gif"
-        with writer.saving(page.figure, str(path), SCREEN_DOTS_PER_INCH):
+        film = Path(directory) / "chains.gif"
+        with writer.saving(page.figure, str(film), SCREEN_DOTS_PER_INCH):
             for step in range(steps):
                 clock.set_text(f"$t$ = {step}")
                 for chain in range(count):
                     images[chain].set_data(x[chain, step].reshape(cell.shape))
                     labels[chain].set_text(f"$z$ = {z[chain, step]}")
                 writer.grab_frame()
-        return path.read_bytes()
+        write_whole({path: film.read_bytes()})
 
 
 def _columns(count: int) -> int:

@@ -22,6 +22,10 @@ def small(monkeypatch):
     monkeypatch.setattr(figures, "DOTS_PER_INCH", 40)
 
 
+def leftovers(directory):
+    return [path for path in directory.rglob("*") if is_leftover(path)]
+
+
 def test_show_makes_figures_and_report_again(finished, capsys):
     old = finished / "figures" / "fig2.png"
     old.parent.mkdir()
@@ -34,14 +38,20 @@ def test_show_makes_figures_and_report_again(finished, capsys):
     assert report.read_text().count("data:image/png;base64,") == 4
 
 
-def test_links_at_figures_are_replaced_not_followed(finished, tmp_path):
+def test_links_at_figures_are_replaced_and_leftovers_removed(finished, tmp_path):
+    """After a kill; what a link leads to is as it was."""
     mine = tmp_path / "mine"
     mine.write_text("mine")
     (finished / "figures").mkdir()
     links = [finished / "figures" / "fig2.pdf", finished / "report.html"]
     for link in links:
         link.symlink_to(mine)
+    with Kill(1) as kill:
+        show.main([str(finished)])
+    assert kill.done
+    assert len(leftovers(finished)) == 1
     show.main([str(finished)])
+    assert leftovers(finished) == []
     assert mine.read_text() == "mine"
     assert not any(link.is_symlink() for link in links)
 
@@ -60,8 +70,10 @@ def run(command, finished):
     reports_user_errors(module.main)([str(finished), *options])
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("number", NOTICED)
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [*(("show", number) for number in NOTICED), ("sample", signal.SIGTERM)],
+)
 def test_a_signal_leaves_nothing_half_written(
     finished, monkeypatch, capsys, command, number
 ):
@@ -76,7 +88,7 @@ def test_a_signal_leaves_nothing_half_written(
         run(command, finished)
     assert left.value.code == 128 + number
     assert capsys.readouterr().err == "interrupted\n"
-    assert not [path for path in finished.rglob("*") if is_leftover(path)]
+    assert leftovers(finished) == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -102,12 +114,3 @@ def test_a_disk_that_fills_up_in_a_figure_is_one_line(
 def test_transfers_that_jax_was_told_to_forbid(finished):
     with jax.transfer_guard("disallow"):
         run("sample", finished)
-
-
-def test_a_kill_leaves_what_the_next_call_removes(finished):
-    with Kill(3) as kill:
-        show.main([str(finished)])
-    assert kill.done
-    assert [path for path in finished.rglob("*") if is_leftover(path)]
-    show.main([str(finished)])
-    assert not [path for path in finished.rglob("*") if is_leftover(path)]
