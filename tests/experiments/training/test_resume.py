@@ -395,3 +395,5 @@ def test_processes_that_end_early(points, tmp_path, unbroken, cache):
     resume(out)
     assert files(out) == {"models-0-2.safetensors"}
     assert_same(out, unbroken)
+    # The rows that were added before the kill are not in the history.
+    assert read_checkpoint(state_files(out)[0]).epoch == 4
