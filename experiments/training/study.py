@@ -20,7 +20,6 @@ from experiments.training.job import Job, train_job, write_results
 from experiments.training.loop import Trained
 from experiments.training.run import describe
 from experiments.training.settings import Settings
-from experiments.training.sizes import check_sizes
 from nelc_jax.likelihood import occupancy_log_prob
 from nelc_jax.training import AbstractRule
 
