@@ -29,6 +29,8 @@ from experiments.training.study import Study, Variant
 from experiments.verdict import page
 from nelc_jax.baselines import ais, rbm
 
+PAGE = "compare.md"
+
 TEMPERATURES, CHAINS = 4000, 100
 """Intermediate laws and chains of annealed importance sampling."""
 
@@ -83,15 +85,16 @@ def main(arguments: list[str] | None = None) -> Path:
         batch_last=min(Settings.batch_last, len(train.x)),
     )
     equilibrium = rbms(settings, [seed])
-    with claimed(out, {"command": "compare"}):
-        study = Study(train, held_out, out)
+    study = Study(train, held_out, out)
+    config = study.describe("compare", options)
+    with claimed(out, config, [PAGE]):
         trained = study.run([Variant("cycles", seed, settings), *equilibrium])
         runs, left_out = sound_ensembles(trained)
         table = page.likelihood_table(runs, ceiling(train, options.units))
         partition = partition_table({v.group: runs[v.group][0] for v in equilibrium})
         text = "\n\n".join([HEAD, table, *left_out, ABOUT_PARTITION, partition])
-        write_text(out / "compare.md", f"{text}\n")
-    print(f"{text}\nsee {out / 'compare.md'}")
+        write_text(out / PAGE, f"{text}\n")
+    print(f"{text}\nsee {out / PAGE}")
     return out
 
 

@@ -5,6 +5,7 @@ from experiments.command.signals import leave_at_interrupt
 if __name__ == "__main__":
     leave_at_interrupt()
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from experiments.command.devices import check_devices
 from experiments.command.errors import UserError, reports_user_errors
-from experiments.command.options import check_positive, check_seed, parse
+from experiments.command.memory import check_memory
+from experiments.command.options import check_count, check_positive, check_seed, parse
 from experiments.figures import by_likelihood, save_figure
 from experiments.figures.samples import (
     grid_figure,
@@ -26,15 +28,21 @@ from experiments.figures.samples import (
 )
 from experiments.runs.directory import Run
 from experiments.runs.diverged import diverged_in
-from experiments.runs.files import write_table
+from experiments.runs.files import table_bytes
 from experiments.runs.finished import model_of, open_run
 from experiments.runs.lock import claimed
+from nelc_jax._disk import write_whole
 from nelc_jax.chain import sample_chain
 from nelc_jax.diagnostics import cycle_states, fundamental_cycles
 from nelc_jax.model import Model, state_logits
 
 CHAINS = 12
 """Chains that are followed."""
+
+RESULTS = ("samples.npz", "trajectories.csv", "chains.gif")
+RESULTS += tuple(
+    f"{name}.{kind}" for name in ("images", "trajectories") for kind in ("png", "pdf")
+)
 
 
 @dataclass(frozen=True)
@@ -93,13 +101,22 @@ def main(arguments: list[str] | None = None) -> Path:
         "seed": options.seed,
     }
     model = model_of(run, index)
+    _check_sizes(options, model)
     occupancy = jnp.asarray(run.arrays["occupancy"][index])
     key = jax.random.fold_in(jax.random.key(options.seed), number)
-    with claimed(out, config):
+    with claimed(out, config, RESULTS):
         drawn = draw(model, occupancy, key, options.samples, options.steps)
         _write(out, run, index, model, drawn)
     print(f"model {number}: {options.samples} samples, {CHAINS} chains; see {out}")
     return out
+
+
+def _check_sizes(options: Sample, model: Model):
+    """Each of two numbers is held against what its samples need, in single bytes."""
+    visible = model.num_visible
+    check_memory(f"--samples {options.samples}", options.samples * visible)
+    check_memory(f"--steps {options.steps}", options.steps * CHAINS * visible)
+    check_count(samples=options.samples, steps=options.steps)
 
 
 @eqx.filter_jit
@@ -154,11 +171,17 @@ def _write(out: Path, run: Run, index: int, model: Model, drawn: Drawn) -> None:
     number = run.models["model"][index]
     x, z = np.asarray(drawn.x), np.asarray(drawn.z)
     chain_x, chain_z = np.asarray(drawn.chain_x), np.asarray(drawn.chain_z)
-    np.savez(out / "samples.npz", x=x.astype(np.uint8), z=z)
+    samples = io.BytesIO()
+    np.savez(samples, x=x.astype(np.uint8), z=z)
     chain, step = np.indices(chain_z.shape)
     table = {"chain": chain, "t": step, "z": chain_z}
     columns = {name: column.ravel() for name, column in table.items()}
-    write_table(out / "trajectories.csv", columns)
+    write_whole(
+        {
+            out / "samples.npz": samples.getvalue(),
+            out / "trajectories.csv": table_bytes(columns),
+        }
+    )
     figure = grid_figure(x, image_shape)
     save_figure(out, "images", f"Model {number}: samples", "", figure)
     expected = np.asarray(jax.nn.sigmoid(state_logits(model)))

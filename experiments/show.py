@@ -16,7 +16,9 @@ from experiments.command.options import parse
 from experiments.figures import save_figures
 from experiments.report.report import write_report
 from experiments.runs import directory as run_directory
+from experiments.runs.files import remove_leftovers
 from experiments.runs.finished import open_run
+from experiments.runs.lock import locked
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,11 @@ def main(arguments: list[str] | None = None) -> Path:
     """Run the command with its command line (or `arguments`); returns the report."""
     options = parse(Show, "show", arguments)
     check_devices()
-    run = open_run(options.run)
-    with reports_unwritable(options.run):
+    open_run(options.run)
+    with locked(options.run), reports_unwritable(options.run):
+        # Not before: another process may have been writing it.
+        run = open_run(options.run)
+        remove_leftovers(options.run, options.run / run_directory.FIGURES)
         figures = save_figures(run, options.run / run_directory.FIGURES)
         report = options.run / run_directory.REPORT
         write_report(run, figures, report)

@@ -6,14 +6,20 @@ if __name__ == "__main__":
     leave_at_interrupt()
 
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from shlex import quote
 
-from experiments.command.devices import check_devices, join_processes, use_all_cores
+from experiments.command.devices import (
+    check_devices,
+    join_processes,
+    reports_lost_process,
+    use_all_cores,
+)
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.options import RunOptions, check_seed, parse
-from experiments.data.datasets import load_dataset
+from experiments.data.datasets import load_dataset, own_file
 from experiments.runs.directory import check_begun
 from experiments.runs.lock import locked
 from experiments.runs.resume import read_saved
@@ -57,20 +63,25 @@ def main(arguments: list[str] | None = None) -> Path:
     run = options.run
     settings = Settings(**{f.name: getattr(options, f.name) for f in fields(Settings)})
     command = "python -m experiments.train_ensemble --resume"
-    run_ensemble(
-        load_dataset(run.dataset, run.data_dir),
-        out,
-        settings,
-        seed=run.seed,
-        resume=resume,
-        notes={
-            "command": "train_ensemble",
-            "dataset": run.dataset,
-            "data_dir": None if run.data_dir is None else str(run.data_dir),
-            "distributed": distributed,
-        },
-        go_on=f"{command}{' --distributed' * distributed} --out {quote(str(out))}",
-    )
+    go_on = f"{command}{' --distributed' * distributed} --out {quote(str(out))}"
+    notes = {
+        "command": "train_ensemble",
+        "dataset": run.dataset,
+        "dataset_path": own_file(run.dataset),
+        "data_dir": None if run.data_dir is None else str(run.data_dir.absolute()),
+        "distributed": distributed,
+    }
+    dataset = load_dataset(run.dataset, run.data_dir)
+    with reports_lost_process(go_on) if distributed else nullcontext():
+        run_ensemble(
+            dataset,
+            out,
+            settings,
+            seed=run.seed,
+            resume=resume,
+            notes=notes,
+            go_on=go_on,
+        )
     return own_directory(out)
 
 
@@ -91,6 +102,7 @@ def _stored_options(out: Path, arguments: list[str]) -> TrainEnsemble:
             f"--out {out} is not a run of train_ensemble: go on as it was begun"
         )
     given = {**saved.config, "epochs": saved.epochs}
+    given["dataset"] = given.get("dataset_path") or given.get("dataset")
     names = [f.name for f in fields(TrainEnsemble) if f.name not in ("run", "resume")]
     stored = []
     for name in ("seed", "dataset", "data_dir", *names):

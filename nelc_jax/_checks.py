@@ -22,6 +22,8 @@ import jax.core
 import jaxtyping
 import numpy as np
 
+from ._foreign import class_name, refuse_foreign
+
 Function = TypeVar("Function", bound=Callable)
 
 
@@ -103,6 +105,7 @@ def _arrays(place: str, value: Any, annotation: Any) -> Iterator[tuple[str, Any,
     choices = typing.get_args(annotation) if union else (annotation,)
     if value is None and types.NoneType in choices:
         return
+    refuse_foreign(place, value)
     choices = [each for each in choices if each is not types.NoneType]
     choices = [_SCALAR if each is float else each for each in choices]
     expected = [_expected(value, each) for each in choices]
@@ -210,17 +213,13 @@ def _found(place: str, value: Any, of_dtype: bool) -> str:
     if isinstance(value, _ANY):
         shown = f"{value.dtype}{list(value.shape)}"
     if len(shown) > 60 or "\n" in shown:
-        shown = f"<{_class_name(type(value))}>"
+        shown = f"<{class_name(type(value))}>"
     return f"{place}={shown}"
 
 
 def _one(cls: type) -> str:
-    name = _class_name(cls)
+    name = class_name(cls)
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def _class_name(cls: type) -> str:
-    return f"{cls.__module__.removeprefix('nelc_jax.')}.{cls.__qualname__}"
 
 
 def _tuple(axes: list[str]) -> str:

@@ -1,13 +1,10 @@
 """The format of files: named arrays in safetensors, and the latent space in words.
 
-For `files` and the runs of `experiments`. A file is whole or not there.
+For `files` and the runs of `experiments`.
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,13 +12,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
+from ._disk import read_whole, write_whole
 from .latent import AbstractLatent, Binary, OneHot
 
 SCHEMA = 2
 """Version of what a file holds; another one is not read."""
 
-PART = ".part"
-"""How the name of a file ends that is not whole yet; it begins with a dot."""
+STATE_FORMAT = "nelc_jax training state"
+"""The `format` of a file from which a training goes on."""
 
 _ABOUT = "nelc_jax"
 
@@ -35,8 +33,15 @@ def write_arrays(
 
     **Raises:** `OSError` when the file cannot be written; an older one is then kept.
     """
+    write_whole({path: array_bytes(arrays, metadata)})
+
+
+def array_bytes(
+    arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None
+) -> bytes:
+    """A file in safetensors format of named arrays, with words about them."""
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_atomically(path, safetensors.save(whole, metadata))
+    return safetensors.save(whole, metadata)
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -45,8 +50,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     **Raises:** `ValueError` when it is not in safetensors format; `OSError` when it
     cannot be read.
     """
-    # Read once: a file that changes meanwhile cannot be half of one and of another.
-    data = path.read_bytes()
+    data = read_whole(path)
     try:
         arrays = safetensors.load(data)
     except (SafetensorError, ArithmeticError, LookupError, TypeError) as error:
@@ -56,31 +60,6 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         ) from error
     size = int.from_bytes(data[:8], "little")
     return arrays, json.loads(data[8 : 8 + size]).get("__metadata__") or {}
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file, replacing an older one only once the new one is on the disk.
-
-    **Raises:** `OSError` when it cannot be written; an older one is then kept.
-    """
-    try:
-        descriptor, name = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
-    except OSError as error:
-        # Of the file that is asked for, not of the one beside it.
-        error.filename = str(path)
-        raise
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        # Already renamed, if the exception came after that.
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
 
 
 def latent_in_words(latent: AbstractLatent) -> dict[str, str]:
@@ -107,6 +86,11 @@ def latent_from(
     **Raises:** `ValueError` for metadata without one, or an unknown one.
     """
     known = (*latents, OneHot, Binary)
+    if metadata.get("format") == STATE_FORMAT:
+        raise ValueError(
+            "has a state of training, from which a run goes on by --resume; expected "
+            "the directory of the run, once it is finished"
+        )
     try:
         about = json.loads(metadata[_ABOUT])
         schema, settings = about["schema"], dict(about["latent"])

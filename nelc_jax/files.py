@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._checks import check_means
+from ._disk import CONFIG, check_results, read_config
 from ._format import latent_from, latent_in_words, read_arrays, write_arrays
 from .latent import AbstractLatent
 from .model import Model, Parameters
@@ -68,19 +69,24 @@ def load(
     classes of latent spaces from outside of this library that it may have.
 
     **Raises:** `ValueError` naming the file when it is damaged, of something else, has
-    an unknown latent space, or is in double precision while JAX's is off; `OSError`
-    when it cannot be read.
+    an unknown latent space, or is in double precision while JAX's is off, and for the
+    directory of a run that is not finished; `OSError` when it cannot be read.
     """
-    path = Path(path)
+    path = run = Path(path)
     if path.is_dir():
         if not (path / CHECKPOINT).is_file():
             raise ValueError(
                 f"{path}: has no {CHECKPOINT}; expected a file of nelc_jax.save, or "
                 "the directory of a finished run"
             )
-        path = path / CHECKPOINT
+        path = run / CHECKPOINT
+    # Files of `save` may lie in any directory; a run has its settings beside them.
+    of_run = run != path and (run / CONFIG).exists()
     try:
+        known = read_config(run) if of_run else None
         arrays, metadata = read_arrays(path)
+        if known is not None:
+            check_results(run, *known)
         latent = latent_from(metadata, latents)
         missing = [name for name in _SHAPES if name not in arrays]
         if missing:
@@ -91,7 +97,7 @@ def load(
             units = own["a_bar"].shape[-1]
             raise ValueError(f"has {latent.num_units} latent units, and a_bar {units}")
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{run}: {error}") from error
     return _build([jnp.asarray(array) for array in own.values()], latent)
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
+import scipy.sparse
 from jaxtyping import Array, Complex, Float, Int
 
 from nelc_jax import OneHot
@@ -148,3 +149,25 @@ def test_kinds_that_no_table_names():
         *(apply, jnp.ones(3), jnp.ones(3)),
         error=TypeError,
     )
+
+
+class Tensor:
+    """As torch's: it has a shape, and a dtype that NumPy does not know."""
+
+    shape, dtype = (3, 2), "torch.float32"
+
+    def detach(self):
+        return self
+
+
+def test_arrays_of_other_libraries_get_a_way_out():
+    of_two = stack()
+    for value, call in (
+        (scipy.sparse.csr_array(np.ones((3, 2), np.float32)), "x.toarray()"),
+        (scipy.sparse.coo_matrix(np.ones((3, 2), np.float32)), "x.toarray()"),
+        (Tensor(), "x.detach().cpu().numpy()"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            apply(of_two, value)
+        assert str(caught.value).endswith(f">: give {call}")
+        assert "\n" not in str(caught.value)

@@ -1,7 +1,9 @@
 """Models in files: what is written is read, and nothing else is."""
 
+import hashlib
 import json
 import os
+import stat
 
 import chex
 import jax
@@ -207,3 +209,54 @@ def test_an_older_file_survives_a_failed_write(tmp_path, monkeypatch):
         nelc_jax.save(path, one_model(OneHot(3), seed=1))
     assert list(tmp_path.iterdir()) == [path]
     assert_same(nelc_jax.load(path), model)
+
+
+def test_modes_follow_the_umask(tmp_path):
+    model = one_model(OneHot(3))
+    for mask in (0o022, 0o077, 0o002):
+        before = os.umask(mask)
+        try:
+            path = tmp_path / f"{mask:o}"
+            nelc_jax.save(path, model)
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_link_is_replaced_and_a_pipe_is_not_read(tmp_path):
+    path, mine = tmp_path / "model", tmp_path / "mine"
+    mine.write_text("mine")
+    path.symlink_to(mine)
+    nelc_jax.save(path, one_model(OneHot(3)))
+    assert not path.is_symlink()
+    assert mine.read_text() == "mine"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        nelc_jax.load(tmp_path / "pipe")
+
+
+def test_a_run_is_read_once_it_is_finished(tmp_path):
+    """Its `config.json` names the digests of its files, and of its settings."""
+    model, other = one_model(OneHot(3)), one_model(OneHot(3), seed=1)
+    checkpoint, config = tmp_path / "checkpoint.safetensors", tmp_path / "config.json"
+    nelc_jax.save(checkpoint, model)
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    settings = hashlib.sha256(b'{"seed": 3}').hexdigest()
+    results = {"checkpoint.safetensors": digest, "config.json": settings}
+    config.write_text(json.dumps({"seed": 3, "results": results}))
+    assert_same(nelc_jax.load(tmp_path), model)
+    for about, words in (
+        ({"seed": 3}, "is not finished: config.json names no results"),
+        ({"seed": 4, "results": results}, "as it was finished: config.json was chan"),
+        ([1], "config.json is damaged"),
+        ({"seed": 3, "results": 1}, "config.json is damaged"),
+        ({"seed": 3, "results": {**results, "models.csv": ""}}, "models.csv is miss"),
+    ):
+        config.write_text(json.dumps(about))
+        with pytest.raises(ValueError, match=words) as caught:
+            nelc_jax.load(tmp_path)
+        assert str(caught.value).startswith(f"{tmp_path}: ")
+    config.write_text(json.dumps({"seed": 3, "results": results}))
+    nelc_jax.save(checkpoint, other)
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors is another than"):
+        nelc_jax.load(tmp_path)

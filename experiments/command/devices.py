@@ -1,6 +1,8 @@
 """The devices that a command runs on."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import jax
 
@@ -49,6 +51,21 @@ def check_devices() -> None:
         raise UserError(
             f"JAX_PLATFORMS={wanted} gives no device ({reason}): unset it to run on "
             "what is here, or install JAX for that device"
+        ) from error
+
+
+@contextmanager
+def reports_lost_process(go_on: str) -> Iterator[None]:
+    """Make the end of another process a `UserError`, where Python is told of it.
+
+    **Arguments:** `go_on`, the command that goes on.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        raise UserError(
+            f"--distributed: another process was lost ({str(error).splitlines()[0]}): "
+            f"what was saved before is kept: to go on, {go_on}"
         ) from error
 
 

@@ -47,6 +47,17 @@ def check_positive(**values: float) -> None:
             raise UserError(f"--{flag} {value}: expected a positive number")
 
 
+def check_count(**values: int) -> None:
+    """Check that numbers of things fit into 31 bits; names are those of the fields.
+
+    **Raises:** `UserError` for the first that does not.
+    """
+    for name, value in values.items():
+        if value >= 2**31:
+            flag = name.replace("_", "-")
+            raise UserError(f"--{flag} {value}: expected less than 2^31")
+
+
 def check_seed(seed: int) -> None:
     """Check the seed of a run.
 

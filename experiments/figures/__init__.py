@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from experiments.figures.portrait import (
 from experiments.figures.style import STYLE
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
+from nelc_jax._disk import write_whole
 
 DOTS_PER_INCH = 220
 
@@ -50,9 +52,14 @@ def save_figure(
     """Write one figure as `<name>.pdf` and `<name>.png`, the same bytes every time."""
     directory.mkdir(parents=True, exist_ok=True)
     png, pdf = directory / f"{name}.png", directory / f"{name}.pdf"
+    image, page = BytesIO(), BytesIO()
     with rc_context(STYLE):
-        figure.savefig(png, dpi=DOTS_PER_INCH, metadata={"Software": None})
-        figure.savefig(pdf, metadata={"CreationDate": None, "Title": title})
+        figure.savefig(
+            image, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None}
+        )
+        about = {"CreationDate": None, "Title": title}
+        figure.savefig(page, format="pdf", metadata=about)
+    write_whole({png: image.getvalue(), pdf: page.getvalue()})
     return SavedFigure(name, title, caption, png, pdf)
 
 

@@ -1,5 +1,6 @@
 """What a trained model generates: a grid of samples, latent trajectories, chains."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 
 from experiments.figures.page import FRAME, Page, fit_cell
 from experiments.figures.style import STYLE, TWO_COLUMNS, whole_ticks
+from nelc_jax._disk import write_whole
 
 FRAMES_PER_SECOND = 5
 SCREEN_DOTS_PER_INCH = 110
@@ -131,13 +133,17 @@ def write_animation(
         page.text(left + cell.width / 2, top + cell.height + LINE / 2, "")
         labels.append(page.figure.texts[-1])
     writer = PillowWriter(fps=FRAMES_PER_SECOND)
-    with writer.saving(page.figure, str(path), SCREEN_DOTS_PER_INCH):
-        for step in range(steps):
-            clock.set_text(f"$t$ = {step}")
-            for chain in range(count):
-                images[chain].set_data(x[chain, step].reshape(cell.shape))
-                labels[chain].set_text(f"$z$ = {z[chain, step]}")
-            writer.grab_frame()
+    # The writer takes a path only, and would follow a link that stands there.
+    with tempfile.TemporaryDirectory() as directory:
+        film = Path(directory) / "chains.gif"
+        with writer.saving(page.figure, str(film), SCREEN_DOTS_PER_INCH):
+            for step in range(steps):
+                clock.set_text(f"$t$ = {step}")
+                for chain in range(count):
+                    images[chain].set_data(x[chain, step].reshape(cell.shape))
+                    labels[chain].set_text(f"$z$ = {z[chain, step]}")
+                writer.grab_frame()
+        write_whole({path: film.read_bytes()})
 
 
 def _columns(count: int) -> int:

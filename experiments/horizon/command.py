@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.command.devices import check_devices
 from experiments.command.options import RunOptions, check_seed, parse
 from experiments.data.datasets import load_split
-from experiments.horizon.measure import measure_horizons
+from experiments.horizon.measure import PAGE, RESULTS, measure_horizons
 from experiments.runs.lock import claimed
 from experiments.training.run import check_points
 from experiments.training.settings import Settings
@@ -40,8 +40,8 @@ def main(arguments: list[str] | None = None) -> Path:
     train, held_out = load_split(options.run.dataset, options.run.data_dir)
     base = replace(Settings(), **QUICK) if options.quick else Settings()
     check_points(train, base)
-    with claimed(out, {"command": "horizon"}):
-        study = Study(train, held_out, out, options.measure_again)
+    study = Study(train, held_out, out, options.measure_again)
+    with claimed(out, study.describe("horizon", options), RESULTS):
         measure_horizons(study, base, seed)
-    print(f"tables written to {out / 'horizon.md'}")
+    print(f"tables written to {out / PAGE}")
     return out

@@ -20,6 +20,11 @@ from experiments.training.ceiling import ceiling
 from experiments.training.settings import Settings
 from experiments.training.study import Study
 
+PAGE = "horizon.md"
+"""The file of the tables."""
+
+RESULTS = [PAGE, *run_directory.figure_files(("likelihood", "sigma"))]
+
 BATCH = 256
 """Data points of the mini-batch at which estimates of the gradient are compared."""
 
@@ -67,4 +72,4 @@ def measure_horizons(study: Study, base: Settings, seed: int) -> None:
         "## Errors of single estimates",
         page.errors_table(errors),
     ]
-    write_text(study.out / "horizon.md", "\n\n".join(sections) + "\n")
+    write_text(study.out / PAGE, "\n\n".join(sections) + "\n")

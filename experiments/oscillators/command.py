@@ -7,14 +7,14 @@ from experiments.command.errors import reports_user_errors
 from experiments.oscillators import options as given
 from experiments.oscillators.data import load_gray
 from experiments.oscillators.digits import run_digits
-from experiments.oscillators.gaussians import run_gaussians
+from experiments.oscillators.gaussians import Gaussians, run_gaussians
 from experiments.oscillators.members import Training
 from experiments.oscillators.pages import digits_page, gaussians_page
 from experiments.oscillators.report import write_oscillator_report
 from experiments.oscillators.tables import Results
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run
-from experiments.runs.files import write_table
+from experiments.runs.lock import taken_up
 
 
 def main(arguments: list[str] | None = None) -> Path:
@@ -38,20 +38,22 @@ def _run(options: given.Oscillators, training: Training) -> Path:
         data = load_gray(options.run.dataset, options.run.data_dir, options.side)
     out = options.run.out
     config = given.config(options)
-    run_directory.create_run_directory(out, config)
-    figures = out / run_directory.FIGURES
-    if data is None:
-        result = run_gaussians(training)
-        page = gaussians_page(result, figures)
-    else:
-        result = run_digits(training, data, options.radius)
-        page = digits_page(result, figures, data.name, data.side)
-    config = {**config, "seconds": result.seconds}
-    run = Run(config, result.history, result.members, result.arrays)
-    run_directory.write_run(out, run)
-    write_table(out / "comparison.csv", result.rows)
-    write_table(out / "costs.csv", result.costs)
-    write_oscillator_report(out / run_directory.REPORT, page, config)
+    with taken_up(out, config):
+        if data is None:
+            result = run_gaussians(training)
+        else:
+            result = run_digits(training, data, options.radius)
+        config = {**config, "seconds": result.seconds}
+        run = Run(config, result.history, result.members, result.arrays)
+        others = {"comparison.csv": result.rows, "costs.csv": result.costs}
+        # Before the figures, which may need more room than there is.
+        run_directory.write_run(out, run, others)
+        figures = out / run_directory.FIGURES
+        if isinstance(result, Gaussians):
+            page = gaussians_page(result, figures)
+        else:
+            page = digits_page(result, figures, options.run.dataset, options.side)
+        write_oscillator_report(out / run_directory.REPORT, page, config)
     _print_result(result, out)
     return out
 

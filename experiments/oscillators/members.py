@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from tqdm import tqdm
 
 from experiments.command.errors import UserError
+from experiments.command.streams import progress_bar
 from nelc_jax import ensemble
 from nelc_jax.oscillators import (
     AbstractRule,
@@ -98,7 +98,7 @@ def train_members(
     states = _init(keys, learner, points)
     sizes = [len(part) for part in np.array_split(np.arange(num_steps), CHUNKS)]
     losses = []
-    with tqdm(total=num_steps, unit="step", desc=label) as progress:
+    with progress_bar(total=num_steps, unit="step", desc=label) as progress:
         for size in filter(None, sizes):
             states, loss = _train(size, states, learner, points)
             losses.append(np.asarray(loss).mean(axis=1))

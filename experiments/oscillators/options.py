@@ -7,7 +7,14 @@ import jax
 
 from experiments.command import versions
 from experiments.command.errors import UserError
-from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.command.memory import check_memory
+from experiments.command.options import (
+    RunOptions,
+    check_count,
+    check_positive,
+    check_seed,
+    parse,
+)
 from experiments.oscillators.members import Training
 
 
@@ -78,8 +85,24 @@ def read(arguments: list[str] | None = None) -> tuple[Oscillators, Training]:
     if not 0 < options.fraction < 1:
         raise UserError(f"--fraction {options.fraction}: expected between 0 and 1")
     check_seed(options.run.seed)
+    _check_sizes(options, **sizes)
     rates = options.learning_rate, options.fraction
     return options, Training(options.run.seed, options.knots, *rates, **sizes)
+
+
+def _check_sizes(options: Oscillators, models: int, steps: int, batch: int):
+    """Each number is held alone against what it needs at the very least, in bytes."""
+    pixels = 2 if options.task == "gaussians" else options.side**2
+    needs = {
+        "knots": options.knots * 4 * pixels,
+        "batch": batch * 4 * pixels,
+        "steps": 8 * steps,
+        "models": models * options.knots * 4 * pixels,
+    }
+    for name, num_bytes in needs.items():
+        value = getattr(options, name)
+        check_memory(f"--{name} {value}", num_bytes)
+        check_count(**{name: value})
 
 
 def config(options: Oscillators) -> dict:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from experiments.report import numbers
-from experiments.runs.directory import write_text
+from experiments.runs.files import write_text
 
 
 def write_page(path: Path, template: str, **context) -> None:

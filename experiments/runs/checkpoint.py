@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-SCHEMA = 2
-"""Version of what a file holds; another one is not read."""
+from experiments.runs.records import Records, read_records
+from nelc_jax._format import STATE_FORMAT
 
-_FORMAT = "nelc_jax training state"
+SCHEMA = 3
+"""Version of what a file holds; another one is not read."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +57,38 @@ def restore_arrays(arrays: dict[str, jax.Array], structure: Any) -> Any:
     return jax.tree_util.tree_map_with_path(restored, structure)
 
 
-def pack(checkpoint: Checkpoint) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The arrays and the words of a file."""
-    arrays = {"numbers": checkpoint.numbers, **checkpoint.states}
-    arrays |= {f"history.{name}": c for name, c in checkpoint.history.items()}
+def pack(
+    config: dict,
+    numbers: np.ndarray,
+    epoch: int,
+    seconds: float,
+    states: dict[str, np.ndarray],
+    records: Records,
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and the words of a file; `records` of the history are in their own."""
+    arrays = {"numbers": numbers, **states}
     words = {
-        "format": _FORMAT,
+        "format": STATE_FORMAT,
         "schema": str(SCHEMA),
-        "config": json.dumps(checkpoint.config),
-        "epoch": str(checkpoint.epoch),
-        "seconds": repr(checkpoint.seconds),
+        "config": json.dumps(config),
+        "epoch": str(epoch),
+        "seconds": repr(seconds),
+        "history": json.dumps(records.describe()),
     }
     return arrays, words | {"sha256": _digest(arrays, words)}
 
 
-def unpack(arrays: dict[str, np.ndarray], words: dict[str, str]) -> Checkpoint:
+def unpack(
+    arrays: dict[str, np.ndarray], words: dict[str, str], history: bytes
+) -> Checkpoint:
     """What `pack` was given.
+
+    **Arguments:** `history`, the bytes of the records; later ones may follow.
 
     **Raises:** `ValueError` for arrays and words of something else, of another schema,
     or that were damaged.
     """
-    if words.get("format") != _FORMAT:
+    if words.get("format") != STATE_FORMAT:
         raise ValueError("holds no training state")
     if words.get("schema") != str(SCHEMA):
         raise ValueError(
@@ -89,7 +101,8 @@ def unpack(arrays: dict[str, np.ndarray], words: dict[str, str]) -> Checkpoint:
         config = json.loads(words["config"])
         epoch, seconds = int(words["epoch"]), float(words["seconds"])
         numbers = arrays["numbers"]
-    except (KeyError, ValueError, RecursionError) as error:
+        columns = read_records(history, json.loads(words["history"]))
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"is damaged: {error}") from error
     if not isinstance(config, dict) or epoch < 1 or not 0 <= seconds < float("inf"):
         raise ValueError("is damaged: its settings are none")
@@ -102,11 +115,7 @@ def unpack(arrays: dict[str, np.ndarray], words: dict[str, str]) -> Checkpoint:
         epoch,
         seconds,
         {name: a for name, a in arrays.items() if name.startswith("state")},
-        {
-            name.removeprefix("history."): array
-            for name, array in arrays.items()
-            if name.startswith("history.")
-        },
+        columns,
     )
 
 

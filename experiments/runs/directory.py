@@ -1,36 +1,39 @@
 """The run directory: what a run writes, and reads back.
 
-config.json             settings of the run
+config.json             settings of the run; once it is finished, digests of its results
 history.csv             one row an epoch and model
 models.csv              one row a model
 checkpoint.safetensors  arrays with a leading axis over models
 figures/  report.html   made from the files above
-training/               states to go on from (`checkpoint`), a file a group of models
+training/               states to go on from (`checkpoint`), of each group of models
 """
 
-import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from experiments.command.errors import UserError, reports_unwritable
-from experiments.runs.files import (
-    is_leftover,
-    read_table,
-    write_table,
-    write_text,
-)
+from experiments.runs.files import is_leftover, read_table, table_bytes
 from nelc_jax import AbstractLatent
-from nelc_jax._format import latent_from, latent_in_words, read_arrays, write_arrays
+from nelc_jax._disk import (
+    CONFIG,
+    check_results,
+    config_bytes,
+    read_config,
+    read_whole,
+    write_whole,
+)
+from nelc_jax._format import array_bytes, latent_from, latent_in_words, read_arrays
 from nelc_jax.files import CHECKPOINT
 
-CONFIG, HISTORY, MODELS = "config.json", "history.csv", "models.csv"
+HISTORY, MODELS = "history.csv", "models.csv"
 FIGURES, REPORT = "figures", "report.html"
 TRAINING, LOCK = "training", ".lock"
-RESULTS = (CONFIG, HISTORY, MODELS, CHECKPOINT)
-"""The files from which a finished run is read."""
+OF_OTHERS = re.compile(r"\.DS_Store|\.nfs.*|slurm-.*\.out")
+"""Files that systems put anywhere; they are in nobody's way."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,20 @@ def create_run_directory(path: Path, config: Mapping) -> None:
 
 
 def begin(path: Path, config: Mapping) -> None:
-    """Make a directory that says what is to be in it, whatever is."""
+    """Make a directory that says what is to be in it; what is there is not finished."""
     path.mkdir(parents=True, exist_ok=True)
-    write_text(path / CONFIG, json.dumps(config, indent=2) + "\n")
+    write_whole({path / CONFIG: config_bytes(config)})
+
+
+def finish(path: Path, config: Mapping, names: Iterable[str]) -> None:
+    """Say that files in a directory are its results, all of them written."""
+    files = {name: read_whole(path / name) for name in names}
+    write_whole({path / CONFIG: config_bytes(config, files)})
+
+
+def figure_files(names: Iterable[str]) -> list[str]:
+    """The files of figures in a directory, by the names of the figures."""
+    return [f"{FIGURES}/{name}.{kind}" for name in names for kind in ("png", "pdf")]
 
 
 def check_vacant(path: Path, command: str | None = None) -> None:
@@ -79,11 +93,10 @@ def check_vacant(path: Path, command: str | None = None) -> None:
 
     **Raises:** `UserError` when `path` holds anything else.
     """
-    if command is not None and _made_by(command, path):
+    if command is not None and made_by(path) == command:
         return
     if path.exists() and (not path.is_dir() or any(map(_is_content, path.iterdir()))):
-        what = "already holds a run" if (path / CONFIG).exists() else "is not empty"
-        raise UserError(f"--out {path} {what}: choose another directory")
+        raise UserError(f"--out {path} {_what_is_in(path)} choose another directory")
 
 
 def check_begun(path: Path) -> None:
@@ -91,50 +104,80 @@ def check_begun(path: Path) -> None:
 
     **Raises:** `UserError` when it does not.
     """
-    if not (path / CONFIG).is_file():
+    with reports_unwritable(f"--out {path}"):
+        begun = (path / CONFIG).is_file()
+    if not begun:
         raise UserError(
             f"--out {path} holds no run to go on with: leave --resume away to begin one"
         )
 
 
-def write_run(path: Path, run: Run) -> None:
+def write_run(
+    path: Path, run: Run, others: Mapping[str, Mapping[str, np.ndarray]] | None = None
+) -> None:
     """Write the tables, arrays and final configuration of a finished run.
 
     The configuration comes last: until then, the old one does not fit.
+
+    **Arguments:** `others`, the columns of further tables by the names of their files.
     """
-    write_table(path / HISTORY, run.history)
     metadata = None if run.latent is None else latent_in_words(run.latent)
-    write_arrays(path / CHECKPOINT, run.arrays, metadata)
-    write_table(path / MODELS, run.models)
-    begin(path, run.config)
+    tables = {HISTORY: run.history, MODELS: run.models, **(others or {})}
+    results = {name: table_bytes(columns) for name, columns in tables.items()}
+    results[CHECKPOINT] = array_bytes(run.arrays, metadata)
+    files = {path / name: data for name, data in results.items()}
+    files[path / CONFIG] = config_bytes(run.config, results)
+    # The report is of the older tables; without one, a run has not ended.
+    write_whole(files, stale=path / REPORT)
 
 
 def load_run(path: Path, latents: Sequence[type[AbstractLatent]] = ()) -> Run:
     """Read a finished run; `latents`, classes of latent spaces from outside.
 
-    **Raises:** `UserError` when a file of the run is missing; `ValueError` and
-    `OSError` when one cannot be read.
+    **Raises:** `ValueError` when it is not finished, or a file is not that of its
+    results; `OSError` when one cannot be read.
     """
-    for name in RESULTS:
-        if not (path / name).is_file():
-            raise UserError(f"{path} is not a finished run: {name} is missing")
+    config, digests = read_config(path)
+    check_results(path, config, digests)
     arrays, metadata = read_arrays(path / CHECKPOINT)
-    return Run(
-        config=json.loads((path / CONFIG).read_text()),
+    run = Run(
+        config=config,
         history=read_table(path / HISTORY),
         models=read_table(path / MODELS),
         arrays=arrays,
         latent=latent_from(metadata, latents) if metadata else None,
     )
+    # Once more: another process may have replaced them meanwhile.
+    check_results(path, config, digests)
+    return run
 
 
-def _made_by(command: str, path: Path) -> bool:
+def holds_results(path: Path) -> bool:
+    """Whether a directory has a finished run, whose files belong together."""
     try:
-        config = json.loads((path / CONFIG).read_text())
+        check_results(path, *read_config(path))
     except (OSError, ValueError):
         return False
-    return isinstance(config, dict) and config.get("command") == command
+    return True
+
+
+def made_by(path: Path) -> str | None:
+    """The command that a directory says is its own."""
+    try:
+        command = read_config(path)[0].get("command")
+    except (OSError, ValueError):
+        return None
+    return command if isinstance(command, str) else None
+
+
+def _what_is_in(path: Path) -> str:
+    if not (path / CONFIG).exists():
+        return "is not empty:"
+    if made_by(path) == "train_ensemble" and not (path / REPORT).exists():
+        return "already holds a run, not finished: go on with --resume, or"
+    return "already holds a run:"
 
 
 def _is_content(path: Path) -> bool:
-    return path.name != LOCK and not is_leftover(path)
+    ours = path.name == LOCK or is_leftover(path)
+    return not ours and not OF_OTHERS.fullmatch(path.name)

@@ -5,35 +5,53 @@ from pathlib import Path
 
 import numpy as np
 
-from nelc_jax._format import PART, write_atomically
+from nelc_jax._disk import PART, write_whole
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether a process that was killed while it wrote may have left this file."""
-    return path.name.startswith(".") and path.suffix == PART
+    """Whether a process that was killed while it wrote left this file."""
+    return path.name.startswith(".") and path.name.endswith(PART)
 
 
 def remove_leftovers(*directories: Path) -> None:
     """Remove the unfinished files of a process that was killed while it wrote."""
     for directory in directories:
-        for file in directory.glob(f".*{PART}"):
+        for file in filter(is_leftover, directory.glob(".*")):
             file.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
-    write_atomically(path, text.encode())
+    write_whole({path: text.encode()})
 
 
 def write_table(path: Path, columns: Mapping[str, np.ndarray]) -> None:
-    """Write a CSV file with one column an array; floats keep 6 significant digits."""
+    """Write a CSV file whole, with one column an array."""
+    write_whole({path: table_bytes(columns)})
+
+
+def append_table(path: Path, columns: Mapping[str, np.ndarray]) -> None:
+    """Add rows to a CSV file, or begin it with them.
+
+    Of a process that was killed meanwhile a part of a row may be left.
+    """
+    with path.open("ab") as file:
+        file.write(table_bytes(columns, header=file.tell() == 0))
+
+
+def table_bytes(columns: Mapping[str, np.ndarray], header: bool = True) -> bytes:
+    """A CSV file with one column an array; floats keep 6 significant digits."""
     # Here, and not above: it takes half a second, which most commands can save.
     import pandas as pd
 
     text = pd.DataFrame({name: np.asarray(c) for name, c in columns.items()}).to_csv(
-        index=False, float_format="%.6g", na_rep="nan", lineterminator="\n"
+        index=False,
+        header=header,
+        float_format="%.6g",
+        na_rep="nan",
+        lineterminator="\n",
     )
-    write_text(path, text)
+    return text.encode()
 
 
 def read_table(path: Path) -> dict[str, np.ndarray]:

@@ -1,14 +1,22 @@
 """Finished runs, as the commands that come after training open them."""
 
-import json
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
 from experiments.command.errors import UserError
-from experiments.runs.directory import CHECKPOINT, CONFIG, MODELS, Run, load_run
+from experiments.runs.directory import (
+    CHECKPOINT,
+    CONFIG,
+    MODELS,
+    Run,
+    holds_results,
+    load_run,
+    made_by,
+)
 from nelc_jax import Model, Parameters
+from nelc_jax._disk import read_config
 
 _OF_ENSEMBLES = ("compare", "verdict", "horizon")
 _PARAMETERS = ("w", "a", "w_bar", "a_bar")
@@ -21,21 +29,28 @@ def open_run(path: Path) -> Run:
 
     **Raises:** `UserError` when it is not one, is not finished, or cannot be read.
     """
-    if not path.is_dir():
-        raise UserError(f"{path} is not a directory: give the --out of a finished run")
     try:
+        if not path.is_dir():
+            raise UserError(
+                f"{path} is not a directory: give the --out of a finished run"
+            )
         _check_one_ensemble(path)
         run = load_run(path)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} cannot be read ({reason}): train it again") from error
+        if not len(run.models["model"]):
+            raise ValueError(f"{MODELS} has no models")
+    except (OSError, ValueError, LookupError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path} cannot be read ({reason}): go on with it by --resume, or train it "
+            "again"
+        ) from error
     if "epochs" not in run.config:
         raise UserError(
             f"{path}: {CONFIG} is not that of train_ensemble; give one of its runs"
         )
     if run.latent is None and "w_bar" in run.arrays:
         raise UserError(f"{path} was written by an earlier version: train it again")
-    if str(run.config.get("rule", "")).startswith(RBM_RULE):
+    if _of_rbms(run.config):
         raise UserError(
             f"{path} holds restricted Boltzmann machines, not models with a latent "
             "cycle: give an ensemble of these"
@@ -54,18 +69,20 @@ RBM_RULE = "Pcd("
 
 def _check_one_ensemble(path: Path):
     """Refuse the directory of a command that writes an ensemble a directory below."""
-    config = path / CONFIG
-    if not config.is_file():
+    command = made_by(path)
+    if command not in _OF_ENSEMBLES:
         return
-    settings = json.loads(config.read_text())
-    if isinstance(settings, dict) and settings.get("command") in _OF_ENSEMBLES:
-        finished = sorted(table.parent for table in path.glob(f"*/{MODELS}"))
-        cycles = [p for p in finished if f'"{RBM_RULE}' not in (p / CONFIG).read_text()]
-        way_out = f"such as {cycles[0]}" if cycles else "once it is finished"
-        raise UserError(
-            f"{path} is of {settings['command']}, with an ensemble in each directory "
-            f"below: give one of these, {way_out}"
-        )
+    finished = sorted(filter(holds_results, path.iterdir()))
+    cycles = [p for p in finished if not _of_rbms(read_config(p)[0])]
+    way_out = f"such as {cycles[0]}" if cycles else "once it is finished"
+    raise UserError(
+        f"{path} is of {command}, with an ensemble in each directory below: give one "
+        f"of these, {way_out}"
+    )
+
+
+def _of_rbms(config: dict) -> bool:
+    return str(config.get("rule", "")).startswith(RBM_RULE)
 
 
 def models_of(run: Run) -> Model:

@@ -28,7 +28,11 @@ class Progress:
 
     def history(self) -> dict[str, np.ndarray]:
         """The columns of the history, one entry an epoch and model."""
-        return {
-            name: np.concatenate([row[name] for row in self.rows])
-            for name in HISTORY_COLUMNS
-        }
+        return join_rows(self.rows)
+
+
+def join_rows(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The columns of a history from parts of it, in turn."""
+    return {
+        name: np.concatenate([row[name] for row in rows]) for name in HISTORY_COLUMNS
+    }

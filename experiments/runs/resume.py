@@ -1,6 +1,5 @@
 """Runs that go on: the states in a run directory, read and checked."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,24 @@ import numpy as np
 from experiments.command.errors import UserError
 from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import Checkpoint, check_arrays, unpack
+from experiments.runs.groups import history_of, state_files
 from experiments.runs.progress import HISTORY_COLUMNS
+from nelc_jax._disk import read_config, read_whole
 from nelc_jax._format import read_arrays
 
-FREE = {"epochs", "members_at_once", "save_every", "data_dir"}
+FREE = {"epochs", "members_at_once", "save_every"}
+FREE |= {"dataset", "dataset_path", "data_dir"}
 FREE |= {"device", "versions", "earlier_versions", "seconds"}
-"""Settings in which a run may go on otherwise than it began; epochs only grow."""
+"""Settings in which a run may go on otherwise than it began; epochs only grow.
+
+Data may lie elsewhere: their digest is what they are known by.
+"""
 
 _OF_DATA = {"num_points", "num_visible", "class_names", "image_shape"}
 _IN_WORDS = {
     "rule": "the rule",
     "diagnostics": "the diagnostics",
+    "optimizer_digest": "the program of the optimiser",
     "data_digest": "the digest of --dataset's data",
     "processes": "the number of processes",
 }
@@ -41,8 +47,9 @@ class Saved:
     @property
     def finished(self) -> bool:
         """Whether the results of all epochs are written; the last is the report."""
-        whole = (self.out / run_directory.REPORT).is_file() and "seconds" in self.config
-        return whole and self.config["epochs"] == self.epochs
+        whole = (self.out / run_directory.REPORT).is_file()
+        same = self.config["epochs"] == self.epochs
+        return whole and same and run_directory.holds_results(self.out)
 
 
 def read_saved(out: Path) -> Saved:
@@ -52,19 +59,18 @@ def read_saved(out: Path) -> Saved:
     """
     path = out / run_directory.CONFIG
     try:
-        config = json.loads(path.read_text())
+        config, _ = read_config(out)
         epochs = [config["epochs"], config["batch_epochs"]]
         if not all(type(number) is int and number > 0 for number in epochs):
             raise ValueError(f"epochs are {epochs}")
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} is damaged, or not that of a run which can go on ({error!r}): put "
             "a copy of it in its place, or begin anew in another directory"
         ) from error
-    files = sorted((out / run_directory.TRAINING).glob("*.safetensors"))
-    checkpoints = {file: read_checkpoint(file) for file in files}
+    checkpoints = {file: read_checkpoint(file) for file in state_files(out)}
     for checkpoint in checkpoints.values():
         epochs += [checkpoint.epoch, checkpoint.config["epochs"]]
     return Saved(out, config, max(epochs), checkpoints)
@@ -78,13 +84,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         arrays, words = read_arrays(path)
+        history = history_of(path)
+        records = read_whole(history) if history.exists() else b""
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
     except ValueError as error:
         damaged = ValueError("is damaged, or no safetensors file")
         raise _useless(path, damaged) from error
     try:
-        checkpoint = unpack(arrays, words)
+        checkpoint = unpack(arrays, words, records)
         if type(checkpoint.config.get("epochs")) is not int:
             raise ValueError("is damaged: its settings have no epochs")
     except ValueError as error:
@@ -106,8 +114,9 @@ def check_saved(
     changed = changes(config, saved.config)
     if changed:
         raise UserError(
-            f"--resume: {', '.join(changed)} in the run of --out {saved.out}: repeat "
-            "its settings (only --epochs may grow), or begin another run"
+            f"--resume: the run of --out {saved.out} is another: "
+            f"{', '.join(changed)}: repeat its settings (only --epochs may grow), or "
+            "begin another run"
         )
     if config["epochs"] < saved.epochs:
         raise UserError(
@@ -116,9 +125,9 @@ def check_saved(
         )
     for path, checkpoint in saved.checkpoints.items():
         try:
-            foreign = changes(checkpoint.config, config)
+            foreign = changes(config, checkpoint.config)
             if foreign:
-                raise ValueError(f"belongs to another run: {', '.join(foreign)} here")
+                raise ValueError(f"belongs to another run: {', '.join(foreign)}")
             if not np.isin(checkpoint.numbers, numbers).all():
                 raise ValueError(f"has models {checkpoint.numbers} of {len(numbers)}")
             check_arrays(checkpoint, structure, HISTORY_COLUMNS)
@@ -129,23 +138,19 @@ def check_saved(
 def changes(config: dict, before: dict) -> list[str]:
     """The settings of `config` that are others in `before`, in words."""
     names = (config.keys() | before.keys()) - FREE - _OF_DATA
+    if config.get("versions") != before.get("versions"):
+        names -= {"optimizer_digest"}
     return [
-        f"{_IN_WORDS.get(name) or '--' + name.replace('_', '-')} {config.get(name)} is "
-        f"{before.get(name)}"
+        f"{_IN_WORDS.get(name) or '--' + name.replace('_', '-')} {config.get(name)} "
+        f"where it has {before.get(name)}"
         for name in sorted(names)
         if config.get(name) != before.get(name)
     ]
 
 
-def finished_with(found: dict, config: dict) -> bool:
-    """Whether the settings of a run are those that a finished one was `found` with."""
-    same = "seconds" in found and found["epochs"] == config["epochs"]
-    return same and not changes(config, found)
-
-
 def _useless(path: Path, error: ValueError) -> UserError:
     reason = " ".join(str(error).split())
     return UserError(
-        f"{path} {reason}: put a copy of it in its place, or delete it to train its "
-        "models from the beginning"
+        f"{path} {reason}: put a copy of it and of its .history in their place, or "
+        "delete it to train its models from the beginning"
     )

@@ -15,8 +15,8 @@ from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import Checkpoint
 from experiments.runs.directory import Run
 from experiments.runs.diverged import DIVERGED_IN
-from experiments.runs.files import write_table
-from experiments.runs.groups import Group, form_groups, write_group, write_groups
+from experiments.runs.files import append_table
+from experiments.runs.groups import Group, GroupFiles, form_groups, write_groups
 from experiments.runs.progress import Progress
 from experiments.training.columns import model_table
 from experiments.training.diagnostics import Diagnostic, diagnostic_columns
@@ -61,7 +61,15 @@ def train_job(job: Job, checkpoints: list[Checkpoint]) -> Run:
     size = min(-(-size // jax.process_count()), len(numbers))
     groups = form_groups(checkpoints, numbers, size)
     write_groups(job.out, job.config, groups)
-    trained = join([_train_group(job, group, size) for group in groups])
+    # The results of a finished run stay until those of more epochs are whole.
+    history = job.out / run_directory.HISTORY
+    shown = None if run_directory.holds_results(job.out) else history
+    if shown is not None:
+        history.unlink(missing_ok=True)
+        for group in groups:
+            if group.progress.rows:
+                append_table(history, group.progress.history())
+    trained = join([_train_group(job, group, size, shown) for group in groups])
     _check_any_finite(job, trained.diverged_in)
     return write_results(job, trained)
 
@@ -78,13 +86,12 @@ def write_results(job: Job, trained: Trained) -> Run:
         {**_parameters(model), "x": np.asarray(trained.x), **arrays},
         model.latent,
     )
-    # Without it, the files of the run are known to be unfinished.
-    (job.out / run_directory.REPORT).unlink(missing_ok=True)
     run_directory.write_run(job.out, run)
     return run
 
 
-def _train_group(job: Job, group: Group, size: int) -> Trained:
+def _train_group(job: Job, group: Group, size: int, shown: Path | None) -> Trained:
+    """Train and measure a group; its history is added to the file `shown`, if any."""
     settings = job.settings
     job.obey(f"after epoch {group.progress.epoch}")
     members = Ensemble(
@@ -96,12 +103,16 @@ def _train_group(job: Job, group: Group, size: int) -> Trained:
         group.states,
     )
 
+    files = GroupFiles(job.out, job.config, group)
+
     def after_epoch(progress: Progress):
         epoch = progress.epoch
         _check_any_finite(job, members.diverged_in(epoch, settings.steps_per_epoch))
         due = epoch % settings.save_every == 0 or epoch == settings.epochs
         if job.save and (due or job.stop.signal is not None):
-            _save(job, Group(group.numbers, progress, members.states()))
+            rows = files.save(progress, members.states())
+            if shown is not None:
+                append_table(shown, rows)
         job.obey(f"after epoch {epoch}")
 
     trained = train_ensemble(
@@ -124,14 +135,6 @@ def _check_any_finite(job: Job, diverged_in: np.ndarray):
             f"went non-finite, the last in epoch {diverged_in.max()}: begin another "
             f"run, with a learning rate below {job.settings.learning_rate}"
         )
-
-
-def _save(job: Job, reached: Group):
-    write_group(job.out, job.config, reached)
-    # The tables of a finished run stay until those of more epochs are whole.
-    if not (job.out / run_directory.REPORT).exists():
-        history = reached.progress.history()
-        write_table(job.out / run_directory.HISTORY, history)
 
 
 def _parameters(model: Model) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from experiments.command.streams import progress_bar
 from experiments.runs.progress import HISTORY_COLUMNS, Progress
 from experiments.training.ensemble import Ensemble
 from experiments.training.measure import Measured
@@ -79,7 +80,7 @@ def train_ensemble(
     started = time.perf_counter() - progress.seconds
     first = progress.epoch
     diverged_in = members.diverged_in(first, steps_per_epoch)
-    with tqdm(
+    with progress_bar(
         total=len(batch_sizes),
         initial=first,
         unit="epoch",

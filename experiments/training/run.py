@@ -1,6 +1,5 @@
 """A run from data to report: `run_ensemble` trains any rule and writes everything."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,8 +24,10 @@ from experiments.runs.lock import locked
 from experiments.runs.resume import check_saved, read_saved
 from experiments.training.diagnostics import Diagnostic, describe_diagnostics
 from experiments.training.ensemble import state_structure
+from experiments.training.identity import optimizer_digest, rule_in_words
 from experiments.training.job import Job, train_job
 from experiments.training.settings import OF_RULE, Settings
+from experiments.training.sizes import check_sizes
 from nelc_jax.training import AbstractRule
 
 
@@ -44,13 +45,12 @@ def run_ensemble(
 ) -> Run:
     """Train an ensemble, measure it, and write tables, arrays, figures and report.
 
-    SIGINT and SIGTERM end it once it has saved what it needs to go on.
+    SIGINT, SIGTERM and SIGHUP end it once it has saved what it needs to go on.
 
     **Arguments:** `dataset`; `out`, the directory of the results; `settings`, by
     default the paper's; `rule`, by default that of the settings, of which those in
     `OF_RULE` count for no other; `seed` of all random numbers; `diagnostics`, further
-    columns of `models.csv`; `resume`, whether to go on with the run in `out` (numbers
-    inside of an optimiser of your own are not compared); `notes`,
+    columns of `models.csv`; `resume`, whether to go on with the run in `out`; `notes`,
     what else `config.json` says; `go_on`, the advice to who stops the run.
 
     **Returns:** the run. Of several processes (JAX's distributed runtime), each has its
@@ -82,10 +82,11 @@ def run_ensemble(
             run_directory.check_begun(out)
             with locked(out):
                 return _go_on(job, numbers)
-        run_directory.check_vacant(out)
+        with reports_unwritable(f"--out {out}"):
+            run_directory.check_vacant(out)
         with locked(out):
-            remove_leftovers(out)
             run_directory.create_run_directory(out, config)
+            remove_leftovers(out)
             return _train_and_draw(job, [])
 
 
@@ -108,6 +109,7 @@ def describe(
     if rule is not None:
         config = {name: value for name, value in config.items() if name not in OF_RULE}
         config["rule"] = rule_in_words(rule)
+        config["optimizer_digest"] = optimizer_digest(rule, dataset.x)
     if diagnostics:
         config["diagnostics"] = describe_diagnostics(diagnostics)
     return {
@@ -126,16 +128,12 @@ def describe(
     }
 
 
-def rule_in_words(rule: AbstractRule) -> str:
-    """A rule in one line, the same in every process: functions without addresses."""
-    return re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(rule).split()))
-
-
 def check_points(dataset: Dataset, settings: Settings) -> None:
-    """Check that the data suffice for the largest mini-batch.
+    """Check that the data suffice for the largest mini-batch, and the memory for all.
 
     **Raises:** `UserError` where they do not.
     """
+    check_sizes(settings, dataset)
     if len(dataset.x) < settings.batch_last:
         raise UserError(
             f"--dataset {dataset.name} has {len(dataset.x)} points to train on, fewer "
@@ -158,7 +156,7 @@ def _go_on(job: Job, numbers: np.ndarray) -> Run:
     checkpoints = list(saved.checkpoints.values())
     config |= _other_versions(config["versions"], checkpoints)
     with _unwritable(out):
-        remove_leftovers(out, out / run_directory.TRAINING)
+        remove_leftovers(out, out / run_directory.TRAINING, out / run_directory.FIGURES)
     return _train_and_draw(replace(job, config=config), checkpoints)
 
 

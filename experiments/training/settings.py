@@ -119,9 +119,11 @@ class Settings:
         # One-hot states could be more, but a run makes as many tables of them.
         most = Binary.enumerate_up_to
         if latent.num_states > most:
+            # Of many bits, too many digits for Python to write them out.
+            states = self.units if self.latent == "onehot" else f"2^{self.units}"
             raise UserError(
-                f"--units {self.units}: {latent.num_states} latent states, but the "
-                f"diagnostics enumerate at most {most}: use fewer units"
+                f"--units {self.units}: {states} latent states, but the diagnostics "
+                f"enumerate at most {most}: use fewer units"
             )
         return latent
 

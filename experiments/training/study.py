@@ -7,14 +7,14 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
+from experiments.command.streams import progress_bar
 from experiments.data.dataset import Dataset
 from experiments.runs import directory as run_directory
-from experiments.runs.directory import Run, load_run
+from experiments.runs.directory import Run, holds_results, load_run
 from experiments.runs.diverged import diverged_in
 from experiments.runs.finished import models_of
-from experiments.runs.resume import finished_with
+from experiments.runs.resume import changes
 from experiments.training.diagnostics import Diagnostic
 from experiments.training.ensemble import known_occupancy, measure_again
 from experiments.training.job import Job, train_job, write_results
@@ -69,10 +69,22 @@ class Study:
     out: Path
     again: bool = False
 
+    def describe(self, command: str, options) -> dict:
+        """What `config.json` above the ensembles says: the options, and which data."""
+        settings = {k: v for k, v in vars(options).items() if k != "run"}
+        return {
+            "command": command,
+            "dataset": self.train.name,
+            "seed": options.run.seed,
+            **settings,
+            "data_digest": self.train.digest(),
+            "held_out": self.held_out.digest(),
+        }
+
     def run(self, variants: Sequence[Variant]) -> dict[str, list[Run]]:
         """All variants in turn, by group, with a progress bar over them."""
         runs: dict[str, list[Run]] = {}
-        for variant in tqdm(variants, unit="ensemble", desc=self.out.name):
+        for variant in progress_bar(variants, unit="ensemble", desc=self.out.name):
             runs.setdefault(variant.group, []).append(self._run(variant))
         return runs
 
@@ -80,11 +92,14 @@ class Study:
         """Train a variant, or read it where that was done with the same settings."""
         job = self._job(variant)
         out = job.out
-        if all((out / name).is_file() for name in run_directory.RESULTS):
+        if holds_results(out):
             run = load_run(out)
-            if finished_with(run.config, job.config):
+            same = run.config["epochs"] == job.config["epochs"]
+            if same and not changes(job.config, run.config):
                 return _measure_again(job, run) if self.again else run
         run_directory.begin(out, job.config)
+        # Made of what was there, by `show`.
+        (out / run_directory.REPORT).unlink(missing_ok=True)
         return train_job(job, [])
 
     def _job(self, variant: Variant) -> Job:

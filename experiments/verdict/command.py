@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.command.devices import check_devices
+from experiments.command.errors import UserError
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.data.datasets import load_split
 from experiments.runs.lock import claimed
 from experiments.training.run import check_points
 from experiments.training.settings import Settings
 from experiments.training.study import QUICK, Study
-from experiments.verdict.judge import judge_findings
+from experiments.verdict.judge import PAGE, RESULTS, judge_findings
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,20 @@ def main(arguments: list[str] | None = None) -> Path:
     out, seed = options.run.out, options.run.seed
     check_seed(seed)
     check_devices()
+    if seed + options.ensembles > 2**32:
+        raise UserError(
+            f"--ensembles {options.ensembles}: their seeds begin with --seed {seed}, "
+            "and must stay below 2^32"
+        )
     train, held_out = load_split(options.run.dataset, options.run.data_dir)
     base, count = Settings(), options.ensembles
     if options.quick:
         base, count = replace(base, **QUICK), 1
     check_points(train, base)
-    with claimed(out, {"command": "verdict"}):
-        study = Study(train, held_out, out, options.measure_again)
+    study = Study(train, held_out, out, options.measure_again)
+    with claimed(out, study.describe("verdict", options), RESULTS):
         seeds = range(seed, seed + count)
         sensitivity = not (options.no_sensitivity or options.quick)
         judge_findings(study, base, seeds, sensitivity)
-    print(f"verdict written to {out / 'verdict.md'}")
+    print(f"verdict written to {out / PAGE}")
     return out

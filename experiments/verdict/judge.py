@@ -22,6 +22,11 @@ from experiments.verdict.judgements import judge_all
 from experiments.verdict.sampling import measure_sampling, train_classifier
 from experiments.verdict.variants import readings, sensitivities
 
+PAGE = "verdict.md"
+"""The file of the tables."""
+
+RESULTS = [PAGE, *run_directory.figure_files(("clusters", "claims"))]
+
 
 def judge_findings(
     study: Study, base: Settings, seeds: Iterable[int], sensitivity: bool
@@ -80,7 +85,7 @@ def judge_findings(
     if study.train.labels is not None:
         sampled = {name: runs[name] for name in (reading_names[0], *latents)}
         sections += ["## Does a cycle help?", *_sampling(study, sampled)]
-    write_text(study.out / "verdict.md", "\n\n".join(sections) + "\n")
+    write_text(study.out / PAGE, "\n\n".join(sections) + "\n")
 
 
 def _sampling(study: Study, runs: Mapping[str, list[Run]]) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import compare, sample, show, train_ensemble
+from experiments.command import memory
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.horizon import command as horizon
 from experiments.oscillators import command as oscillators
@@ -68,6 +69,60 @@ def test_bad_options(tmp_path, monkeypatch, command, options, shown):
         COMMANDS[command].main(["--out", "run", *options.split()])
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+TOO_LARGE = {
+    "train_ensemble": ("epochs", "models", "steps-per-epoch", "chain-length"),
+    "compare": ("epochs", "models"),
+    "oscillators": ("models", "steps", "batch", "knots"),
+    "sample": ("samples", "steps"),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [(c, o) for c, names in TOO_LARGE.items() for o in names]
+)
+def test_what_no_memory_holds(tmp_path, monkeypatch, finished, points, command, option):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    given = ["--out", "out"]
+    if command == "sample":
+        given += [str(finished)]
+    elif command != "oscillators":
+        given += ["--dataset", str(points)]
+    small = {"train_ensemble": ["--batch-last", "16"]}.get(command, [])
+    for number in (10**12, 10**30):
+        with pytest.raises(
+            UserError, match=rf"^--{option} {number} needs .* of memory"
+        ):
+            COMMANDS[command].main([*given, *small, f"--{option}", str(number)])
+    monkeypatch.setattr(memory, "installed_memory", lambda: None)
+    with pytest.raises(UserError, match=rf"^--{option} {2**31}: expected less than"):
+        COMMANDS[command].main([*given, *small, f"--{option}", str(2**31)])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_seeds_beyond_the_last_one(points):
+    with pytest.raises(UserError, match=r"^--ensembles 1000000000000: their seeds"):
+        verdict.main(["--out", "out", "--dataset", "x.npz", "--ensembles", str(10**12)])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_name_that_no_file_can_have(tmp_path, finished, points, command):
+    name = str(tmp_path / ("x" * 300))
+    options = ["--dataset", str(points)]
+    if command == "oscillators":
+        options = []
+    elif command == "train_ensemble":
+        options += ["--batch-last", "16"]
+    elif command in ("verdict", "horizon"):
+        options += ["--quick"]
+    arguments = ["--out", name, *options]
+    if command in ("show", "sample"):
+        arguments = [name]
+    with pytest.raises(UserError, match="File name too long") as caught:
+        COMMANDS[command].main(arguments)
+    assert "\n" not in str(caught.value)
 
 
 FILES = {

@@ -1,3 +1,4 @@
+import errno
 import json
 import subprocess
 import sys
@@ -42,10 +43,35 @@ def read(out, name):
     return [line.split(",") for line in lines]
 
 
-def test_gaussians(tmp_path):
+@pytest.fixture
+def trained_once(monkeypatch):
+    """What was trained is found again."""
+    train, found = command.run_gaussians, []
+
+    def trained(training):
+        found.append(found[0] if found else train(training))
+        return found[0]
+
+    monkeypatch.setattr(command, "run_gaussians", trained)
+
+
+def test_gaussians(tmp_path, monkeypatch, trained_once):
     out = tmp_path / "run"
     # Three networks on two devices: one is trained twice, and dropped.
-    command.main(["--out", str(out), "--task", "gaussians", *SMALL])
+    given = ["--out", str(out), "--task", "gaussians", *SMALL]
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "gaussians_page", full)
+        with pytest.raises(UserError, match=r"cannot be written \(No space left on"):
+            command.main(given)
+    # What was trained is there, and the same command goes on.
+    assert load_run(out).arrays["force.J"].shape == (3, 12, 2, 2)
+    command.main(given)
+    with pytest.raises(UserError, match="already holds a run"):
+        command.main(given)
     run = load_run(out)
     assert run.config["task"] == "gaussians"
     assert run.arrays["force.J"].shape == (3, 12, 2, 2)

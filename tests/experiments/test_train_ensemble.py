@@ -119,7 +119,8 @@ BAD_OPTIONS = {
     "--seed -1": "--seed -1: expected 0 or more",
     "--batch-last 61": "60 points to train on, fewer than .* of 61",
     "--batch-first 17": "--batch-first 17 exceeds --batch-last 16",
-    "--latent binary --units 9": "512 latent states",
+    "--latent binary --units 9": r"2\^9 latent states",
+    "--latent binary --units 100000": r"--units 100000: 2\^100000 latent states",
     "--out /dev/null/run": "--out /dev/null/run cannot be written",
 }
 

@@ -57,11 +57,14 @@ COMMANDS = (
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_interrupted_imports_end_in_one_line(command, tmp_path):
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [*((c, signal.SIGINT) for c in COMMANDS), *(("show", n) for n in NOTICED[1:])],
+)
+def test_interrupted_imports_end_in_one_line(command, number, tmp_path):
     """Real processes, in which a module of the name of JAX gets the signal."""
     (tmp_path / "jax.py").write_text(
-        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise ImportError"
+        f"import os\nos.kill(os.getpid(), {int(number)})\nraise ImportError"
     )
     done = subprocess.run(
         [sys.executable, "-m", f"experiments.{command}"],
@@ -71,7 +74,8 @@ def test_interrupted_imports_end_in_one_line(command, tmp_path):
         text=True,
         timeout=60,
     )
-    assert (done.returncode, done.stderr, done.stdout) == (130, "interrupted\n", "")
+    ended = (done.returncode, done.stderr, done.stdout)
+    assert ended == (128 + number, "interrupted\n", "")
 
 
 def test_imports_of_others_leave_signals_alone():
@@ -83,14 +87,15 @@ def test_imports_of_others_leave_signals_alone():
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
 
 
-def test_once_it_runs_a_command_can_clean_up():
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", NOTICED)
+def test_once_it_runs_a_command_can_clean_up(number, capsys):
+    before = {each: signal.getsignal(each) for each in NOTICED}
     seen = []
 
     @reports_user_errors
     def command():
         try:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         finally:
             seen.append("cleaned up")
 
@@ -98,10 +103,13 @@ def test_once_it_runs_a_command_can_clean_up():
         leave_at_interrupt()
         with pytest.raises(SystemExit) as stopped:
             command()
-        assert stopped.value.code == 130
+        assert stopped.value.code == 128 + number
+        assert capsys.readouterr().err == "interrupted\n"
         assert seen == ["cleaned up"]
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(number, signal.SIG_IGN)
         leave_at_interrupt()
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
+        command()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

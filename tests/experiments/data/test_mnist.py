@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import http.client
 import io
+import tracemalloc
 import urllib.error
 import urllib.request
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from experiments.command.errors import UserError
-from experiments.data import datasets, mnist
+from experiments.data import datasets, download
 from experiments.data.datasets import load_dataset
 
 
@@ -71,26 +73,106 @@ def test_a_torn_idx_file_is_named(idx_dir):
         load_dataset("mnist", idx_dir)
 
 
-def test_download_checks_and_caches(tmp_path, digits, monkeypatch):
+IMAGES = bytes([0, 0, 8, 3])
+
+
+def sizes(*numbers):
+    return np.array(numbers, ">u4").tobytes()
+
+
+TORN = {
+    "six bytes": IMAGES + bytes(2),
+    "nothing": b"",
+    "no images": IMAGES + sizes(0, 4, 4),
+    "sizes that wrap around": IMAGES + sizes(2**31, 2**31, 4),
+    "one byte more": IMAGES + sizes(1, 2, 2) + bytes(5),
+    "one byte less": IMAGES + sizes(1, 2, 2) + bytes(3),
+    "other numbers": bytes([0, 0, 13, 3]) + sizes(1, 1, 1) + bytes(4),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", TORN)
+def test_torn_idx_files_are_one_line(tmp_path, kind, packed):
+    raw = TORN[kind]
+    name = "train-images-idx3-ubyte" + ".gz" * packed
+    (tmp_path / name).write_bytes(gzip.compress(raw) if packed else raw)
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(0))
+    with pytest.raises(UserError, match=r"download it again|is it damaged") as caught:
+        load_dataset("mnist", tmp_path)
+    assert str(tmp_path / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_corrupt_stream_and_a_bomb(tmp_path, digits):
+    images, labels = digits
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    write_idx(tmp_path / "train-labels-idx1-ubyte", labels)
+    write_idx(path, images)
+    raw = bytearray(path.read_bytes())
+    raw[14:40] = bytes([255]) * 26
+    for content in (bytes(raw), raw[:30], b"no gzip"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"cannot be read .*download it again"):
+            load_dataset("mnist", tmp_path)
+    path.write_bytes(gzip.compress(IMAGES + sizes(9, 4, 4) + bytes(10**8)))
+    tracemalloc.start()
+    with pytest.raises(UserError, match="not a complete IDX file"):
+        load_dataset("mnist", tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
+
+
+def test_a_folder_that_cannot_be(tmp_path):
+    with pytest.raises(UserError, match=r"cannot be read \(File name too long\)"):
+        load_dataset("mnist", tmp_path / ("x" * 300))
+
+
+NAMES = {
+    "train-images.idx3-ubyte": "train-labels.idx1-ubyte",
+    "MNIST/raw/train-images-idx3-ubyte": "MNIST/raw/train-labels-idx1-ubyte.gz",
+    "raw/train-images-idx3-ubyte.gz": "raw/train-labels-idx1-ubyte",
+    "train-images-idx3-ubyte.gz": "train-labels-idx1-ubyte.gz",
+}
+
+
+@pytest.mark.parametrize("images", NAMES)
+def test_names_that_people_have(tmp_path, digits, images):
+    paths = [tmp_path / name for name in (images, NAMES[images])]
+    for path, array in zip(paths, digits, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_idx(path, array)
+    assert load_dataset("mnist", tmp_path).x.shape == (7, 16)
+
+
+@pytest.fixture
+def served(tmp_path, digits, monkeypatch):
+    """The files of a mirror, and the addresses that it was asked for."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    served, asked = {}, []
-    for name, array in zip(mnist.CHECKSUMS, digits, strict=True):
+    files, asked = {}, []
+    for name, array in zip(download.CHECKSUMS, digits, strict=True):
         write_idx(tmp_path / name, array)
-        served[name] = (tmp_path / name).read_bytes()
+        files[name] = (tmp_path / name).read_bytes()
 
     def urlopen(url, timeout):
         asked.append(url)
-        return io.BytesIO(served[url.rsplit("/", 1)[1]])
+        return io.BytesIO(files[url.rsplit("/", 1)[1]])
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    return files, asked
+
+
+def known(monkeypatch, files):
+    checksums = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
+    monkeypatch.setattr(download, "CHECKSUMS", checksums)
+
+
+def test_download_checks_and_caches(tmp_path, served, monkeypatch):
+    files, asked = served
     with pytest.raises(UserError, match="wrong checksum"):
         load_dataset("mnist")
     assert not list(tmp_path.glob("cache/**/*ubyte*"))
-    monkeypatch.setattr(
-        mnist,
-        "CHECKSUMS",
-        {name: hashlib.sha256(raw).hexdigest() for name, raw in served.items()},
-    )
+    known(monkeypatch, files)
     first = load_dataset("mnist")
     asked.clear()
     second = load_dataset("mnist")
@@ -98,12 +180,37 @@ def test_download_checks_and_caches(tmp_path, digits, monkeypatch):
     np.testing.assert_array_equal(first.x, second.x)
 
 
-def test_offline_names_both_ways_out(tmp_path, monkeypatch):
+def test_a_damaged_file_of_the_cache_is_fetched_again(tmp_path, served, monkeypatch):
+    files, asked = served
+    known(monkeypatch, files)
+    first = load_dataset("mnist")
+    for path in tmp_path.glob("cache/**/*ubyte*"):
+        path.write_bytes(path.read_bytes()[:-1])
+        asked.clear()
+        np.testing.assert_array_equal(load_dataset("mnist").x, first.x)
+        assert len(asked) == 2
+
+
+WITHOUT = {
+    "offline": urllib.error.URLError("no route"),
+    "broken off": http.client.IncompleteRead(b"1", 5),
+    "not HTTP": http.client.BadStatusLine("SSH-2.0"),
+    "redirected for ever": urllib.error.HTTPError(
+        "http://a", 302, "a loop\nin three\nlines", http.client.HTTPMessage(), None
+    ),
+    "redirected to nothing": ValueError("unknown url type: 'x'"),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT)
+def test_without_a_download_both_ways_out_are_named(tmp_path, monkeypatch, kind):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def urlopen(url, timeout):
-        raise urllib.error.URLError("no route")
+        raise WITHOUT[kind]
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    with pytest.raises(UserError, match=r"--data-dir.*--dataset mnist5k"):
+    with pytest.raises(UserError, match=r"--data-dir.*--dataset mnist5k") as caught:
         load_dataset("mnist")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

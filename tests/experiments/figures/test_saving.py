@@ -56,8 +56,8 @@ def test_captions_speak_of_what_is_shown(tmp_path):
 
 
 def test_a_single_model_after_one_epoch(tmp_path, monkeypatch):
-    def draw(figure, path, **_):
-        if path.suffix == ".png":
+    def draw(figure, file, format, **_):
+        if format == "png":
             figure.draw_without_rendering()
 
     monkeypatch.setattr(Figure, "savefig", draw)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import chex
 import jax
@@ -19,6 +20,7 @@ from experiments.runs.checkpoint import (
     restore_arrays,
     unpack,
 )
+from experiments.runs.records import Records, to_records
 from experiments.runs.resume import read_checkpoint
 from experiments.training.ensemble import state_structure
 from nelc_jax import AveragedGradient, Binary, Cycles, OneHot, Pcd
@@ -61,10 +63,20 @@ def assert_same(one, other):
     chex.assert_trees_all_equal_dtypes(*trees)
 
 
+def packed(checkpoint, records):
+    """The arrays and the words of a file, of which the history is in `records`."""
+    records.know(checkpoint.history)
+    of_state = vars(checkpoint).copy()
+    del of_state["history"]
+    return pack(**of_state, records=records)
+
+
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "models-5-6.safetensors"
-    write_arrays(path, *pack(checkpoint()))
+    records = Records(path.with_suffix(".history"))
+    records.replace(checkpoint().history)
+    write_arrays(path, *packed(checkpoint(), records))
     return path
 
 
@@ -105,6 +117,15 @@ def outcome(path):
 def test_no_cut_and_no_flipped_bit_goes_unnoticed(path):
     whole = path.read_bytes()
     unread = 0
+    # Not the history, to which later records may have been added.
+    history = path.with_suffix(".history")
+    records = history.read_bytes()
+    history.write_bytes(records + b"more")
+    assert_same(read_checkpoint(path), checkpoint())
+    for damaged in (b"", records[:-1], bytes([records[0] ^ 1]) + records[1:]):
+        history.write_bytes(damaged)
+        assert "its history is another, or lost" in outcome(path)
+    history.write_bytes(records)
     for end in range(0, len(whole), 7):
         path.write_bytes(whole[:end])
         with pytest.raises(UserError, match=r"models-5-6.*delete it to train its"):
@@ -127,7 +148,7 @@ def test_no_cut_and_no_flipped_bit_goes_unnoticed(path):
 def test_other_files_are_told_apart(path):
     whole = path.read_bytes()
     size = int.from_bytes(whole[:8], "little")
-    arrays, words = pack(checkpoint())
+    arrays, words = packed(checkpoint(), Records(path))
 
     def refused(reason):
         with pytest.raises(UserError, match=reason) as caught:
@@ -143,7 +164,7 @@ def test_other_files_are_told_apart(path):
     write_arrays(path, arrays)
     refused("holds no training state")
     write_arrays(path, arrays, words | {"schema": "1"})
-    refused("has schema 1, and this version reads 2")
+    refused("has schema 1, and this version reads 3")
     write_arrays(path, arrays, words | {"epoch": "3"})
     refused("its checksum differs")
     path.unlink()
@@ -154,7 +175,9 @@ def test_other_files_are_told_apart(path):
 def with_words(**words):
     """A file of somebody who knows how to make the checksum."""
     made = replace(checkpoint(), **words)
-    return unpack(*pack(made))
+    return unpack(
+        *packed(made, Records(Path("history"))), to_records(made.history).tobytes()
+    )
 
 
 HOSTILE = {
@@ -182,7 +205,7 @@ UNFIT = {
     },
     "are nan": {"states": {W: np.full((2, 2, 3), np.nan, np.float32)}},
     "history with other names": {"history": {"epoch": np.zeros(4)}},
-    "another length than 2": {"history": HISTORY | {"sigma": np.zeros(3)}},
+    "another length than 2": {"history": {n: c[:3] for n, c in HISTORY.items()}},
     f"another length than {10**15}": {"epoch": 10**15},
     "another order of epochs": {"history": HISTORY | {"epoch": np.arange(4)}},
     "another order of models": {"numbers": np.array([0, 1])},
@@ -200,5 +223,5 @@ def test_arrays_that_do_not_fit(reason):
 
 
 def test_settings_are_json_not_code():
-    _, words = pack(checkpoint())
+    _, words = packed(checkpoint(), Records(Path("history")))
     assert json.loads(words["config"]) == {"seed": 3, "epochs": 4}

@@ -70,15 +70,16 @@ def test_occupied_and_unwritable_directories(tmp_path):
 
 def test_unfinished_run(tmp_path):
     create_run_directory(tmp_path / "run", {})
-    with pytest.raises(UserError, match=r"not a finished run: history.csv is missing"):
+    with pytest.raises(ValueError, match=r"is not finished: config.json names no res"):
         load_run(tmp_path / "run")
 
 
 def test_what_a_killed_process_leaves_is_no_content(tmp_path):
-    (tmp_path / ".config.json.x1y2.part").write_text("{")
+    (tmp_path / ".config.json.0123456789abcdef.nelc-part").write_text("{")
     check_vacant(tmp_path)
     remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    (tmp_path / "mine.part").write_text("")
+    for name in ("mine.part", ".mine.part"):
+        (tmp_path / name).write_text("")
     with pytest.raises(UserError, match="is not empty"):
         check_vacant(tmp_path)

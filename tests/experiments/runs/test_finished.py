@@ -56,10 +56,13 @@ def test_where_there_is_no_ensemble_the_message_names_one(verdict, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("config.json", "{}", "not that of train_ensemble"),
-        ("config.json", "{", "cannot be read"),
-        ("checkpoint.safetensors", "torn", "cannot be read"),
-        ("models.csv", "a,b\n1\n", "cannot be read"),
+        ("config.json", "{}", "config.json names no results"),
+        ("config.json", "{", "config.json is damaged"),
+        ("config.json", "[1]", "config.json is damaged"),
+        ("config.json", "[" * 100_000, "config.json is damaged"),
+        ("checkpoint.safetensors", "torn", "checkpoint.safetensors is another than"),
+        ("models.csv", "model\n", "models.csv is another than config.json names"),
+        ("history.csv", "epoch,model\n", "history.csv is another than"),
     ],
 )
 def test_a_spoilt_run_is_named(finished, name, content, words):

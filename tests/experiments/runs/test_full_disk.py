@@ -8,6 +8,7 @@ import pytest
 from experiments import train_ensemble
 from experiments.command.errors import reports_user_errors
 from experiments.runs import directory as run_directory
+from experiments.runs.groups import history_of, state_files
 from experiments.runs.resume import read_checkpoint
 
 from .. import brief
@@ -60,9 +61,10 @@ def test_a_run_outlives_a_full_disk(points, tmp_path, disk, capsys):
     path, remount = disk
     begin = ["--dataset", str(points), *brief.OPTIONS.split(), "--out"]
     unbroken = brief.begin(points, tmp_path / "unbroken")
-    (states,) = (unbroken / run_directory.TRAINING).iterdir()
-    # Settings, history and states of epoch 2 fit, and not the next states beside them.
-    files = (unbroken / "config.json", unbroken / "history.csv", states)
+    (state,) = state_files(unbroken)
+    # Settings, histories and states of epoch 2 fit, not the next states beside them.
+    own = (unbroken / "config.json", unbroken / "history.csv")
+    files = (*own, state, history_of(state))
     remount(f"size={sum(map(pages, files)) * PAGE}")
 
     out = path / "run"
@@ -71,7 +73,7 @@ def test_a_run_outlives_a_full_disk(points, tmp_path, disk, capsys):
         f"error: --out {out} cannot be written (No space left on device): what was "
         "saved before is kept: make room, then repeat the command with --resume"
     )
-    (file,) = (out / run_directory.TRAINING).iterdir()
+    (file,) = state_files(out)
     assert read_checkpoint(file).epoch == 2
     # Repeated without room: the same, and nothing is lost.
     before = file.read_bytes()

@@ -5,8 +5,12 @@ They are stopped and go on: what holds for a run that was not stopped holds for 
 
 import socket
 
+import jax
 import numpy as np
+import pytest
 
+from experiments import train_ensemble
+from experiments.command.errors import UserError
 from experiments.runs.directory import load_run
 
 from .. import brief
@@ -85,6 +89,22 @@ def test_two_processes_that_were_stopped_train_the_members_of_one(
             one.history["log_likelihood"][rows],
             rtol=1e-4,
         )
+
+
+def test_a_lost_process_is_one_line_where_python_is_told(points, tmp_path, monkeypatch):
+    def lost(*_, **__):
+        raise jax.errors.JaxRuntimeError("UNAVAILABLE: a peer\nand where in JAX")
+
+    monkeypatch.setattr(train_ensemble, "join_processes", lambda: None)
+    monkeypatch.setattr(train_ensemble, "run_ensemble", lost)
+    given = ["--out", str(tmp_path / "run"), "--dataset", str(points), "--distributed"]
+    with pytest.raises(UserError) as caught:
+        train_ensemble.main(given)
+    assert str(caught.value) == (
+        "--distributed: another process was lost (UNAVAILABLE: a peer): what was saved "
+        "before is kept: to go on, python -m experiments.train_ensemble --resume "
+        f"--distributed --out {tmp_path / 'run'}"
+    )
 
 
 def test_distributed_without_settings_says_what_is_missing(points, tmp_path):

@@ -12,6 +12,8 @@ from experiments.command.errors import Interrupted, UserError
 from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import pack
 from experiments.runs.directory import load_run
+from experiments.runs.groups import history_of, state_files
+from experiments.runs.records import Records
 from experiments.runs.resume import read_checkpoint
 from nelc_jax._format import write_arrays
 
@@ -23,17 +25,20 @@ pytestmark = pytest.mark.usefixtures("short")
 def test_changed_settings_are_refused(points, tmp_path, unbroken):
     before = contents(unbroken)
     for options, words in {
-        "--seed 1": "--seed 1 is 0",
-        "--units 3 --models 4": "--models 4 is 3, --units 3 is 2",
-        "--latent binary": "--latent binary is onehot",
-        "--learning-rate 0.2": "--learning-rate 0.2 is 0.1",
-        "--batch-last 13": "--batch-last 13 is 12",
+        "--seed 1": "--seed 1 where it has 0: repeat",
+        "--units 3 --models 4": "--models 4 where it has 3, --units 3 where it has 2",
+        "--latent binary": "--latent binary where it has onehot",
+        "--learning-rate 0.2": "--learning-rate 0.2 where it has 0.1",
+        "--batch-last 13": "--batch-last 13 where it has 12",
     }.items():
-        with pytest.raises(UserError, match=f"^--resume: {words} in the run of --out"):
+        begin = f"^--resume: the run of --out {unbroken} is another: "
+        with pytest.raises(UserError, match=begin + words):
             resume(unbroken, *options.split())
     other = tmp_path / "other.npz"
     np.savez(other, x=~np.load(points)["x"])
-    with pytest.raises(UserError, match=r"--dataset .* is .*points.npz"):
+    with pytest.raises(
+        UserError, match=r"the digest of --dataset's data \w+ where it has"
+    ):
         resume(unbroken, "--dataset", str(other))
     assert contents(unbroken) == before
     out = tmp_path / "run"
@@ -74,6 +79,15 @@ def test_other_versions_are_named_and_noted(
     assert "earlier_versions" not in load_run(unbroken).config
 
 
+def rewritten(file, checkpoint):
+    """The state and the history of somebody who knows how to make the digests."""
+    records = Records(history_of(file))
+    records.replace(checkpoint.history)
+    of_state = vars(checkpoint).copy()
+    del of_state["history"]
+    write_arrays(file, *pack(**of_state, records=records))
+
+
 def edit(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
@@ -91,7 +105,7 @@ def test_damaged_settings(unbroken, tmp_path, text):
 
 def test_damaged_states(points, tmp_path, unbroken, stop_after):
     out = stopped(points, tmp_path / "run", stop_after)
-    (file,) = (out / run_directory.TRAINING).iterdir()
+    (file,) = state_files(out)
     whole = file.read_bytes()
     saved = read_checkpoint(file)
     w = "state.model.parameters.w"
@@ -105,7 +119,7 @@ def test_damaged_states(points, tmp_path, unbroken, stop_after):
     )
     for bad, reason in [
         (whole[:-1], "is damaged"),
-        (foreign, "belongs to another run: --seed 7 is 0 here"),
+        (foreign, "belongs to another run: --seed 0 where it has 7"),
         (unfit, rf"holds {w} as float32 \(3, 1, 2\) instead"),
         (broken, "are nan"),
         (beyond, r"has models \[1 2 3\] of 3"),
@@ -113,7 +127,7 @@ def test_damaged_states(points, tmp_path, unbroken, stop_after):
         if isinstance(bad, bytes):
             file.write_bytes(bad)
         else:
-            write_arrays(file, *pack(bad))
+            rewritten(file, bad)
         before = contents(out)
         with pytest.raises(UserError, match=reason) as caught:
             resume(out)

@@ -6,20 +6,24 @@ import signal
 import chex
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from experiments import train_ensemble
+from experiments.command import versions
 from experiments.command.errors import Interrupted, UserError
 from experiments.data.datasets import load_dataset
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import load_run
 from experiments.runs.finished import model_of, models_of
 from experiments.training import measure
+from experiments.training import run as run_module
 from experiments.training.diagnostics import Diagnostic
 from experiments.training.ensemble import Ensemble
+from experiments.training.identity import rule_in_words
 from experiments.training.run import run_ensemble
 from experiments.training.settings import Settings
-from nelc_jax import Cycles, TrajectoryGradient, load
+from nelc_jax import Cycles, OneHot, TrajectoryGradient, load
 from nelc_jax.likelihood import occupancy_log_prob
 
 from .outside.diagnostic import weight_spread
@@ -119,12 +123,47 @@ def test_another_rule_or_diagnostic_is_refused(dataset, finished, tmp_path):
             "the rule Cycles",
         ),
         ({"diagnostics": DIAGNOSTICS[:1]}, "the diagnostics"),
-        ({"seed": 4}, "--seed 4 is 3"),
+        ({"seed": 4}, "--seed 4 where it has 3"),
     ):
-        with pytest.raises(UserError, match=f"^--resume: {words}"):
+        with pytest.raises(UserError, match=f"is another: {words}"):
             train(dataset, out, resume=True, **changes)
     with pytest.raises(UserError, match="already holds a run"):
         train(dataset, out)
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Runs that end before they train."""
+
+    def end(job, checkpoints):
+        raise Interrupted("here", 2)
+
+    monkeypatch.setattr(run_module, "train_job", end)
+
+
+def decaying(rate):
+    """An optimiser whose numbers are in a function: its words are always the same."""
+    return optax.chain(optax.scale_by_adam(), optax.scale_by_schedule(lambda s: -rate))
+
+
+def test_other_numbers_inside_of_an_optimiser_are_refused(
+    dataset, tmp_path, untrained, monkeypatch
+):
+    def ends(optimizer, resume=True):
+        rule = Cycles(OneHot(2), optimizer=optimizer)
+        with pytest.raises((Interrupted, UserError)) as caught:
+            train(dataset, tmp_path / "run", rule=rule, resume=resume)
+        return str(caught.value)
+
+    assert ends(decaying(0.1), resume=False) == "here"
+    assert ends(decaying(0.1)) == "here"
+    # Not a test of words: these are the same.
+    assert rule_in_words(decaying(0.1)) == rule_in_words(decaying(0.2))
+    assert "the program of the optimiser" in ends(decaying(0.2))
+    # Another version of JAX may write the same program in other words.
+    now = versions.installed()
+    monkeypatch.setattr(versions, "installed", lambda: now | {"jax": "0.99"})
+    assert ends(decaying(0.2)) == "here"
 
 
 def test_the_command_does_not_go_on_with_it(finished):

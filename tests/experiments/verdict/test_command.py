@@ -1,6 +1,6 @@
 """A small verdict from the command to the page, and what is done on a second call."""
 
-import json
+import itertools
 import shutil
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from scipy import stats
 from experiments import compare
 from experiments.command.errors import UserError
 from experiments.data.datasets import load_split
-from experiments.runs.directory import load_run
+from experiments.runs.directory import holds_results, load_run
 from experiments.runs.finished import model_of, open_run
 from experiments.training import measure
 from experiments.training import study as study_module
@@ -24,6 +24,8 @@ from experiments.verdict.claims import CLAIMS
 from experiments.verdict.variants import readings
 from nelc_jax import OneHot
 
+from ..killed import Kill
+
 QUICK = {
     "units": 3,
     "models": 4,
@@ -33,6 +35,7 @@ QUICK = {
     "batch_first": 4,
     "batch_last": 16,
 }
+FEWER = Settings(**QUICK | {"epochs": 2})
 NAMES = ("sigmoid-paper-0", "rbm-onehot-0")
 
 
@@ -145,19 +148,55 @@ def test_what_was_lost_is_trained_again_to_the_same(again):
 
 def test_other_settings_and_other_data_are_trained_anew(again):
     study, variants, trained = again
-    variants[0] = replace(variants[0], settings=Settings(**QUICK | {"epochs": 2}))
+    variants[0] = replace(variants[0], settings=FEWER)
     other = replace(study.train, x=study.train.x[:, ::-1])
     study.run(variants[:1])
     replace(study, train=other).run(variants[1:])
     assert trained == list(NAMES)
     assert load_run(study.out / NAMES[0]).history["epoch"].max() == 2
-    # Nor is it finished while the new settings stand beside the old tables.
-    config = study.out / NAMES[0] / "config.json"
-    settings = json.loads(config.read_text())
-    del settings["seconds"]
-    config.write_text(json.dumps(settings))
-    study.run(variants[:1])
-    assert trained == [*NAMES, NAMES[0]]
+
+
+OTHER_DATA = {
+    "points": lambda train, held: (replace(train, x=~train.x), held),
+    "labels": lambda train, held: (replace(train, labels=train.labels[::-1]), held),
+    "held out": lambda train, held: (train, replace(held, x=held.x[::-1])),
+}
+
+
+@pytest.mark.parametrize("which", OTHER_DATA)
+def test_a_file_of_the_same_name_and_size_is_not_the_same(again, which):
+    study, variants, trained = again
+    train, held_out = OTHER_DATA[which](study.train, study.held_out)
+    replace(study, train=train, held_out=held_out).run(variants[:1])
+    assert trained == [NAMES[0]]
+    # The same data in a file of another name are.
+    renamed = replace(train, name="renamed.npz")
+    replace(study, train=renamed, held_out=held_out).run(variants[:1])
+    assert trained == [NAMES[0]]
+
+
+def test_killed_at_any_rename_old_settings_are_not_taken_for_new(again):
+    """Of an ensemble that is trained anew with fewer epochs, over the old one."""
+    study, variants, _ = again
+    old, new = variants[0], replace(variants[0], settings=FEWER)
+    whole = {3: study.out / NAMES[0], 2: study.out.with_name("new") / NAMES[0]}
+    replace(study, out=whole[2].parent).run([new])
+    tables = {n: (path / "models.csv").read_bytes() for n, path in whole.items()}
+    for count in itertools.count():
+        copy = replace(study, out=study.out.with_name(f"killed-{count}"))
+        shutil.copytree(study.out, copy.out)
+        with Kill(count) as kill:
+            copy.run([new])
+        out = copy.out / NAMES[0]
+        if holds_results(out):
+            epochs = load_run(out).config["epochs"]
+            assert (out / "models.csv").read_bytes() == tables[epochs]
+        (run,) = copy.run([new])[old.group]
+        assert run.config["epochs"] == 2
+        assert (out / "models.csv").read_bytes() == tables[2]
+        if not kill.done:
+            break
+    assert count == 5
 
 
 def test_measured_again_by_the_same_estimators_nothing_changes(again):

@@ -1,0 +1,61 @@
+"""What a command says, where nobody may be listening any more."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+
+class Forgiving:
+    """A text stream that drops what cannot be written: closed, broken, full, or None.
+
+    Words are not worth the work that an error on the way to them would lose.
+    """
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what can be passed on."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+
+def progress_bar(*arguments, **options) -> tqdm:
+    """A progress bar on standard error that a broken one does not stop."""
+    return tqdm(*arguments, file=Forgiving(sys.stderr), **options)
+
+
+@contextlib.contextmanager
+def forgiving_streams() -> Iterator[None]:
+    """Within, standard output and error are `Forgiving`; afterwards they can be closed.
+
+    Else Python, when it ends, would report what is left in a broken stream.
+    """
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(Forgiving, streams)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        for stream in filter(None, streams):
+            try:
+                stream.flush()
+            except ValueError:
+                # Closed by its owner.
+                pass
+            except OSError:
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, stream.fileno())
+                os.close(nothing)

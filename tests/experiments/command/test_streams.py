@@ -1,0 +1,92 @@
+"""Words that nobody hears: a command does its work, and ends as if all were well."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.command.errors import UserError, reports_user_errors
+from experiments.command.streams import progress_bar
+
+ROOT = Path(__file__).parents[3]
+
+
+def broken_pipe():
+    read, write = os.pipe()
+    os.close(read)
+    return os.fdopen(write, "w", buffering=1)
+
+
+def full():
+    return os.fdopen(os.open("/dev/full", os.O_WRONLY), "w")
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.fixture(params=[broken_pipe, full, closed, None])
+def stream(request):
+    """A stream that takes no words; None, as Python has it where there is none."""
+    if request.param is None:
+        yield None
+        return
+    made = request.param()
+    yield made
+    if made.closed:
+        return
+    # The control: it is what it should be. Python would say so when it is closed.
+    with pytest.raises(OSError, match=r"Broken pipe|No space"):
+        print("words", file=made, flush=True)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, made.fileno())
+    os.close(nothing)
+    made.close()
+
+
+def test_a_progress_bar_outlives_its_stream(monkeypatch, stream):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        with progress_bar(total=3, mininterval=0) as bar:
+            for _ in range(3):
+                bar.update()
+                bar.set_postfix_str("words")
+    assert bar.n == 3
+
+
+def test_a_command_outlives_its_streams(monkeypatch, stream):
+    done = []
+
+    @reports_user_errors
+    def command(error=None):
+        print("words")
+        print("more", file=sys.stderr, flush=True)
+        done.append(error)
+        if error:
+            raise error
+
+    with monkeypatch.context() as patch:
+        # Afterwards the descriptor leads nowhere, so that Python can end.
+        copy = None if stream is None or stream.closed else os.dup(stream.fileno())
+        for name in ("stdout", "stderr"):
+            patch.setattr(sys, name, stream)
+        command()
+        with pytest.raises(SystemExit) as left:
+            command(UserError("no"))
+        if copy is not None:
+            stream.flush()
+            os.dup2(copy, stream.fileno())
+            os.close(copy)
+    assert left.value.code == 2
+    assert len(done) == 2
+
+
+def test_a_process_that_can_say_nothing():
+    program = f"exec {sys.executable} -m experiments.show --help 2>&- >/dev/full"
+    done = subprocess.run(["sh", "-c", program], cwd=ROOT, timeout=120)
+    assert done.returncode == 0
