@@ -1,5 +1,6 @@
 """Task digits: networks that generate images of zeros and ones."""
 
+import re
 from dataclasses import dataclass
 
 import jax
@@ -12,10 +13,10 @@ from experiments.oscillators.evaluation import Evaluation
 from experiments.oscillators.members import (
     Training,
     cosine_adam,
-    network_at_pace,
     train_members,
 )
 from experiments.oscillators.metrics import nearest
+from experiments.oscillators.plans import Plans
 from experiments.oscillators.reference import draw_reference, train_reference
 from experiments.oscillators.sampling import draw_samples, limit_protocol
 from experiments.oscillators.tables import (
@@ -30,8 +31,7 @@ from nelc_jax.oscillators import (
     Noising,
     NormalMixture,
     Protocol,
-    all_to_all,
-    lattice,
+    QuarticNetwork,
 )
 
 NOISING = Noising(1.0, Bath(), 0.003, 4.0)
@@ -60,25 +60,14 @@ class Digits(Results):
     trained: tuple[str, ...]
 
 
-def run_digits(training: Training, data: GrayImages, radius: float) -> Digits:
-    """Train by both rules and on a lattice, and a score network; measure all samples.
+def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
+    """Train networks as planned, and a score network; measure all samples.
 
-    **Arguments:** `data`, with all ten digits, which the classifier is trained on;
-    `radius` of the lattice in sites.
+    **Arguments:** `data`, with all ten digits, which the classifier is trained on.
     """
     keys = training.keys()
     images = Evaluation(data, NOISING, next(keys))
-    near = lattice(data.side, data.side, float(radius))
-    everyone, near = (
-        network_at_pace(NOISING, pairs, training.knots)
-        for pairs in (all_to_all(data.side**2), near)
-    )
-    optimizer, rules = (
-        cosine_adam(training.learning_rate, training.steps),
-        training.rules(),
-    )
-    plans = {name: (everyone, rule) for name, rule in rules.items()}
-    plans["force matching (lattice)"] = near, rules["force matching"]
+    optimizer = cosine_adam(training.learning_rate, training.steps)
     trained, samples, arrays, costs = {}, {}, {}, {}
     for name, (network, rule) in plans.items():
         trained[name] = train_members(
@@ -90,9 +79,8 @@ def run_digits(training: Training, data: GrayImages, radius: float) -> Digits:
         )
         protocols = trained[name].protocols
         samples[name] = _samples(protocols, network, next(keys))
-        short = name.translate({ord(" "): "_", ord("("): "", ord(")"): ""})
-        arrays |= protocol_arrays(short, protocols)
-        if name == "force matching":
+        arrays |= protocol_arrays(re.sub(r"\W+", "_", name).strip("_"), protocols)
+        if not costs:
             # One member: slow generation takes many steps.
             costs = cost_table(
                 network.generation,
@@ -103,18 +91,20 @@ def run_digits(training: Training, data: GrayImages, radius: float) -> Digits:
                 SUBSTEPS,
                 images.measure_members,
             )
-    limit = _limit(everyone, images.train, next(keys), next(keys))
-    samples["projection"] = _samples(limit, everyone, next(keys))
+    network, _ = next(iter(plans.values()))
+    if isinstance(network, QuarticNetwork):
+        limit = _limit(network, images.train, next(keys), next(keys))
+        samples["projection"] = _samples(limit, network, next(keys))
     reference, reference_seconds = train_reference(
-        everyone, next(keys), images.train, training.steps, training.batch
+        network, next(keys), images.train, training.steps, training.batch
     )
-    drawn = draw_reference(everyone, reference, next(keys), SAMPLES, SUBSTEPS)
+    drawn = draw_reference(network, reference, next(keys), SAMPLES, SUBSTEPS)
     samples["score network"] = np.asarray(drawn)[None]
     samples["training images"] = images.noised_train[None]
     rows, members = comparison(
         {name: images.measure_members(values) for name, values in samples.items()}
     )
-    first = samples["force matching"][0, :SHOWN]
+    first = next(iter(samples.values()))[0, :SHOWN]
     return Digits(
         rows=rows,
         members=members,
@@ -126,7 +116,7 @@ def run_digits(training: Training, data: GrayImages, radius: float) -> Digits:
         images={"held-out data": images.noised_held_out[:SHOWN]}
         | {name: values[0, :SHOWN] for name, values in samples.items()},
         neighbours={
-            "force matching": first,
+            "samples": first,
             "nearest": images.train[nearest(first, images.train)[1]],
         },
         accuracy=images.accuracy,
