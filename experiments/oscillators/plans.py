@@ -43,4 +43,4 @@ def hidden_plans(noising: Noising, training: Training, side: int, hidden: int) -
         "held contrast": HeldContrast(),
         "observed motion": rules["observed motion"],
     }
-    return {f"hidden, {name}": (network, rule) for name, rule in rules.items()}
+    return {f"{name} (hidden)": (network, rule) for name, rule in rules.items()}

@@ -71,23 +71,50 @@ def test_gaussians(tmp_path):
     assert (out / "report.html").read_text().count("data:image/png;base64,") == 4
 
 
-def test_digits(tmp_path):
+KINDS = {
+    "hidden": (
+        {
+            "force matching (hidden)",
+            "held contrast (hidden)",
+            "observed motion (hidden)",
+        },
+        "force_matching_hidden.A",
+        (1, 12, 7, 25),
+    ),
+    "quartic": (
+        {
+            "force matching",
+            "observed motion",
+            "force matching (lattice)",
+            "projection",
+        },
+        "force_matching_lattice.J",
+        (1, 12, 25, 25),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_digits(tmp_path, kind):
+    methods, array, shape = KINDS[kind]
     out = tmp_path / "run"
-    options = [*SMALL, "--models", "1", "--side", "5"]
+    options = [*SMALL, "--models", "1", "--side", "5", "--hidden", "7"]
+    options += ["--network", kind] * (kind != "hidden")
     command.main(["--out", str(out), "--task", "digits", *options])
     run = load_run(out)
-    assert run.arrays["force_matching_lattice.J"].shape == (1, 12, 25, 25)
+    assert run.config["network"] == kind
+    assert run.arrays[array].shape == shape
     header, *rows = read(out, "comparison.csv")
     found = {
         row[0]: dict(zip(header[1:], map(float, row[1:]), strict=True)) for row in rows
     }
-    assert len(found) == 6
+    assert set(found) == methods | {"score network", "training images"}
     # The measures of data, which every method is compared with.
     data = found["training images"]
     assert data["called_0_or_1"] > 0.9
     assert abs(data["share_of_zeros"] - 0.5) < 0.1
     assert abs(data["energy_distance"]) < 0.1
-    assert data["energy_distance"] < found["force matching"]["energy_distance"]
+    assert all(data["energy_distance"] < found[n]["energy_distance"] for n in methods)
     assert (out / "figures" / "neighbours.png").is_file()
     assert (out / "report.html").read_text().count("data:image/png;base64,") == 4
 
