@@ -10,6 +10,7 @@ from nelc_jax.oscillators import (
     HeldContrast,
     HiddenNetwork,
     Noising,
+    Virial,
     all_to_all,
     lattice,
 )
@@ -41,6 +42,7 @@ def hidden_plans(noising: Noising, training: Training, side: int, hidden: int) -
     rules = {
         "force matching": rules["force matching"],
         "held contrast": HeldContrast(),
+        "virial": Virial(),
         "observed motion": rules["observed motion"],
     }
     return {f"{name} (hidden)": (network, rule) for name, rule in rules.items()}

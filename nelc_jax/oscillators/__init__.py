@@ -26,6 +26,7 @@ from .projection import project
 from .quartic import Quartic, QuarticNetwork
 from .thermodynamics import entropy_production, ideal_entropy_rate, jarzynski
 from .training import Learner, State, train
+from .virial import Virial, VirialMeasurement
 
 __all__ = [
     "AbstractElement",
@@ -54,6 +55,8 @@ __all__ = [
     "QuarticWell",
     "State",
     "TwoState",
+    "Virial",
+    "VirialMeasurement",
     "all_to_all",
     "drive",
     "drive_metered",

@@ -43,6 +43,8 @@ OBJECTS = {
     "HiddenKnots": HIDDEN_KNOTS,
     "TwoState": osc.TwoState(),
     "QuarticWell": osc.QuarticWell(),
+    "Virial": osc.Virial(),
+    "VirialMeasurement": osc.VirialMeasurement(PAIRS, PAIRS, PAIRS),
     "HeldContrast": osc.HeldContrast(),
     "HeldMeasurement": osc.HeldMeasurement(
         osc.Measurement(PAIRS, PAIRS, PAIRS), KEY, 0.1, None
@@ -116,6 +118,8 @@ CALLS = {
     "oscillators.network.all_to_all": {"num": 2},
     "oscillators.network.lattice": {"rows": 2, "columns": 3, "radius": 1.5},
     "ForceMatching.measure": MEASURE,
+    "Virial.measure": MEASURE,
+    "VirialMeasurement.gradient": {**AT_KNOTS, "share": SHARE},
     "HeldContrast.measure": MEASURE,
     "HeldMeasurement.gradient": {**AT_KNOTS, "share": SHARE},
     "ObservedMotion.measure": MEASURE,
