@@ -10,7 +10,12 @@ from experiments.oscillators.digits import NOISING, run_digits
 from experiments.oscillators.gaussians import run_gaussians
 from experiments.oscillators.members import Training
 from experiments.oscillators.pages import digits_page, gaussians_page
-from experiments.oscillators.plans import Plans, hidden_plans, quartic_plans
+from experiments.oscillators.plans import (
+    Plans,
+    hidden_plans,
+    pairs_plans,
+    quartic_plans,
+)
 from experiments.oscillators.report import write_oscillator_report
 from experiments.oscillators.tables import Results
 from experiments.runs import directory as run_directory
@@ -60,6 +65,8 @@ def _run(options: given.Oscillators, training: Training) -> Path:
 def _plans(options: given.Oscillators, training: Training) -> Plans:
     if options.network == "hidden":
         return hidden_plans(NOISING, training, options.side, options.hidden)
+    if options.network == "pairs":
+        return pairs_plans(NOISING, training, options.side)
     return quartic_plans(NOISING, training, options.side, float(options.radius))
 
 

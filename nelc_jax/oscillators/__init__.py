@@ -21,6 +21,7 @@ from .hidden import Hidden, HiddenNetwork, HiddenParameters
 from .learning import AbstractMeasurement, AbstractRule, Measurement
 from .network import AbstractNetwork, all_to_all, lattice
 from .observed_motion import ObservedMotion
+from .pairs import Pairs, PairsNetwork
 from .potential import AbstractLinearPotential, AbstractPotential, Protocol
 from .projection import project
 from .quartic import Quartic, QuarticNetwork
@@ -49,6 +50,8 @@ __all__ = [
     "Noising",
     "NormalMixture",
     "ObservedMotion",
+    "Pairs",
+    "PairsNetwork",
     "Protocol",
     "Quartic",
     "QuarticNetwork",

@@ -81,6 +81,11 @@ KINDS = {
         "force_matching_hidden.A",
         (1, 12, 7, 25),
     ),
+    "pairs": (
+        {"force matching (pairs)", "virial (pairs)"},
+        "virial_pairs.Q",
+        (1, 12, 25, 25),
+    ),
     "quartic": (
         {
             "force matching",

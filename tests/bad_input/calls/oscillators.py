@@ -19,6 +19,8 @@ ONE = jax.tree.map(lambda array: array[0], KNOTS)
 HIDDEN = osc.HiddenNetwork(GENERATION, NETWORK.knots, bits(5, 2), bits(2, 2))
 SPRINGS = shaped(HIDDEN.init, KEY, POINTS)
 HIDDEN_KNOTS = shaped(HIDDEN.potential, SPRINGS)
+PAIRS_NETWORK = osc.PairsNetwork(GENERATION, NETWORK.knots, bits(2, 2))
+COUPLED = shaped(PAIRS_NETWORK.init, KEY, POINTS)
 PROTOCOL = osc.Protocol(jnp.arange(3.0), KNOTS)
 TIMES = jnp.arange(6.0)
 PAIRS, SHARE = floats(2, 4, 2), floats(2, 4)
@@ -38,6 +40,10 @@ OBJECTS = {
     "Quartic": ONE,
     "Knots": KNOTS,
     "QuarticNetwork": NETWORK,
+    "Pairs": jax.tree.map(
+        lambda array: array[0], shaped(PAIRS_NETWORK.potential, COUPLED)
+    ),
+    "PairsNetwork": PAIRS_NETWORK,
     "HiddenNetwork": HIDDEN,
     "Hidden": jax.tree.map(lambda array: array[0], HIDDEN_KNOTS),
     "HiddenKnots": HIDDEN_KNOTS,
@@ -87,6 +93,13 @@ CALLS = {
     "Knots.knot_readings": {"x": PAIRS, "share": SHARE, "key": KEY, "flips": 2},
     "Knots.knot_contrast": {**CONTRAST, "flips": 2},
     "Quartic.readings": {"x": POINTS, "weight": TIME},
+    "Pairs.energy": {"x": POINT},
+    "Pairs.force": {"x": POINT},
+    "Pairs.scaled": {"ratio": floats(), "stiffness": floats()},
+    "Pairs.local_gradient": {"x": POINTS, "error": POINTS},
+    "Pairs.readings": {"x": POINTS, "weight": TIME},
+    "PairsNetwork.init": {"key": KEY, "x": POINTS},
+    "PairsNetwork.potential": {"parameters": COUPLED},
     "Hidden.field": {"x": POINTS},
     "Hidden.energy": {"x": POINT},
     "Hidden.force": {"x": POINT},
