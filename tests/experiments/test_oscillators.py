@@ -76,6 +76,7 @@ KINDS = {
         {
             "force matching (hidden)",
             "held contrast (hidden)",
+            "virial (hidden)",
             "observed motion (hidden)",
         },
         "force_matching_hidden.A",
