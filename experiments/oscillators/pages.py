@@ -69,11 +69,11 @@ def gaussians_page(result: Gaussians, directory: Path) -> Page:
 
 def digits_page(result: Digits, directory: Path, dataset: str, side: int) -> Page:
     """Draw the figures of the images to `directory`, and say what the page holds."""
-    # The loss of observed motion is mostly noise.
+    # The loss of observed motion is mostly noise, those of other rules are others.
     trained = {
         number: name
         for number, name in enumerate(result.trained)
-        if "observed" not in name
+        if name.startswith(("force matching", "held contrast"))
     }
     figures = [
         save_figure(

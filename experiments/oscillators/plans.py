@@ -7,6 +7,7 @@ from experiments.oscillators.members import Training, network_at_pace
 from nelc_jax.oscillators import (
     AbstractNetwork,
     AbstractRule,
+    ContrastiveDivergence,
     HeldContrast,
     HiddenNetwork,
     Noising,
@@ -44,7 +45,11 @@ def pairs_plans(noising: Noising, training: Training, side: int) -> Plans:
     apart = np.abs(sites[:, None] - sites[None]).max(axis=-1)
     pairs = jnp.asarray(np.triu(apart <= REACH, 1))
     network = PairsNetwork(bare.generation, bare.knots, pairs)
-    rules = {"force matching": training.rules()["force matching"], "virial": Virial()}
+    rules = {
+        "force matching": training.rules()["force matching"],
+        "virial": Virial(),
+        "CD1": ContrastiveDivergence(),
+    }
     return {f"{name} (pairs)": (network, rule) for name, rule in rules.items()}
 
 

@@ -13,6 +13,7 @@ A new family of potentials is a subclass of `AbstractPotential` and of
 
 from .bath import Bath, refine
 from .contrast import HeldContrast, HeldMeasurement
+from .contrastive_divergence import ContrastiveDivergence, Step
 from .diffusion import Generation, Noising, NormalMixture
 from .driving import DrivenPath, drive, drive_metered
 from .elements import AbstractElement, QuarticWell, TwoState
@@ -37,6 +38,7 @@ __all__ = [
     "AbstractPotential",
     "AbstractRule",
     "Bath",
+    "ContrastiveDivergence",
     "DrivenPath",
     "ForceMatching",
     "Generation",
@@ -57,6 +59,7 @@ __all__ = [
     "QuarticNetwork",
     "QuarticWell",
     "State",
+    "Step",
     "TwoState",
     "Virial",
     "VirialMeasurement",

@@ -116,6 +116,7 @@ MADE = {
     r"x_mean\[0\]=nan: expected a mean in \[0, 1\]": lambda: with_x_mean(np.nan),
     r"x_mean\[0\]=127.5: expected a mean in": lambda: with_x_mean(127.5),
     "beta=-0.1: expected a positive": lambda: osc.HeldContrast(-0.1),
+    "fraction=0.0: expected between": lambda: osc.ContrastiveDivergence(0.0),
     "flips=2.5: expected an integer": lambda: osc.HeldContrast(flips=2.5),
     "quartic=0.0: expected a positive": lambda: osc.QuarticWell(-8.0, 0.0),
     "mobility=0.0: expected a positive number": lambda: osc.Bath(0.0),

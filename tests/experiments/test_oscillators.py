@@ -83,7 +83,7 @@ KINDS = {
         (1, 12, 7, 25),
     ),
     "pairs": (
-        {"force matching (pairs)", "virial (pairs)"},
+        {"force matching (pairs)", "virial (pairs)", "CD1 (pairs)"},
         "virial_pairs.Q",
         (1, 12, 25, 25),
     ),
