@@ -57,6 +57,8 @@ def _run(options: given.Oscillators, training: Training) -> Path:
     run_directory.write_run(out, run)
     write_table(out / "comparison.csv", result.rows)
     write_table(out / "costs.csv", result.costs)
+    if devices := getattr(result, "devices", None):
+        write_table(out / "devices.csv", devices)
     write_oscillator_report(out / run_directory.REPORT, page, config)
     _print_result(result, out)
     return out

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.oscillators.costs import cost_table
 from experiments.oscillators.data import GrayImages
+from experiments.oscillators.device import device_table
 from experiments.oscillators.evaluation import Evaluation
 from experiments.oscillators.members import (
     Training,
@@ -20,6 +21,7 @@ from experiments.oscillators.plans import Plans
 from experiments.oscillators.reference import draw_reference, train_reference
 from experiments.oscillators.sampling import draw_samples, limit_protocol
 from experiments.oscillators.tables import (
+    Columns,
     Results,
     comparison,
     history,
@@ -27,6 +29,7 @@ from experiments.oscillators.tables import (
 )
 from nelc_jax.oscillators import (
     Bath,
+    HiddenNetwork,
     Learner,
     Noising,
     NormalMixture,
@@ -50,7 +53,9 @@ class Digits(Results):
 
     `images` and `neighbours`, rows of the figures by name; `accuracy` of the classifier
     on held-out images with noise, `zeros` among the training images; `trained`, the
-    names of the methods that are numbered in `history` and `members`.
+    names of the methods that are numbered in `history` and `members`; `devices`, what
+    the first method's networks do on devices with faults, empty without hidden
+    oscillators.
     """
 
     images: dict[str, np.ndarray]
@@ -58,6 +63,7 @@ class Digits(Results):
     accuracy: float
     zeros: float
     trained: tuple[str, ...]
+    devices: Columns
 
 
 def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
@@ -92,6 +98,12 @@ def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
                 images.measure_members,
             )
     network, _ = next(iter(plans.values()))
+    devices: Columns = {}
+    if isinstance(network, HiddenNetwork):
+        first = next(iter(trained.values())).protocols
+        devices = device_table(
+            network.generation, first, next(keys), images, SAMPLES, SUBSTEPS
+        )
     if isinstance(network, QuarticNetwork):
         limit = _limit(network, images.train, next(keys), next(keys))
         samples["projection"] = _samples(limit, network, next(keys))
@@ -104,7 +116,7 @@ def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
     rows, members = comparison(
         {name: images.measure_members(values) for name, values in samples.items()}
     )
-    first = next(iter(samples.values()))[0, :SHOWN]
+    shown = next(iter(samples.values()))[0, :SHOWN]
     return Digits(
         rows=rows,
         members=members,
@@ -116,12 +128,13 @@ def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
         images={"held-out data": images.noised_held_out[:SHOWN]}
         | {name: values[0, :SHOWN] for name, values in samples.items()},
         neighbours={
-            "samples": first,
-            "nearest": images.train[nearest(first, images.train)[1]],
+            "samples": shown,
+            "nearest": images.train[nearest(shown, images.train)[1]],
         },
         accuracy=images.accuracy,
         zeros=images.zeros,
         trained=tuple(plans),
+        devices=devices,
     )
 
 

@@ -108,6 +108,8 @@ def digits_page(result: Digits, directory: Path, dataset: str, side: int) -> Pag
         ),
         f"Costs: {result.trained[0]} at several paces": result.costs,
     }
+    if result.devices:
+        tables["Devices with faults that run what was learned without"] = result.devices
     return Page(f"Zeros and ones of {dataset}, {side} x {side}", figures, tables)
 
 

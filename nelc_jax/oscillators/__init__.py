@@ -17,6 +17,7 @@ from .contrastive_divergence import ContrastiveDivergence, Step
 from .diffusion import Generation, Noising, NormalMixture
 from .driving import DrivenPath, drive, drive_metered
 from .elements import AbstractElement, QuarticWell, TwoState
+from .flipping import drive_flipping
 from .force_matching import ForceMatching
 from .hidden import Hidden, HiddenNetwork, HiddenParameters
 from .learning import AbstractMeasurement, AbstractRule, Measurement
@@ -65,6 +66,7 @@ __all__ = [
     "VirialMeasurement",
     "all_to_all",
     "drive",
+    "drive_flipping",
     "drive_metered",
     "entropy_production",
     "ideal_entropy_rate",

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from experiments.command.errors import UserError
-from experiments.oscillators import command, digits, gaussians, members, metrics
+from experiments.oscillators import command, device, digits, gaussians, members, metrics
 from experiments.oscillators.data import load_gray
 from experiments.runs.directory import load_run
-from nelc_jax.oscillators import Learner, all_to_all
+from nelc_jax.oscillators import Hidden, Learner, Protocol, Quartic, all_to_all
 
 SMALL = ["--models", "3", "--steps", "40", "--batch", "4", "--knots", "12"]
 
@@ -121,8 +121,28 @@ def test_digits(tmp_path, kind):
     assert abs(data["share_of_zeros"] - 0.5) < 0.1
     assert abs(data["energy_distance"]) < 0.1
     assert all(data["energy_distance"] < found[n]["energy_distance"] for n in methods)
+    assert (out / "devices.csv").is_file() == (kind == "hidden")
     assert (out / "figures" / "neighbours.png").is_file()
     assert (out / "report.html").read_text().count("data:image/png;base64,") == 4
+
+
+def test_faults_of_devices():
+    """Springs off by the same at all knots; controls of b bits have 2^b levels."""
+    A = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 40, 50)))
+    wells = Quartic(*(A[..., 0, :] for _ in range(3)))
+    kT = jnp.ones((2, 3))
+    protocols = Protocol(jnp.zeros((2, 3)), Hidden(wells, A[..., 0], A, kT))
+    off = device.springs_off(protocols, jax.random.key(0), 0.1).potential
+    errors = np.asarray(off.A) / np.asarray(A) - 1
+    np.testing.assert_allclose(
+        errors[:, 1:], errors[:, :1] + 0 * errors[:, 1:], 0, 1e-4
+    )
+    # Of 4000 normal numbers: known to 1.1 %.
+    assert abs(errors[:, 0].std() / 0.1 - 1) < 0.06
+    found = np.asarray(device.rounded(protocols, 4).potential.A)
+    step = np.ptp(A, axis=(2, 3), keepdims=True) / 15
+    assert (np.abs(found - A) <= step / 2 * 1.001).all()
+    assert len(np.unique(np.round(found[0, 0], 4))) <= 16
 
 
 def test_members_do_not_depend_on_company():

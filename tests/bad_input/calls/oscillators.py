@@ -151,6 +151,11 @@ CALLS = {
     "Measurement.weighted_error": {"network": NETWORK, "share": SHARE},
     "oscillators.driving.drive": DRIVEN,
     "oscillators.driving.drive_metered": DRIVEN,
+    "oscillators.flipping.drive_flipping": {
+        **DRIVEN,
+        "protocol": osc.Protocol(jnp.arange(3.0), HIDDEN_KNOTS),
+        "probability": 0.5,
+    },
     "oscillators.projection.project": {
         "pairs": bits(2, 2),
         "x": POINTS,
