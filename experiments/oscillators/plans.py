@@ -62,7 +62,7 @@ def hidden_plans(noising: Noising, training: Training, side: int, hidden: int) -
     rules = {
         "force matching": rules["force matching"],
         "held contrast": HeldContrast(),
-        "virial": Virial(),
         "observed motion": rules["observed motion"],
+        "virial": Virial(),
     }
     return {f"{name} (hidden)": (network, rule) for name, rule in rules.items()}
