@@ -6,10 +6,16 @@ from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.oscillators import options as given
 from experiments.oscillators.data import load_gray
-from experiments.oscillators.digits import run_digits
+from experiments.oscillators.digits import NOISING, run_digits
 from experiments.oscillators.gaussians import Gaussians, run_gaussians
 from experiments.oscillators.members import Training
 from experiments.oscillators.pages import digits_page, gaussians_page
+from experiments.oscillators.plans import (
+    Plans,
+    hidden_plans,
+    pairs_plans,
+    quartic_plans,
+)
 from experiments.oscillators.report import write_oscillator_report
 from experiments.oscillators.tables import Results
 from experiments.runs import directory as run_directory
@@ -42,20 +48,30 @@ def _run(options: given.Oscillators, training: Training) -> Path:
         if data is None:
             result = run_gaussians(training)
         else:
-            result = run_digits(training, data, options.radius)
+            result = run_digits(training, data, _plans(options, training))
         config = {**config, "seconds": result.seconds}
         run = Run(config, result.history, result.members, result.arrays)
         others = {"comparison.csv": result.rows, "costs.csv": result.costs}
+        if devices := getattr(result, "devices", None):
+            others["devices.csv"] = devices
         # Before the figures, which may need more room than there is.
         run_directory.write_run(out, run, others)
         figures = out / run_directory.FIGURES
         if isinstance(result, Gaussians):
             page = gaussians_page(result, figures)
         else:
-            page = digits_page(result, figures, options.run.dataset, options.side)
+            page = digits_page(result, figures, data.name, data.side)
         write_oscillator_report(out / run_directory.REPORT, page, config)
     _print_result(result, out)
     return out
+
+
+def _plans(options: given.Oscillators, training: Training) -> Plans:
+    if options.network == "hidden":
+        return hidden_plans(NOISING, training, options.side, options.hidden)
+    if options.network == "pairs":
+        return pairs_plans(NOISING, training, options.side)
+    return quartic_plans(NOISING, training, options.side, float(options.radius))
 
 
 def _print_result(result: Results, out: Path) -> None:

@@ -1,5 +1,6 @@
 """Task digits: networks that generate images of zeros and ones."""
 
+import re
 from dataclasses import dataclass
 
 import jax
@@ -8,17 +9,19 @@ import numpy as np
 
 from experiments.oscillators.costs import cost_table
 from experiments.oscillators.data import GrayImages
+from experiments.oscillators.device import device_table
 from experiments.oscillators.evaluation import Evaluation
 from experiments.oscillators.members import (
     Training,
     cosine_adam,
-    network_at_pace,
     train_members,
 )
 from experiments.oscillators.metrics import nearest
+from experiments.oscillators.plans import Plans
 from experiments.oscillators.reference import draw_reference, train_reference
 from experiments.oscillators.sampling import draw_samples, limit_protocol
 from experiments.oscillators.tables import (
+    Columns,
     Results,
     comparison,
     history,
@@ -26,12 +29,12 @@ from experiments.oscillators.tables import (
 )
 from nelc_jax.oscillators import (
     Bath,
+    HiddenNetwork,
     Learner,
     Noising,
     NormalMixture,
     Protocol,
-    all_to_all,
-    lattice,
+    QuarticNetwork,
 )
 
 NOISING = Noising(1.0, Bath(), 0.003, 4.0)
@@ -50,7 +53,9 @@ class Digits(Results):
 
     `images` and `neighbours`, rows of the figures by name; `accuracy` of the classifier
     on held-out images with noise, `zeros` among the training images; `trained`, the
-    names of the methods that are numbered in `history` and `members`.
+    names of the methods that are numbered in `history` and `members`; `devices`, what
+    the first method's networks do on devices with faults, empty without hidden
+    oscillators.
     """
 
     images: dict[str, np.ndarray]
@@ -58,27 +63,17 @@ class Digits(Results):
     accuracy: float
     zeros: float
     trained: tuple[str, ...]
+    devices: Columns
 
 
-def run_digits(training: Training, data: GrayImages, radius: float) -> Digits:
-    """Train by both rules and on a lattice, and a score network; measure all samples.
+def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
+    """Train networks as planned, and a score network; measure all samples.
 
-    **Arguments:** `data`, with all ten digits, which the classifier is trained on;
-    `radius` of the lattice in sites.
+    **Arguments:** `data`, with all ten digits, which the classifier is trained on.
     """
     keys = training.keys()
     images = Evaluation(data, NOISING, next(keys))
-    near = lattice(data.side, data.side, float(radius))
-    everyone, near = (
-        network_at_pace(NOISING, pairs, training.knots)
-        for pairs in (all_to_all(data.side**2), near)
-    )
-    optimizer, rules = (
-        cosine_adam(training.learning_rate, training.steps),
-        training.rules(),
-    )
-    plans = {name: (everyone, rule) for name, rule in rules.items()}
-    plans["force matching (lattice)"] = near, rules["force matching"]
+    optimizer = cosine_adam(training.learning_rate, training.steps)
     trained, samples, arrays, costs = {}, {}, {}, {}
     for name, (network, rule) in plans.items():
         trained[name] = train_members(
@@ -90,9 +85,8 @@ def run_digits(training: Training, data: GrayImages, radius: float) -> Digits:
         )
         protocols = trained[name].protocols
         samples[name] = _samples(protocols, network, next(keys))
-        short = name.translate({ord(" "): "_", ord("("): "", ord(")"): ""})
-        arrays |= protocol_arrays(short, protocols)
-        if name == "force matching":
+        arrays |= protocol_arrays(re.sub(r"\W+", "_", name).strip("_"), protocols)
+        if not costs:
             # One member: slow generation takes many steps.
             costs = cost_table(
                 network.generation,
@@ -103,18 +97,26 @@ def run_digits(training: Training, data: GrayImages, radius: float) -> Digits:
                 SUBSTEPS,
                 images.measure_members,
             )
-    limit = _limit(everyone, images.train, next(keys), next(keys))
-    samples["projection"] = _samples(limit, everyone, next(keys))
+    network, _ = next(iter(plans.values()))
+    devices: Columns = {}
+    if isinstance(network, HiddenNetwork):
+        first = next(iter(trained.values())).protocols
+        devices = device_table(
+            network.generation, first, next(keys), images, SAMPLES, SUBSTEPS
+        )
+    if isinstance(network, QuarticNetwork):
+        limit = _limit(network, images.train, next(keys), next(keys))
+        samples["projection"] = _samples(limit, network, next(keys))
     reference, reference_seconds = train_reference(
-        everyone, next(keys), images.train, training.steps, training.batch
+        network, next(keys), images.train, training.steps, training.batch
     )
-    drawn = draw_reference(everyone, reference, next(keys), SAMPLES, SUBSTEPS)
+    drawn = draw_reference(network, reference, next(keys), SAMPLES, SUBSTEPS)
     samples["score network"] = np.asarray(drawn)[None]
     samples["training images"] = images.noised_train[None]
     rows, members = comparison(
         {name: images.measure_members(values) for name, values in samples.items()}
     )
-    first = samples["force matching"][0, :SHOWN]
+    shown = next(iter(samples.values()))[0, :SHOWN]
     return Digits(
         rows=rows,
         members=members,
@@ -126,12 +128,13 @@ def run_digits(training: Training, data: GrayImages, radius: float) -> Digits:
         images={"held-out data": images.noised_held_out[:SHOWN]}
         | {name: values[0, :SHOWN] for name, values in samples.items()},
         neighbours={
-            "force matching": first,
-            "nearest": images.train[nearest(first, images.train)[1]],
+            "samples": shown,
+            "nearest": images.train[nearest(shown, images.train)[1]],
         },
         accuracy=images.accuracy,
         zeros=images.zeros,
         trained=tuple(plans),
+        devices=devices,
     )
 
 

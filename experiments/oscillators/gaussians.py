@@ -166,7 +166,7 @@ def _exact_samples(network: QuarticNetwork, models: int, key: jax.Array) -> np.n
     @jax.jit
     @jax.vmap
     def draw(keys):
-        return draw_by_force(network, force_at, keys, SUBSTEPS)
+        return draw_by_force(network, 2, force_at, keys, SUBSTEPS)
 
     return np.asarray(draw(jax.random.split(key, (models, SAMPLES))))
 

@@ -77,13 +77,14 @@ class TrainedMembers:
     seconds: float
 
 
-def network_at_pace(noising: Noising, pairs: np.ndarray, knots: int) -> QuarticNetwork:
+def network_at_pace(
+    noising: Noising, pairs: np.ndarray | None, knots: int
+) -> QuarticNetwork:
     """A network that undoes a noising at its own pace in its own bath."""
     duration = noising.latest - noising.earliest
     generation = Generation(noising, noising.bath, duration)
-    return QuarticNetwork(
-        generation, noising.geometric_times(knots), jnp.asarray(pairs)
-    )
+    coupled = None if pairs is None else jnp.asarray(pairs)
+    return QuarticNetwork(generation, noising.geometric_times(knots), coupled)
 
 
 def train_members(

@@ -39,12 +39,18 @@ class Oscillators:
     run: OscillatorRun
     task: Literal["gaussians", "digits"] = "gaussians"
     """gaussians: two normal laws in the plane. digits: images of 0 and 1."""
+    network: Literal["hidden", "pairs", "quartic"] = "hidden"
+    """For --task digits: pixels with fast hidden oscillators; with three couplings a
+    pair and wells to the sixth order, the paper's; with one and quartic wells."""
+    hidden: int = 50
+    """Hidden oscillators of --network hidden."""
     models: int | None = None
     """Networks with other seeds, trained at once. Default: 8 gaussians, 1 digits."""
     steps: int | None = None
-    """Training steps. Default: 2000 gaussians, 4000 digits."""
+    """Training steps. Default: 4000 for --network quartic with digits, else 2000."""
     batch: int | None = None
-    """Noised points between two knots in a step. Default: 64 gaussians, 16 digits."""
+    """Noised points between two knots in a step. Default: 64 gaussians, 32 digits, 16
+    for --network quartic."""
     knots: int = 32
     """Times at which the protocol's parameters are free."""
     learning_rate: float = 0.02
@@ -59,8 +65,11 @@ class Oscillators:
 
 DEFAULTS = {
     "gaussians": {"models": 8, "steps": 2000, "batch": 64},
-    "digits": {"models": 1, "steps": 4000, "batch": 16},
+    "hidden": {"models": 1, "steps": 2000, "batch": 32},
+    "pairs": {"models": 1, "steps": 2000, "batch": 32},
+    "quartic": {"models": 1, "steps": 4000, "batch": 16},
 }
+"""By the task, or for digits by the network."""
 
 
 def read(arguments: list[str] | None = None) -> tuple[Oscillators, Training]:
@@ -69,12 +78,18 @@ def read(arguments: list[str] | None = None) -> tuple[Oscillators, Training]:
     **Raises:** `UserError` for one out of range.
     """
     options = parse(Oscillators, "oscillators", arguments)
+    case = options.network if options.task == "digits" else options.task
     sizes: dict[str, int] = {
         name: default if getattr(options, name) is None else getattr(options, name)
-        for name, default in DEFAULTS[options.task].items()
+        for name, default in DEFAULTS[case].items()
     }
     options = replace(options, **sizes)
-    check_positive(**sizes, learning_rate=options.learning_rate, radius=options.radius)
+    check_positive(
+        **sizes,
+        hidden=options.hidden,
+        learning_rate=options.learning_rate,
+        radius=options.radius,
+    )
     for name, least in (("knots", 2), ("side", 4)):
         if getattr(options, name) < least:
             raise UserError(

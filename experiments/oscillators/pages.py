@@ -69,7 +69,12 @@ def gaussians_page(result: Gaussians, directory: Path) -> Page:
 
 def digits_page(result: Digits, directory: Path, dataset: str, side: int) -> Page:
     """Draw the figures of the images to `directory`, and say what the page holds."""
-    trained = {number: result.trained[number] for number in (0, 2)}
+    # The loss of observed motion is mostly noise, those of other rules are others.
+    trained = {
+        number: name
+        for number, name in enumerate(result.trained)
+        if name.startswith(("force matching", "held contrast"))
+    }
     figures = [
         save_figure(
             directory,
@@ -89,7 +94,7 @@ def digits_page(result: Digits, directory: Path, dataset: str, side: int) -> Pag
             directory,
             "pace",
             "Cost and quality against duration",
-            "Force matching, the same learned score at other durations. (a) Work and "
+            "The first method, the same learned score at other durations. (a) Work and "
             "heat, mean over samples. (b) Share of samples that the classifier calls a "
             "0 or a 1, and zeros among those. (c) Energy distance to held-out images.",
             pace_figure(result.costs),
@@ -101,8 +106,10 @@ def digits_page(result: Digits, directory: Path, dataset: str, side: int) -> Pag
         f"{result.accuracy:.1%} of those, {result.zeros:.3f} zeros in training)": (
             result.rows
         ),
-        "Costs: force matching at several paces": result.costs,
+        f"Costs: {result.trained[0]} at several paces": result.costs,
     }
+    if result.devices:
+        tables["Devices with faults that run what was learned without"] = result.devices
     return Page(f"Zeros and ones of {dataset}, {side} x {side}", figures, tables)
 
 
@@ -114,6 +121,6 @@ def _loss(
         "loss",
         "Training",
         "Loss of force matching a degree of freedom, without unit, in training. (That "
-        "of observed motion is mostly thermal noise of the displacements.)",
+        "of observed motion, not shown, is mostly thermal noise of the displacements.)",
         loss_figure(history, names),
     )

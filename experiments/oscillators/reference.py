@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float
 
 from experiments.oscillators.sampling import draw_by_force
-from nelc_jax.oscillators import Noising, QuarticNetwork
+from nelc_jax.oscillators import AbstractNetwork, Noising
 
 WIDTH = 300
 """Hidden units of both layers: about as many parameters as the network's protocol."""
@@ -51,7 +51,7 @@ class ScoreNetwork(eqx.Module):
 
 
 def train_reference(
-    network: QuarticNetwork, key: jax.Array, x: np.ndarray, num_steps: int, batch: int
+    network: AbstractNetwork, key: jax.Array, x: np.ndarray, num_steps: int, batch: int
 ) -> tuple[ScoreNetwork, float]:
     """Denoising score matching for as many steps and points as an oscillator network.
 
@@ -97,7 +97,7 @@ def _train(network, model, key, x, num_steps: int, batch: int):
 
 @eqx.filter_jit
 def draw_reference(
-    network: QuarticNetwork,
+    network: AbstractNetwork,
     model: ScoreNetwork,
     key: jax.Array,
     count: int,
@@ -112,4 +112,5 @@ def draw_reference(
         score = -model.noise(noising, x, at) / noising.spread(at)
         return generation.reverse_force(x, score)
 
-    return draw_by_force(network, force_at, jax.random.split(key, count), substeps)
+    num, keys = model.mean.shape[0], jax.random.split(key, count)
+    return draw_by_force(network, num, force_at, keys, substeps)

@@ -10,6 +10,7 @@ import numpy as np
 from experiments.command.errors import UserError
 from nelc_jax import ensemble
 from nelc_jax.oscillators import (
+    AbstractNetwork,
     Generation,
     NormalMixture,
     Protocol,
@@ -50,7 +51,7 @@ def draw_samples(
 def _draw(run, count, substeps, protocols, keys, generation):
     def member(protocol, key, generation):
         times = refine(protocol.times, substeps)
-        num = protocol.potential.b.shape[-1]
+        num = protocol.potential.num_oscillators
 
         def one(sample_key):
             start, move = jax.random.split(sample_key)
@@ -63,16 +64,20 @@ def _draw(run, count, substeps, protocols, keys, generation):
 
 
 def draw_by_force(
-    network: QuarticNetwork, force_at: Callable, keys: jax.Array, substeps: int
+    network: AbstractNetwork,
+    num: int,
+    force_at: Callable,
+    keys: jax.Array,
+    substeps: int,
 ) -> jax.Array:
     """A sample for each of `keys` (N,), from the trap by a force of time and position.
 
-    **Arguments:** `network`, whose bath, knots and duration are used; `force_at`, of a
-    protocol time and position; `substeps` between two knots.
+    **Arguments:** `network`, whose bath, knots and duration are used; `num`
+    coordinates; `force_at`, of a protocol time and position; `substeps` between two
+    knots.
     """
     generation = network.generation
     times = refine(generation.protocol_time(network.knots), substeps)
-    num = network.pairs.shape[0]
 
     def one(key):
         start, move = jax.random.split(key)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from experiments.oscillators.metrics import mean_and_error
@@ -75,5 +76,7 @@ def history(losses: Sequence[np.ndarray], num_steps: int) -> Columns:
 
 def protocol_arrays(name: str, protocols: Protocol) -> Columns:
     """Protocols with a leading axis over members, as NAME.times, NAME.b and so on."""
-    fields = {"times": protocols.times, **vars(protocols.potential)}
-    return {f"{name}.{field}": np.asarray(array) for field, array in fields.items()}
+    arrays = {f"{name}.times": np.asarray(protocols.times)}
+    for path, array in jax.tree_util.tree_leaves_with_path(protocols.potential):
+        arrays[f"{name}{jax.tree_util.keystr(path)}"] = np.asarray(array)
+    return arrays

@@ -57,7 +57,7 @@ def drive(
         force = protocol.at((start + end) / 2).force(x)
         return bath.step(_normal(key, step, x), x, force, end - start), None
 
-    return jax.lax.scan(body, x, _steps(times))[0]
+    return jax.lax.scan(body, x, steps(times))[0]
 
 
 @checked
@@ -92,12 +92,12 @@ def drive_metered(
         return (moved, heat), None
 
     carry = x, jnp.zeros((), x.dtype)
-    (end, heat), _ = jax.lax.scan(body, carry, _steps(times))
+    (end, heat), _ = jax.lax.scan(body, carry, steps(times))
     gained = protocol.at(times[-1]).energy(end) - protocol.at(times[0]).energy(x)
     return DrivenPath(end, gained + heat, heat)
 
 
-def _steps(times: Array) -> tuple[Array, Array, Array]:
+def steps(times: Array) -> tuple[Array, Array, Array]:
     """Start, end and number of every step."""
     return times[:-1], times[1:], jnp.arange(times.shape[0] - 1)
 

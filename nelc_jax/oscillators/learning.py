@@ -6,9 +6,10 @@ written in forces,
     loss = mean 1/2 (s / (c kT + kT'))^2 |F(x_t) - F*|^2,
     F* = c kappa x_t - (c kT + kT') eps / s
 
-whose minimum over all fields is the force that undoes the noising. For a force that is
-linear in its parameters the gradient for each is the mean of (force - target) times
-what that element itself sees.
+whose minimum over all fields is the force that undoes the noising. With e the weighted
+F - F*, the gradient for a parameter is the mean of -(e . grad) dV / d(parameter): what
+the element reads of itself, contrasted between positions moved by e one way and the
+other. Where the force is linear in the parameter that is e times what the element sees.
 """
 
 import abc
@@ -79,8 +80,15 @@ class Measurement(AbstractMeasurement):
         share: Float[Array, "C B"],
     ) -> tuple[AbstractPotential, Float[Array, ""]]:
         """That of the loss above."""
+        error, loss = self.weighted_error(network, share)
+        return potential.knot_gradient(self.x, error, share), loss
+
+    @checked
+    def weighted_error(
+        self, network: AbstractNetwork, share: Float[Array, "C B"]
+    ) -> tuple[Float[Array, "C B n"], Float[Array, ""]]:
+        """e, the force less its target with the weight of its time, and the loss."""
         time = network.times_between(share)
         weight = network.generation.loss_weight(time)[..., None]
         error = self.force - self.target
-        loss = jnp.mean(weight * jnp.square(error)) / 2
-        return potential.knot_gradient(self.x, weight * error, share), loss
+        return weight * error, jnp.mean(weight * jnp.square(error)) / 2

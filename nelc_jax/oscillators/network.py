@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from .._checks import check_count, check_times, check_values, checked
 from .diffusion import Generation
@@ -34,8 +34,8 @@ class AbstractNetwork(eqx.Module):
             check_times("knots", self.knots, 2, "decreasing")
 
     @abc.abstractmethod
-    def init(self, x: Float[Array, "N n"]) -> PyTree:
-        """The parameters before training on data x."""
+    def init(self, key: Key[Array, ""], x: Float[Array, "N n"]) -> PyTree:
+        """The parameters before training on data x, those that are random by `key`."""
 
     @abc.abstractmethod
     def potential(self, parameters: PyTree) -> AbstractPotential:

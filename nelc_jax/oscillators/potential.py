@@ -1,25 +1,34 @@
 """Potentials, one family of them a class, and protocols: potentials in time."""
 
 import abc
+from collections.abc import Callable
+from typing import TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from .._checks import check_times, checked
 from .diffusion import Generation
 
 __all__ = ["AbstractLinearPotential", "AbstractPotential", "Protocol"]
 
+Potential = TypeVar("Potential", bound="AbstractPotential")
+
 
 class AbstractPotential(eqx.Module):
     """An energy V of the positions x of n oscillators: a family of potentials.
 
     All arrays are parameters, and may have a leading axis over the K knots of a
-    protocol. Between two knots the potential changes linearly in the parameters.
+    protocol. Between two knots the parameters change linearly.
     """
+
+    @property
+    @abc.abstractmethod
+    def num_oscillators(self) -> int:
+        """n."""
 
     @abc.abstractmethod
     def energy(self, x: Float[Array, " n"]) -> Float[Array, ""]:
@@ -57,6 +66,45 @@ class AbstractPotential(eqx.Module):
         weight of each sample if there is one; the `share` of the interval.
         """
 
+    @abc.abstractmethod
+    def knot_readings(
+        self,
+        x: Float[Array, "C B n"],
+        share: Float[Array, "C B"],
+        key: Key[Array, ""] | None = None,
+        flips: int = 1,
+    ) -> "AbstractPotential":
+        """sum_C mean_B of dV / d(parameter), what each element reads of itself at x.
+
+        **Arguments:** positions `x` at which the oscillators are held; the `share` of
+        the interval; `key`, for `flips` random states of hidden elements in each
+        reading, or none for their thermal means.
+        """
+
+    @checked
+    def knot_contrast(
+        self,
+        x: Float[Array, "C B n"],
+        error: Float[Array, "C B n"],
+        share: Float[Array, "C B"],
+        beta: Float[Array, ""] | float,
+        key: Key[Array, ""] | None = None,
+        flips: int = 1,
+    ) -> "AbstractPotential":
+        """`knot_gradient` by two holds, at x + beta error / 2 and x - beta error / 2.
+
+        Minus the difference of what each element reads in them, over beta; right to
+        order beta^2.
+
+        **Arguments:** as `knot_gradient` and `knot_readings`; `beta`, by which the
+        error becomes a displacement.
+        """
+        keys = (None, None) if key is None else jax.random.split(key)
+        moved = beta * error / 2
+        ahead = self.knot_readings(x + moved, share, keys[0], flips)
+        back = self.knot_readings(x - moved, share, keys[1], flips)
+        return jax.tree.map(lambda a, b: -(a - b) / beta, ahead, back)
+
 
 class AbstractLinearPotential(AbstractPotential):
     """A family of potentials that are linear in their parameters, as forces then are.
@@ -82,23 +130,23 @@ class AbstractLinearPotential(AbstractPotential):
         **Raises:** `ValueError` when `x` has no points.
         """
 
+    @abc.abstractmethod
+    def readings(
+        self, x: Float[Array, "B n"], weight: Float[Array, " B"]
+    ) -> "AbstractLinearPotential":
+        """The mean of weight dV / d(parameter) of one potential.
+
+        **Arguments:** positions `x`; the `weight` of each sample.
+
+        **Raises:** `ValueError` when `x` has no points.
+        """
+
     @checked
     def forces_between(
         self, share: Float[Array, "C B"], x: Float[Array, "C B n"]
     ) -> Float[Array, "C B n"]:
         """The weighted mean of the forces of the potentials at both knots."""
-        num_knots = jax.tree.leaves(self)[0].shape[0]
-        if num_knots != len(x) + 1:
-            raise ValueError(
-                f"{num_knots} potentials: expected them at {len(x) + 1} knots, the "
-                f"ends of {len(x)} intervals"
-            )
-        at_knots = jax.vmap(lambda knot, x: jax.vmap(knot.force)(x))(
-            self, _around(x, x)
-        )
-        num = x.shape[1]
-        first, last = at_knots[:-1, :num], at_knots[1:, num:]
-        return first + share[..., None] * (last - first)
+        return between(self, lambda knot, x: jax.vmap(knot.force)(x), share, x)
 
     @checked
     def knot_gradient(
@@ -109,12 +157,28 @@ class AbstractLinearPotential(AbstractPotential):
     ) -> "AbstractLinearPotential":
         """`local_gradient` at every knot, from the intervals on both of its sides."""
         share = share[..., None]
-        parts = _around((1 - share) * error, share * error)
+        parts = around((1 - share) * error, share * error)
         gradient = jax.vmap(lambda knot, x, error: knot.local_gradient(x, error))(
-            self, _around(x, x), parts
+            self, around(x, x), parts
         )
         # A mean over the points of two intervals, where that over one is meant.
         return jax.tree.map(lambda mean: 2 * mean, gradient)
+
+    @checked
+    def knot_readings(
+        self,
+        x: Float[Array, "C B n"],
+        share: Float[Array, "C B"],
+        key: Key[Array, ""] | None = None,
+        flips: int = 1,
+    ) -> "AbstractLinearPotential":
+        """`readings` at every knot: there is nothing hidden to draw."""
+        del key, flips
+        weights = around((1 - share)[..., None], share[..., None])[..., 0]
+        read = jax.vmap(lambda knot, x, weight: knot.readings(x, weight))(
+            self, around(x, x), weights
+        )
+        return jax.tree.map(lambda mean: 2 * mean, read)
 
 
 class Protocol(eqx.Module):
@@ -173,7 +237,32 @@ class Protocol(eqx.Module):
         return Protocol(new.protocol_time(old.noising_time(self.times)), potential)
 
 
-def _around(
+def between(
+    knots: Potential,
+    linear: Callable[[Potential, Array], Array],
+    share: Float[Array, "C B"],
+    x: Float[Array, "C B n"],
+) -> Float[Array, "C B m"]:
+    """`linear(knot, x)`, linear in the parameters of the knot, at times between knots.
+
+    **Arguments:** potentials at the `knots`; `linear`, of one of them and rows
+    (2 B, n); the `share` of the interval; rows `x`.
+
+    **Raises:** `ValueError` for knots that are not one more than the intervals.
+    """
+    num_knots = jax.tree.leaves(knots)[0].shape[0]
+    if num_knots != len(x) + 1:
+        raise ValueError(
+            f"{num_knots} potentials: expected them at {len(x) + 1} knots, the "
+            f"ends of {len(x)} intervals"
+        )
+    at_knots = jax.vmap(linear)(knots, around(x, x))
+    num = x.shape[1]
+    first, last = at_knots[:-1, :num], at_knots[1:, num:]
+    return first + share[..., None] * (last - first)
+
+
+def around(
     after: Float[Array, "C B n"], before: Float[Array, "C B n"]
 ) -> Float[Array, "C+1 2*B n"]:
     """Samples of the interval after and of that before each knot; zeros at the ends.

@@ -15,7 +15,7 @@ so that one learning rate fits all knots, and q stays positive.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Key
 
 from .._checks import check_count, check_points, checked
 from .._linear import contract
@@ -32,13 +32,18 @@ class Quartic(AbstractLinearPotential):
     """The parameters of V, with any leading axes; of J only what is above the diagonal.
 
     `b`, forces; `k`, stiffnesses; `q`, quartic constants, not negative for a potential
-    that confines; `J`, couplings.
+    that confines; `J`, couplings, or none.
     """
 
     b: Float[Array, "*t n"]
     k: Float[Array, "*t n"]
     q: Float[Array, "*t n"]
-    J: Float[Array, "*t n n"]
+    J: Float[Array, "*t n n"] | None = None
+
+    @property
+    def num_oscillators(self) -> int:
+        """n."""
+        return self.b.shape[-1]
 
     @staticmethod
     @checked
@@ -56,13 +61,17 @@ class Quartic(AbstractLinearPotential):
         """V(x), an energy."""
         square = jnp.square(x)
         on_site = self.b * x + self.k * square / 2 + self.q * jnp.square(square) / 4
+        if self.J is None:
+            return jnp.sum(on_site)
         return jnp.sum(on_site) + contract(x, contract(jnp.triu(self.J, 1), x))
 
     @checked
     def force(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
         """F_i = -(b_i + k_i x_i + q_i x_i^3 + sum_{j != i} J_ij x_j)."""
-        above = jnp.triu(self.J, 1)
         on_site = self.b + self.k * x + self.q * x * jnp.square(x)
+        if self.J is None:
+            return -on_site
+        above = jnp.triu(self.J, 1)
         return -(on_site + contract(above + above.T, x))
 
     @checked
@@ -81,28 +90,47 @@ class Quartic(AbstractLinearPotential):
         J_ij.
         """
         check_points("x", x)
-        mean_outer = contract(error.T, x) / x.shape[0]
-        return Quartic(
+        wells = Quartic(
             b=-jnp.mean(error, axis=0),
             k=-jnp.mean(error * x, axis=0),
             q=-jnp.mean(error * x * jnp.square(x), axis=0),
-            J=-jnp.triu(mean_outer + mean_outer.T, 1),
         )
+        if self.J is None:
+            return wells
+        mean_outer = contract(error.T, x) / x.shape[0]
+        J = -jnp.triu(mean_outer + mean_outer.T, 1)
+        return Quartic(wells.b, wells.k, wells.q, J)
+
+    @checked
+    def readings(self, x: Float[Array, "B n"], weight: Float[Array, " B"]) -> "Quartic":
+        """x_i for b_i, x_i^2 / 2 for k_i, x_i^4 / 4 for q_i, x_i x_j for J_ij."""
+        check_points("x", x)
+        square, weight = jnp.square(x), weight[:, None]
+        wells = Quartic(
+            b=jnp.mean(weight * x, axis=0),
+            k=jnp.mean(weight * square, axis=0) / 2,
+            q=jnp.mean(weight * jnp.square(square), axis=0) / 4,
+        )
+        if self.J is None:
+            return wells
+        J = jnp.triu(contract((weight * x).T, x) / x.shape[0], 1)
+        return Quartic(wells.b, wells.k, wells.q, J)
 
 
 class QuarticNetwork(AbstractNetwork):
-    """A network of quartic wells, of which `pairs` (True for i < j) are coupled."""
+    """Quartic wells, of which `pairs` (True for i < j), if any, are coupled."""
 
-    pairs: Bool[Array, "n n"]
+    pairs: Bool[Array, "n n"] | None
 
     @checked
-    def init(self, x: Float[Array, "N n"]) -> Quartic:
+    def init(self, key: Key[Array, ""], x: Float[Array, "N n"]) -> Quartic:
         """The protocol for independent, normally distributed positions.
 
         With the mean m and variance v of the data at an oscillator,
         k = (c kT + kT') / (alpha^2 v + s^2) - c kappa, b = -alpha m (k + c kappa),
         J = 0: every oscillator needs to know its own statistics only. Exact but for q,
-        which is positive and starts at `softplus(SMALL_QUARTIC)` of its unit.
+        which is positive and starts at `softplus(SMALL_QUARTIC)` of its unit. The `key`
+        is not used.
 
         **Raises:** `ValueError` when `x` has no points, or other coordinates than
         `pairs`.
@@ -121,16 +149,19 @@ class QuarticNetwork(AbstractNetwork):
             b=-inward * alpha * mean / (stiffness * self.length_unit),
             k=k,
             q=jnp.full_like(k, SMALL_QUARTIC),
-            J=jnp.zeros((*k.shape, k.shape[-1])),
+            J=None if self.pairs is None else jnp.zeros((*k.shape, k.shape[-1])),
         )
 
     @checked
     def potential(self, parameters: Quartic) -> Quartic:
         """The potentials at the knots: by factors, but for the softplus of q~."""
         rows, length = self.stiffness_unit[:, None], self.length_unit
+        J = parameters.J
+        if self.pairs is not None and J is not None:
+            J = rows[..., None] * jnp.where(self.pairs, J, 0)
         return Quartic(
             b=rows * length * parameters.b,
             k=rows * parameters.k,
             q=rows / jnp.square(length) * jax.nn.softplus(parameters.q),
-            J=rows[..., None] * jnp.where(self.pairs, parameters.J, 0),
+            J=J,
         )

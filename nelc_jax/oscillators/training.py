@@ -53,7 +53,9 @@ class Learner(eqx.Module):
 
         **Arguments:** the member's typed `key`; data `x`.
         """
-        parameters = self.network.init(x)
+        # No step has this number.
+        own = jax.random.fold_in(key, jnp.uint32(0xFFFFFFFF))
+        parameters = self.network.init(own, x)
         return State(parameters, self.optimizer.init(parameters), key, jnp.int32(0))
 
     @checked

@@ -22,6 +22,11 @@ BATCHED = {
     *("Noising.decay time", "Noising.spread time", "ObservedMotion.duration time"),
     *("Generation.protocol_time time", "Generation.noising_time time"),
     *("Generation.loss_weight time", "_minibatch.sum_chunks x"),
+    "Hidden.field x",
+    *(f"{element}.log_partition u" for element in ("TwoState", "QuarticWell")),
+    *(f"{element}.mean u" for element in ("TwoState", "QuarticWell")),
+    *(f"{element}.response u" for element in ("TwoState", "QuarticWell")),
+    *(f"{element}.draw u" for element in ("TwoState", "QuarticWell")),
     *(f"{space}.log_probs h" for space in ("OneHot", "Binary")),
     *(f"{space}.mean h" for space in ("OneHot", "Binary")),
     *(f"{space}.index z" for space in ("OneHot", "Binary")),
@@ -35,7 +40,7 @@ TREES = ("replicates", "estimate", "zeros", "init")
 OF_ONE = ("model", "rbm", "mixture", "state", "network", "learner")
 """Arguments that are of one member of an ensemble."""
 
-OF_MANY = ("Quartic", "Knots", "Draws")
+OF_MANY = ("Quartic", "Knots", "Pairs", "Hidden", "HiddenKnots", "Draws")
 """Objects whose arrays may have leading axes, or which a call does not look at."""
 
 

@@ -46,6 +46,7 @@ BAD = [
             ("oscillators", "models", "0"),
             ("oscillators", "steps", "-5"),
             ("oscillators", "batch", "0"),
+            ("oscillators", "hidden", "0", "-3"),
             ("oscillators", "knots", "1"),
             ("oscillators", "side", "3", "29"),
             ("oscillators", "fraction", "0.0", "1.0", "nan"),

@@ -7,10 +7,14 @@ import numpy as np
 from nelc_jax.oscillators import (
     Bath,
     Generation,
+    Hidden,
+    HiddenNetwork,
+    HiddenParameters,
     Noising,
     Protocol,
     Quartic,
     QuarticNetwork,
+    TwoState,
 )
 
 BATH = Bath(0.7, 0.6)
@@ -28,6 +32,18 @@ def random_potential(num, seed=0):
         jnp.asarray(rng.uniform(0.2, 1, num)),
         # Entries that are not above the diagonal must not matter.
         jnp.asarray(rng.normal(size=(num, num))),
+    )
+
+
+def random_hidden(num, hidden=3, seed=0, element=TwoState()):  # noqa: B008, immutable
+    """With couplings between the visible, and as hot as nothing else."""
+    rng = np.random.default_rng(seed + 100)
+    return Hidden(
+        random_potential(num, seed),
+        jnp.asarray(rng.normal(size=hidden)),
+        jnp.asarray(rng.normal(size=(hidden, num))),
+        jnp.asarray(0.7),
+        element,
     )
 
 
@@ -58,3 +74,25 @@ def random_network(num, knots=4, seed=0, generation=GENERATION):
         jnp.asarray(rng.normal(size=(knots, num, num))),
     )
     return QuarticNetwork(generation, times, jnp.asarray(pairs)), parameters
+
+
+def random_hidden_network(num, hidden=3, knots=4, seed=0, element=TwoState()):  # noqa: B008, immutable
+    """Some of the springs are missing."""
+    rng = np.random.default_rng(seed)
+    network, visible = random_network(num, knots, seed)
+    springs = rng.random((hidden, num)) < 0.7
+    parameters = HiddenParameters(
+        visible,
+        jnp.asarray(rng.normal(size=(knots, hidden))),
+        jnp.asarray(rng.normal(size=(knots, hidden, num))),
+    )
+    return (
+        HiddenNetwork(
+            network.generation,
+            network.knots,
+            jnp.asarray(springs),
+            network.pairs,
+            element,
+        ),
+        parameters,
+    )

@@ -71,7 +71,7 @@ def test_init_is_exact_for_independent_normal_data():
             score = -(at - alpha * mean) / (alpha**2 * variance + s**2)
             return GENERATION.reverse_force(at, score)
 
-        found = network.potential(network.init(x))
+        found = network.potential(network.init(jax.random.key(0), x))
         without = Quartic(found.b, found.k, 0 * found.q, found.J)
         forces = jax.vmap(lambda knot, at: knot.force(at))(without, positions)
         return found.q, forces, jax.vmap(exact)(network.knots, positions)

@@ -12,15 +12,23 @@ NOISING = GENERATION.noising
 POINT, TIME = floats(2), floats(4)
 NETWORK = osc.QuarticNetwork(GENERATION, jnp.asarray([3.0, 2.0, 1.0]), bits(2, 2))
 LEARNER = osc.Learner(NETWORK, batch=4)
-LEARNED = shaped(NETWORK.init, POINTS)
+LEARNED = shaped(NETWORK.init, KEY, POINTS)
 KNOTS = shaped(NETWORK.potential, LEARNED)
 ONE = jax.tree.map(lambda array: array[0], KNOTS)
+# H = 5 hidden oscillators.
+HIDDEN = osc.HiddenNetwork(GENERATION, NETWORK.knots, bits(5, 2), bits(2, 2))
+SPRINGS = shaped(HIDDEN.init, KEY, POINTS)
+HIDDEN_KNOTS = shaped(HIDDEN.potential, SPRINGS)
+PAIRS_NETWORK = osc.PairsNetwork(GENERATION, NETWORK.knots, bits(2, 2))
+COUPLED = shaped(PAIRS_NETWORK.init, KEY, POINTS)
 PROTOCOL = osc.Protocol(jnp.arange(3.0), KNOTS)
 TIMES = jnp.arange(6.0)
 PAIRS, SHARE = floats(2, 4, 2), floats(2, 4)
 AT_KNOTS = {"network": NETWORK, "potential": KNOTS}
 MEASURE = {**AT_KNOTS, "key": KEY, "points": PAIRS, "share": SHARE}
 MOVED = {"x": POINTS, "score": POINTS}
+CONTRAST = {"x": PAIRS, "error": PAIRS, "share": SHARE, "beta": 0.1, "key": KEY}
+LEVELS = {"u": floats(4, 5)}
 DRIVEN = {"protocol": PROTOCOL, "bath": BATH, "key": KEY, "x": POINT, "times": TIMES}
 
 OBJECTS = {
@@ -32,6 +40,23 @@ OBJECTS = {
     "Quartic": ONE,
     "Knots": KNOTS,
     "QuarticNetwork": NETWORK,
+    "Pairs": jax.tree.map(
+        lambda array: array[0], shaped(PAIRS_NETWORK.potential, COUPLED)
+    ),
+    "PairsNetwork": PAIRS_NETWORK,
+    "HiddenNetwork": HIDDEN,
+    "Hidden": jax.tree.map(lambda array: array[0], HIDDEN_KNOTS),
+    "HiddenKnots": HIDDEN_KNOTS,
+    "TwoState": osc.TwoState(),
+    "QuarticWell": osc.QuarticWell(),
+    "ContrastiveDivergence": osc.ContrastiveDivergence(),
+    "Step": osc.Step(PAIRS, PAIRS, 0.1),
+    "Virial": osc.Virial(),
+    "VirialMeasurement": osc.VirialMeasurement(PAIRS, PAIRS, PAIRS),
+    "HeldContrast": osc.HeldContrast(),
+    "HeldMeasurement": osc.HeldMeasurement(
+        osc.Measurement(PAIRS, PAIRS, PAIRS), KEY, 0.1, None
+    ),
     "ForceMatching": osc.ForceMatching(),
     "ObservedMotion": osc.ObservedMotion(),
     "Measurement": osc.Measurement(PAIRS, PAIRS, PAIRS),
@@ -67,13 +92,53 @@ CALLS = {
     "Quartic.local_gradient": {"x": POINTS, "error": POINTS},
     "Knots.forces_between": {"share": SHARE, "x": PAIRS},
     "Knots.knot_gradient": {"x": PAIRS, "error": PAIRS, "share": SHARE},
-    "QuarticNetwork.init": {"x": POINTS},
+    "Knots.knot_readings": {"x": PAIRS, "share": SHARE, "key": KEY, "flips": 2},
+    "Knots.knot_contrast": {**CONTRAST, "flips": 2},
+    "Quartic.readings": {"x": POINTS, "weight": TIME},
+    "Pairs.energy": {"x": POINT},
+    "Pairs.force": {"x": POINT},
+    "Pairs.scaled": {"ratio": floats(), "stiffness": floats()},
+    "Pairs.local_gradient": {"x": POINTS, "error": POINTS},
+    "Pairs.readings": {"x": POINTS, "weight": TIME},
+    "PairsNetwork.init": {"key": KEY, "x": POINTS},
+    "PairsNetwork.potential": {"parameters": COUPLED},
+    "Hidden.field": {"x": POINTS},
+    "Hidden.energy": {"x": POINT},
+    "Hidden.force": {"x": POINT},
+    "Hidden.force_given": {"x": POINT, "h": floats(5)},
+    "Hidden.scaled": {"ratio": floats(), "stiffness": floats()},
+    "HiddenKnots.forces_between": {"share": SHARE, "x": PAIRS},
+    "HiddenKnots.knot_gradient": {"x": PAIRS, "error": PAIRS, "share": SHARE},
+    "HiddenKnots.knot_readings": {
+        "x": PAIRS,
+        "share": SHARE,
+        "key": KEY,
+        "flips": 2,
+    },
+    "HiddenKnots.knot_contrast": {**CONTRAST, "flips": 2},
+    "HiddenNetwork.init": {"key": KEY, "x": POINTS},
+    "HiddenNetwork.potential": {"parameters": SPRINGS},
+    "TwoState.log_partition": LEVELS,
+    "TwoState.mean": LEVELS,
+    "TwoState.response": LEVELS,
+    "TwoState.draw": {"key": KEY, **LEVELS},
+    "QuarticWell.log_partition": LEVELS,
+    "QuarticWell.mean": LEVELS,
+    "QuarticWell.response": LEVELS,
+    "QuarticWell.draw": {"key": KEY, **LEVELS},
+    "QuarticNetwork.init": {"key": KEY, "x": POINTS},
     "QuarticNetwork.potential": {"parameters": LEARNED},
     "QuarticNetwork.protocol": {"parameters": LEARNED},
     "QuarticNetwork.times_between": {"share": SHARE},
     "oscillators.network.all_to_all": {"num": 2},
     "oscillators.network.lattice": {"rows": 2, "columns": 3, "radius": 1.5},
     "ForceMatching.measure": MEASURE,
+    "ContrastiveDivergence.measure": MEASURE,
+    "Step.gradient": {**AT_KNOTS, "share": SHARE},
+    "Virial.measure": MEASURE,
+    "VirialMeasurement.gradient": {**AT_KNOTS, "share": SHARE},
+    "HeldContrast.measure": MEASURE,
+    "HeldMeasurement.gradient": {**AT_KNOTS, "share": SHARE},
     "ObservedMotion.measure": MEASURE,
     "ObservedMotion.duration": {"noising": NOISING, "time": TIME},
     "ObservedMotion.watch_noising": {
@@ -83,8 +148,14 @@ CALLS = {
         "time": TIME + 1,
     },
     "Measurement.gradient": {**AT_KNOTS, "share": SHARE},
+    "Measurement.weighted_error": {"network": NETWORK, "share": SHARE},
     "oscillators.driving.drive": DRIVEN,
     "oscillators.driving.drive_metered": DRIVEN,
+    "oscillators.flipping.drive_flipping": {
+        **DRIVEN,
+        "protocol": osc.Protocol(jnp.arange(3.0), HIDDEN_KNOTS),
+        "probability": 0.5,
+    },
     "oscillators.projection.project": {
         "pairs": bits(2, 2),
         "x": POINTS,
