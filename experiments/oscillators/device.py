@@ -71,4 +71,5 @@ def rounded(protocols: Protocol, bits: int) -> Protocol:
         step = np.maximum(high - low, 1e-30) / (2**bits - 1)
         return jnp.asarray(low + step * np.round((values - low) / step))
 
-    return Protocol(protocols.times, jax.tree.map(round_one, protocols.potential))
+    exact = protocols.potential
+    return eqx.tree_at(lambda p: p.potential, protocols, jax.tree.map(round_one, exact))

@@ -18,8 +18,10 @@ from .._linear import contract, on_last_axis
 __all__ = ["AbstractElement", "QuarticWell", "TwoState"]
 
 NODES = 33
+"""States of a well that are summed over."""
+
 FIRMEST = 60.0
-"""States of a well that are summed over, out to where its force is 60 kT a length."""
+"""The force of a well, in kT a length, where the outermost of them is."""
 
 
 class AbstractElement(eqx.Module):

@@ -160,6 +160,14 @@ class Hidden(AbstractPotential):
         return first + share * (last - first)
 
 
+class HiddenParameters(eqx.Module):
+    """What is learned, without unit: a row a knot."""
+
+    visible: Quartic
+    c: Float[Array, "K H"]
+    A: Float[Array, "K H n"]
+
+
 class HiddenNetwork(AbstractNetwork):
     """Visible oscillators, hidden ones, and the springs between.
 
@@ -178,7 +186,7 @@ class HiddenNetwork(AbstractNetwork):
         return QuarticNetwork(self.generation, self.knots, self.pairs)
 
     @checked
-    def init(self, key: Key[Array, ""], x: Float[Array, "N n"]) -> "HiddenParameters":
+    def init(self, key: Key[Array, ""], x: Float[Array, "N n"]) -> HiddenParameters:
         """That of the visible, and springs at random, which balance at the data's mean.
 
         A~ is the same at all knots, normal with deviation SMALL_SPRING, and c = -alpha
@@ -201,7 +209,7 @@ class HiddenNetwork(AbstractNetwork):
         )
 
     @checked
-    def potential(self, parameters: "HiddenParameters") -> Hidden:
+    def potential(self, parameters: HiddenParameters) -> Hidden:
         """The potentials at the knots: A = kT' / s A~, c = kT' c~."""
         energy = jnp.asarray(self.generation.bath.temperature, parameters.c.dtype)
         s = self.generation.noising.spread(self.knots)[:, None, None]
@@ -212,14 +220,6 @@ class HiddenNetwork(AbstractNetwork):
             jnp.broadcast_to(energy, self.knots.shape),
             self.element,
         )
-
-
-class HiddenParameters(eqx.Module):
-    """What is learned, without unit: a row a knot."""
-
-    visible: Quartic
-    c: Float[Array, "K H"]
-    A: Float[Array, "K H n"]
 
 
 def _stretch(knot: Hidden, moved: Array) -> Array:
