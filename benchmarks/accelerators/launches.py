@@ -47,11 +47,8 @@ class Instruction:
             raise ValueError(f"{self.name}: expected {role}= in {self.line.strip()!r}")
         return found[1]
 
-    @property
-    def trips(self) -> int | None:
-        """How often a loop runs, where the compiler knows."""
-        found = re.search(r'"known_trip_count":\{"n":"(\d+)"', self.line)
-        return int(found[1]) if found else None
+
+Computations = dict[str, list[Instruction]]
 
 
 def step_count(text: str, steps: int, data_trips: int) -> Count:
@@ -67,7 +64,7 @@ def step_count(text: str, steps: int, data_trips: int) -> Count:
         instruction
         for instructions in computations.values()
         for instruction in instructions
-        if instruction.name == "while" and instruction.trips == steps
+        if instruction.name == "while" and _trips(computations, instruction) == steps
     ]
     if len(loops) != 1:
         raise ValueError(
@@ -76,9 +73,7 @@ def step_count(text: str, steps: int, data_trips: int) -> Count:
     return _count(computations, loops[0].called("body"), data_trips)
 
 
-def _count(
-    computations: dict[str, list[Instruction]], name: str, data_trips: int
-) -> Count:
+def _count(computations: Computations, name: str, data_trips: int) -> Count:
     total = Count()
     for instruction in computations[name]:
 
@@ -89,8 +84,8 @@ def _count(
             total = total.plus(inside("to_apply"))
         elif instruction.name != "while":
             total = total.plus(Count(0 if _free(instruction.name) else 1))
-        elif instruction.trips is not None:
-            total = total.plus(inside("body"), instruction.trips)
+        elif (trips := _trips(computations, instruction)) is not None:
+            total = total.plus(inside("body"), trips)
         else:
             total = total.plus(inside("body"), data_trips)
             # Asked once more than it lets pass.
@@ -99,13 +94,30 @@ def _count(
     return total
 
 
+def _trips(computations: Computations, loop: Instruction) -> int | None:
+    """How often a loop runs, where its program says so."""
+    if found := re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.line):
+        return int(found[1])
+    # Of a loop from 0 the condition compares with the one constant that it has.
+    condition = computations[loop.called("condition")]
+    constants = [
+        re.search(r"constant\((\d+)\)", instruction.line)
+        for instruction in condition
+        if instruction.name == "constant"
+    ]
+    compares = condition[-1].name == "compare"
+    if compares and len(constants) == 1 and constants[0] is not None:
+        return int(constants[0][1])
+    return None
+
+
 def _free(name: str) -> bool:
     # Of an asynchronous pair the first half is the launch.
     return name in FREE or name.endswith(("-done", "-update"))
 
 
-def _computations(text: str) -> dict[str, list[Instruction]]:
-    computations: dict[str, list[Instruction]] = {}
+def _computations(text: str) -> Computations:
+    computations: Computations = {}
     current: list[Instruction] = []
     for line in text.splitlines():
         if line.endswith("{") and (head := re.match(r"(?:ENTRY )?%?([\w.-]+) ", line)):

@@ -38,14 +38,18 @@ def test_accelerators_draw_the_chain_at_once(platform):
 
 def test_an_exported_program_trains(x):
     """That of a CPU can be run here: the members of `ensemble.train`."""
+    # What is compiled for this machine alone is not exported.
+    trained_by = rule(parallel=True)
     x = x[:7, :6]
-    start = ensemble.init(rule(), jax.random.key(0), jnp.arange(3), jnp.asarray(x))
+    start = ensemble.init(trained_by, jax.random.key(0), jnp.arange(3), jnp.asarray(x))
     sizes = jnp.array([5, 200])
-    exported = export_training(rule(), SIZES, "cpu")
+    exported = export_training(trained_by, SIZES, "cpu")
     kept = jax.export.deserialize(exported.serialize())
     arrays = [_words(leaf) for leaf in jax.tree.leaves(start)]
     ends, infos = jax.jit(kept.call)(arrays, x, sizes)
-    expected = jax.jit(partial(ensemble.train, rule()))(start, jnp.asarray(x), sizes)
+    expected = jax.jit(partial(ensemble.train, trained_by))(
+        start, jnp.asarray(x), sizes
+    )
     for found, right in zip((*ends, *infos), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(found, _words(right), rtol=1e-4, atol=1e-5)
     # Control: it has moved.
@@ -71,6 +75,13 @@ HloModule jit_train, is_scheduled=true
   ROOT %less = pred[] fusion(%p.1), kind=kLoop, calls=%fused
 }
 
+%four (p.3: (s32[], f32[2,3])) -> pred[] {
+  %p.3 = (s32[], f32[2,3]{1,0}) parameter(0)
+  %at = s32[] get-tuple-element(%p.3), index=0
+  %bound = s32[]{:T(128)} constant(4)
+  ROOT %lt = pred[]{:T(512)} compare(%at, %bound), direction=LT
+}
+
 %step (p.2: (s32[], f32[2,3])) -> (s32[], f32[2,3]) {
   %p.2 = (s32[], f32[2,3]{1,0}) parameter(0)
   %gte = s32[] get-tuple-element(%p.2), index=0
@@ -80,7 +91,8 @@ HloModule jit_train, is_scheduled=true
   %chain = (s32[], f32[2,3]{1,0}) while(%p.2), condition=%more, body=%inner, \
 backend_config={"known_trip_count":{"n":"5"}}
   %chunks = (s32[], f32[2,3]{1,0}) while(%chain), condition=%more, body=%inner
-  %cast = (s32[], f32[2,3]{1,0}) bitcast(%chunks)
+  %four_times = (s32[], f32[2,3]{1,0}) while(%chunks), condition=%four, body=%inner
+  %cast = (s32[], f32[2,3]{1,0}) bitcast(%four_times)
   ROOT %both = (s32[], f32[2,3]{1,0}) call(%cast), to_apply=%inner
 }
 
@@ -95,12 +107,12 @@ backend_config={"known_trip_count":{"n":"30"}}
 
 @pytest.mark.parametrize("trips", [0, 3])
 def test_step_count(trips):
-    """A product, a copy, five passes of a loop, those of another, and what is called.
+    """A product, a copy, five and four passes, those of a loop, and what is called.
 
     The condition of a loop whose length is known is not asked.
     """
     passes = trips + (trips + 1)
-    assert step_count(COMPILED, 30, trips) == Count(2 + 5 + passes + 1, trips + 1)
+    assert step_count(COMPILED, 30, trips) == Count(2 + 5 + 4 + passes + 1, trips + 1)
 
 
 def test_no_loop_of_so_many_steps():
