@@ -11,7 +11,10 @@ from ._checks import check_batches, check_points, checked
 from ._random import draw_indices
 
 CHUNK = 16
-"""Data points of a mini-batch that are gathered and summed at a time."""
+"""Data points of a mini-batch that a CPU gathers and sums at a time, in its cache."""
+
+DEVICE_CHUNK = 128
+"""Those of an accelerator, where passes cost more than points of no weight."""
 
 Sums = TypeVar("Sums")
 """A tree of arrays that are additive over data points."""
@@ -30,9 +33,9 @@ def sum_chunks(
     (1/B) sum_b f(x_{i_b}) with B indices i_b drawn uniformly, with replacement, which
     depend on the key and b alone.
 
-    **Arguments:** `sums_of(points, weights)`, the weighted sum of f over `CHUNK`
-    points; `zeros`, what such a sum starts from; typed `key`; data `x`, the points
-    along the first axis; `batch_size`, B.
+    **Arguments:** `sums_of(points, weights)`, the weighted sum of f over the points of
+    a chunk (`CHUNK`, or `DEVICE_CHUNK`); `zeros`, what such a sum starts from; typed
+    `key`; data `x`, the points along the first axis; `batch_size`, B.
 
     **Returns:** the mean, a tree like `zeros`.
 
@@ -43,11 +46,25 @@ def sum_chunks(
     check_batches("batch_size", batch_size)
     dtype = jax.tree.leaves(zeros)[0].dtype
 
-    def add_chunk(chunk, sums):
-        first = chunk * CHUNK
-        chosen = draw_indices(key, CHUNK, x.shape[0], first)
-        used = first + jnp.arange(CHUNK) < batch_size
+    def sums_of_chunk(chunk, size, batch_size):
+        first = chunk * size
+        chosen = draw_indices(key, size, x.shape[0], first)
+        used = first + jnp.arange(size) < batch_size
         weights = used.astype(dtype) / batch_size
-        return jax.tree.map(jnp.add, sums, sums_of(x[chosen], weights))
+        return sums_of(x[chosen], weights)
 
-    return jax.lax.fori_loop(0, -(-batch_size // CHUNK), add_chunk, zeros)
+    def add_chunks(start, size, batch_size, sums):
+        def add(chunk, sums):
+            return jax.tree.map(jnp.add, sums, sums_of_chunk(chunk, size, batch_size))
+
+        return jax.lax.fori_loop(start, -(-batch_size // size), add, sums)
+
+    def on_cpu(batch_size):
+        return add_chunks(0, CHUNK, batch_size, zeros)
+
+    def on_device(batch_size):
+        # The first outside of the loop, which few batches then enter.
+        sums = sums_of_chunk(0, DEVICE_CHUNK, batch_size)
+        return add_chunks(1, DEVICE_CHUNK, batch_size, sums)
+
+    return jax.lax.platform_dependent(batch_size, cpu=on_cpu, default=on_device)

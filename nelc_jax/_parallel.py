@@ -12,33 +12,53 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped, UInt8
 
 from ._checks import check_count, checked
 from ._linear import contract, on_last_axis
-from ._random import BLOCK, draw_pixels, latent_noise, pixel_table
+from ._random import BLOCK, draw_packed, latent_noise, pixel_table, unpack
 from .latent import AbstractLatent
 from .model import Model, backward_field, state_logits
+
+RADIX = 8
+"""Maps that are composed one after the other in one operation."""
+
+SELECTED = 16
+"""States up to which the image of one is selected among those of all."""
 
 
 @checked
 def sample(
-    model: Model, key: Key[Array, ""], x: Shaped[Array, " D"], num_steps: int
+    model: Model,
+    key: Key[Array, ""],
+    x: Shaped[Array, " D"],
+    block: Int[Array, ""] | int,
+    num_steps: int,
 ) -> tuple[
     Bool[Array, " D"], Bool[Array, "T D"], Bool[Array, "T L"], Float[Array, "T L"]
 ]:
-    """x(T), and x(t), z(t) and the field of p(z|x(t)) for t = 0 .. T - 1 (eq. 18)."""
-    x_after, h_after = candidates(model, key, num_steps)
-    steps = jnp.arange(num_steps)
+    """The double steps of one block of a chain that x is the start of (eq. 18).
+
+    **Arguments:** typed `key`; `x`; `block`; `num_steps`, T, its first ones, at most
+    `BLOCK`.
+
+    **Returns:** the state after them, and x(t), z(t) and the field of p(z|x(t)).
+    """
+    check_count("num_steps", num_steps, 1, "double step")
+    require_enumerable(model.latent)
+    steps = block * BLOCK + jnp.arange(num_steps)
+    table = _tables(model, key)(block)
+    after, h_after = _candidates(model, key, steps, lambda _: table)
     noise = step_noise(model, key, steps)
 
     h_first = backward_field(model, x)
     z_first = model.latent.draw_index(noise[0], h_first)
     z = _follow(_next_states(model.latent, noise[1:], h_after[:-1]), z_first)
 
-    x_next = x_after[steps, z]
+    rows = jnp.arange(num_steps)
+    x_next = unpack(after[rows, z], model.num_visible)
     xs = jnp.concatenate([x.astype(bool)[None], x_next[:-1]])
-    h = jnp.concatenate([h_first[None], h_after[steps, z][:-1]])
+    h = jnp.concatenate([h_first[None], h_after[rows, z][:-1]])
     return x_next[-1], xs, model.latent.states()[z], h
 
 
@@ -60,7 +80,8 @@ def candidates(
     table = _tables(model, key)
     tables = jax.vmap(table)(jnp.arange(-(-num_steps // BLOCK)))
     steps = jnp.arange(num_steps)
-    return _candidates(model, key, steps, lambda t: tables[t // BLOCK])
+    packed, h = _candidates(model, key, steps, lambda t: tables[t // BLOCK])
+    return unpack(packed, model.num_visible), h
 
 
 @checked
@@ -112,16 +133,17 @@ def _candidates(
     key: Key[Array, ""],
     steps: Int[Array, " n"],
     table: Callable[[Array], Array],
-) -> tuple[Bool[Array, "n S D"], Float[Array, "n S L"]]:
-    """Candidates of x(t + 1), one a latent state, and their fields.
+) -> tuple[UInt8[Array, "n S Q"], Float[Array, "n S L"]]:
+    """Candidates of x(t + 1), packed, one a latent state, and their fields.
 
     `table` gives the `pixel_table` (S, D) of a step.
     """
     p = model.parameters
-    x = jax.vmap(lambda t: draw_pixels(key, t, table(t)))(steps)
+    packed = jax.vmap(lambda t: draw_packed(key, t, table(t)))(steps)
     bias = p.a_bar - contract(p.w_bar, model.x_mean)
-    h = contract(x.astype(model.x_mean.dtype.type), p.w_bar.T)
-    return x, h + on_last_axis(bias, h)
+    x = unpack(packed, model.num_visible).astype(model.x_mean.dtype.type)
+    h = contract(x, p.w_bar.T)
+    return packed, h + on_last_axis(bias, h)
 
 
 def _next_states(
@@ -133,11 +155,37 @@ def _next_states(
 
 
 def _follow(maps: Int[Array, "n S"], first: Int[Array, ""]) -> Int[Array, " T"]:
-    """The states first, maps[0](first), maps[1](maps[0](first)), ..."""
+    """The states first, maps[0](first), maps[1](maps[0](first)), ...
 
-    def compose(earlier, later):
-        return jnp.take_along_axis(later, earlier, axis=-1)
+    Maps are composed in groups of `RADIX`, and the states that groups start from follow
+    in the same way: few operations, each of some depth, where every operation is a
+    launch.
+    """
+    count, num_states = maps.shape
+    if count <= RADIX:
+        states = [first[None]]
+        for step in range(count):
+            states.append(_at(maps[step], states[-1]))
+        return jnp.concatenate(states)
+    groups = -(-count // RADIX)
+    padded = jnp.pad(maps, ((0, groups * RADIX - count), (0, 0)))
+    grouped = padded.reshape(groups, RADIX, num_states)
+    composed = [grouped[:, 0]]
+    for step in range(1, RADIX):
+        composed.append(_at(grouped[:, step], composed[-1]))
+    starts = _follow(composed[-1][:-1], first)
+    after = [_at(maps, starts[:, None])[:, 0] for maps in composed]
+    return jnp.concatenate([first[None], jnp.stack(after, axis=1).reshape(-1)[:count]])
 
-    return jnp.concatenate(
-        [first[None], jax.lax.associative_scan(compose, maps)[:, first]]
-    )
+
+def _at(maps: Int[Array, "*b S"], states: Int[Array, "*b n"]) -> Int[Array, "*b n"]:
+    """The images of some states under each of the maps."""
+    num_states = maps.shape[-1]
+    if num_states > SELECTED:
+        return jnp.take_along_axis(maps, states, axis=-1, mode="promise_in_bounds")
+    # Compilers join selections to one operation; gathers stay apart.
+    images = jnp.broadcast_to(maps[..., :1], states.shape)
+    for state in range(1, num_states):
+        image = jnp.broadcast_to(maps[..., state, None], states.shape)
+        images = jax.lax.select(states == state, image, images)
+    return images

@@ -23,7 +23,7 @@ from .model import Model, forward_logits, state_logits
 __all__ = ["Trajectory", "fold_chain", "sample_chain"]
 
 PARALLEL_STATES = 16
-"""Latent states up to which accelerators draw all double steps at once."""
+"""Latent states up to which accelerators draw the double steps of a block at once."""
 
 Carry = TypeVar("Carry")
 
@@ -50,10 +50,10 @@ def sample_chain(
     """T double steps from x(0) = x (eq. 18).
 
     **Arguments:** typed `key`; `x`, the starting state; `num_steps`, T >= 1;
-    `parallel`, whether all double steps are drawn at once: S times the arithmetic at a
-    depth of log T, and memory that grows as T S D. By default on accelerators, for at
-    most `PARALLEL_STATES` latent states. It is the same chain, but where the rounding
-    of h decides a draw of z.
+    `parallel`, whether the double steps of a block of `BLOCK` are drawn at once, in few
+    large operations: S times the arithmetic and the memory. By default on accelerators,
+    for at most `PARALLEL_STATES` latent states. It is the same chain, but where the
+    rounding of h decides a draw of z.
 
     **Returns:** x(T), which starts the next chain of a persistent run, and the
     trajectory (x(0), z(0)) .. (x(T - 1), z(T - 1)).
@@ -67,8 +67,11 @@ def sample_chain(
         return _scan_chain(model, key, x, num_steps=num_steps)
 
     def at_once(model, key, x):
-        x_end, *trajectory = _parallel.sample(model, key, x, num_steps)
-        return x_end, Trajectory(*trajectory)
+        def block(x, index, length):
+            x_end, *trajectory = _parallel.sample(model, key, x, index, length)
+            return x_end, Trajectory(*trajectory)
+
+        return _scan_blocks(num_steps, block, x.astype(bool))
 
     if parallel:
         return at_once(model, key, x)

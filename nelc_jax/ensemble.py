@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, Shaped
 
 from . import training
@@ -34,6 +34,9 @@ Tree = TypeVar("Tree")
 
 CPU_GROUP = 24
 """Members that a CPU core trains side by side: what its cache holds of them."""
+
+DEVICE_GROUP = 1024
+"""Those of an accelerator: enough to fill it, and no more memory than 2 GiB."""
 
 
 @checked
@@ -72,7 +75,7 @@ def train(
     states: State,
     x: Shaped[Array, "N D"],
     batch_sizes: Int[Array, " K"],
-    mesh: Mesh | None = None,
+    mesh: Mesh | AbstractMesh | None = None,
 ) -> tuple[State, StepInfo]:
     """K gradient steps of every member (`training.train`); infos have axes (M, K).
 
@@ -88,7 +91,7 @@ def train(
             ("rule", rule, AbstractRule),
             ("x", x, Shaped[Array, "N D"]),
             ("batch_sizes", batch_sizes, Int[Array, " K"]),
-            ("mesh", mesh, Mesh | None),
+            ("mesh", mesh, Mesh | AbstractMesh | None),
         ]
     )
     check_batches("batch_sizes", batch_sizes)
@@ -119,18 +122,21 @@ def member_mesh(num_members: int, devices: Sequence | None = None) -> Mesh:
 
 @checked
 def map_members(
-    function: Callable[..., Any], num_mapped: int, mesh: Mesh | None = None
+    function: Callable[..., Any],
+    num_mapped: int,
+    mesh: Mesh | AbstractMesh | None = None,
 ) -> Callable:
     """`vmap` a function of one member over all, spread over the devices of a mesh.
 
-    Each device runs its own members and no device waits for another; a CPU device takes
-    them in equal groups of at most `CPU_GROUP`, one group after the other. Members that
-    fill up the devices and groups are copies of the last one, dropped from the results.
-    What is returned takes the arguments of `function`, of which the first `num_mapped`
-    (and all results) have a leading member axis; the others are shared.
+    Each device runs its own members and no device waits for another; it takes them in
+    equal groups of at most `CPU_GROUP` or `DEVICE_GROUP`, one group after the other.
+    Members that fill up the devices and groups are copies of the last one, dropped from
+    the results. What is returned takes the arguments of `function`, of which the first
+    `num_mapped` (and all results) have a leading member axis; the others are shared.
 
     **Arguments:** `function`, pure; `num_mapped`; `mesh`, from `member_mesh` (default:
-    all local devices; within a `shard_map`, the one device that it runs on).
+    all local devices; within a `shard_map`, the one device that it runs on); an
+    `AbstractMesh` stands for accelerators that are not here (`jax.export`).
 
     **Raises:** `ValueError` for a `num_mapped` below 1; what is returned, for arguments
     without a common member axis.
@@ -144,9 +150,8 @@ def map_members(
         devices = _devices(count, mesh)
         if devices is None:
             return vmapped(*arguments)
-        on_cpu = devices.devices.flat[0].platform == "cpu"
         each = -(-count // devices.size)
-        groups = -(-each // CPU_GROUP) if on_cpu else 1
+        groups = -(-each // _side_by_side(devices))
         size = -(-each // groups)
         padded = _fill_up(members, size * groups * devices.size)
         one_device = _in_groups(vmapped, num_mapped, groups) if groups > 1 else vmapped
@@ -168,7 +173,9 @@ def map_members(
     return mapped
 
 
-def _devices(count: int, mesh: Mesh | None) -> Mesh | None:
+def _devices(
+    count: int, mesh: Mesh | AbstractMesh | None
+) -> Mesh | AbstractMesh | None:
     """Where members run; None where there are none, and within a `shard_map`."""
     within = mesh is None and jax.sharding.get_abstract_mesh().manual_axes
     if within or not count:
@@ -176,7 +183,14 @@ def _devices(count: int, mesh: Mesh | None) -> Mesh | None:
     return member_mesh(count) if mesh is None else mesh
 
 
-def _lay_out(results: Tree, devices: Mesh | None) -> Tree:
+def _side_by_side(devices: Mesh | AbstractMesh) -> int:
+    """Members that a device takes at a time."""
+    here = isinstance(devices, Mesh)
+    on_cpu = here and devices.devices.flat[0].platform == "cpu"
+    return CPU_GROUP if on_cpu else DEVICE_GROUP
+
+
+def _lay_out(results: Tree, devices: Mesh | AbstractMesh | None) -> Tree:
     """Arrays with a member axis, in equal shares on the devices, or whole on each.
 
     Said at the ends of `init` and of mapped functions: what one of them returns is then

@@ -51,6 +51,16 @@ cheap_programs = pytest.fixture(scope="module")(without_optimizations)
 
 
 @pytest.fixture
+def as_accelerator(monkeypatch):
+    """The programs that accelerators get, which a CPU can run as well."""
+
+    def of_others(*arguments, cpu, default):
+        return default(*arguments)
+
+    monkeypatch.setattr(jax.lax, "platform_dependent", of_others)
+
+
+@pytest.fixture
 def unchecked():
     """The library as users run it: without the checks of types and shapes."""
     jaxtyping.config.update("jaxtyping_disable", True)

@@ -22,6 +22,15 @@ def test_batch_schedule():
 @pytest.mark.parametrize("size", [1, 15, 16, 17, 40])
 def test_sum_chunks(size):
     """The mean over the points that the key chooses, whatever the chunks."""
+    assert_mean(size)
+
+
+@pytest.mark.parametrize("size", [1, 128, 129, 300])
+def test_sum_chunks_of_an_accelerator(size, as_accelerator):
+    assert_mean(size)
+
+
+def assert_mean(size):
     key, x = jax.random.key(0), jnp.arange(7.0) ** 2
     found = jax.jit(sum_chunks, static_argnums=0)(
         lambda points, weights: (weights @ points, weights.sum()),
@@ -30,5 +39,5 @@ def test_sum_chunks(size):
         x,
         jnp.int32(size),
     )
-    chosen = draw_indices(key, 48, 7, 0)[:size]
+    chosen = draw_indices(key, 400, 7, 0)[:size]
     np.testing.assert_allclose(found, (np.mean(x[chosen]), 1), rtol=1e-5)

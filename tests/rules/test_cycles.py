@@ -112,6 +112,34 @@ def test_steps_by_hand(x):
     assert any((last != end).any() for last, end in ends)
 
 
+@pytest.mark.usefixtures("cheap_program")
+@pytest.mark.parametrize("latent", LATENTS, ids=str)
+def test_accelerators_take_the_same_steps(x, latent, x64, as_accelerator, monkeypatch):
+    """The chain at once and the mini-batch in larger chunks: the CPU's to rounding."""
+    rule = Cycles(latent, TrajectoryGradient(70))
+    start = rule.init(jax.random.key(3), x)
+    model = start.model
+    wide = jax.tree.map(lambda p: p.astype(float), (model.parameters, model.x_mean))
+    model = dataclasses.replace(model, parameters=wide[0], x_mean=wide[1])
+    start = dataclasses.replace(
+        start, model=model, optimizer=rule.optimizer.init(model.parameters)
+    )
+    sizes = jnp.array([5, 140, 128])
+    found = jax.jit(partial(train, rule))(start, x, sizes)
+    monkeypatch.undo()
+    expected = jax.jit(partial(train, rule))(start, x, sizes)
+    np.testing.assert_array_equal(found[0].x, expected[0].x)
+    # A hundred thousand additions and RMSprop's division by small roots.
+    chex.assert_trees_all_close(
+        (found[0].model.parameters, found[1].log_likelihood),
+        (expected[0].model.parameters, expected[1].log_likelihood),
+        rtol=1e-8,
+        atol=1e-8,
+    )
+    # Control: they are other programs.
+    assert (found[1].log_likelihood != expected[1].log_likelihood).any()
+
+
 @pytest.mark.parametrize(
     ("latent", "estimator"),
     [

@@ -170,7 +170,7 @@ CALLS = {
     "_random.pack": {"x": X},
     "_random.unpack": {"packed": jnp.zeros((4, 2), jnp.uint8), "num_visible": 5},
     "_random.draw_indices": {"key": KEY, "count": 3, "num_points": 4, "start": 1},
-    "_parallel.sample": {**OF_KEY, "x": X[0], "num_steps": 6},
+    "_parallel.sample": {**OF_KEY, "x": X[0], "block": 1, "num_steps": 6},
     "_parallel.candidates": {**OF_KEY, "num_steps": 6},
     "_parallel.random_maps": {**OF_KEY, "steps": jnp.arange(6)},
     "_parallel.require_enumerable": {"latent": OneHot(3)},

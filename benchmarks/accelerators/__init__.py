@@ -1,0 +1,1 @@
+"""What can be known of training on GPUs and TPUs without one."""
