@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, Shaped
 
 from ._checks import check_batches, check_points, checked
+from ._loops import fori_loop
 from ._random import draw_indices
 
 CHUNK = 16
@@ -41,13 +42,15 @@ def sum_chunks(
     """
     check_points("x", x)
     check_batches("batch_size", batch_size)
+    # An array of NumPy cannot be indexed by what is traced.
+    x, batch_size = jnp.asarray(x), jnp.asarray(batch_size, jnp.int32)
     dtype = jax.tree.leaves(zeros)[0].dtype
 
     def add_chunk(chunk, sums):
         first = chunk * CHUNK
         chosen = draw_indices(key, CHUNK, x.shape[0], first)
-        used = first + jnp.arange(CHUNK) < batch_size
-        weights = used.astype(dtype) / batch_size
+        used = first + jnp.arange(CHUNK, dtype=jnp.int32) < batch_size
+        weights = used.astype(dtype) / jnp.asarray(batch_size, dtype)
         return jax.tree.map(jnp.add, sums, sums_of(x[chosen], weights))
 
-    return jax.lax.fori_loop(0, -(-batch_size // CHUNK), add_chunk, zeros)
+    return fori_loop(0, -(-batch_size // CHUNK), add_chunk, zeros)

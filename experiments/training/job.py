@@ -73,7 +73,7 @@ def write_results(job: Job, trained: Trained) -> Run:
     columns |= diagnostic_columns(job.diagnostics, model, trained.measured)
     run = Run(
         {**job.config, "seconds": trained.seconds},
-        trained.history,
+        _known(trained.history),
         {"model": trained.numbers, DIVERGED_IN: trained.diverged_in, **columns},
         {**_parameters(model), "x": np.asarray(trained.x), **arrays},
         model.latent,
@@ -131,7 +131,12 @@ def _save(job: Job, reached: Group):
     # The tables of a finished run stay until those of more epochs are whole.
     if not (job.out / run_directory.REPORT).exists():
         history = reached.progress.history()
-        write_table(job.out / run_directory.HISTORY, history)
+        write_table(job.out / run_directory.HISTORY, _known(history))
+
+
+def _known(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The history without the columns of what was never measured."""
+    return {name: each for name, each in history.items() if not np.isnan(each).all()}
 
 
 def _parameters(model: Model) -> dict[str, np.ndarray]:

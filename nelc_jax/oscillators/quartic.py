@@ -121,7 +121,7 @@ class QuarticNetwork(AbstractNetwork):
             b=-inward * alpha * mean / (stiffness * self.length_unit),
             k=k,
             q=jnp.full_like(k, SMALL_QUARTIC),
-            J=jnp.zeros((*k.shape, k.shape[-1])),
+            J=jnp.zeros((*k.shape, k.shape[-1]), k.dtype),
         )
 
     @checked
