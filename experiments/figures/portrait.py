@@ -63,7 +63,7 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
         kernel = run.arrays["latent_kernel"][index][np.ix_(visited, visited)]
     else:
         activation = np.asarray(_activation(model, jnp.asarray(run.arrays["x"][index])))
-        kernel = np.zeros((0, 0))
+        visited, kernel = np.zeros(0, int), np.zeros((0, 0))
     units = most(activation, MAX_UNITS)
     image_shape = run.config.get("image_shape")
     annotated = len(kernel) <= MAX_ANNOTATED
@@ -93,7 +93,7 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
         y = TITLE + number * pitch
         _draw_units(page, y, model, activation, chunk, cell, bias)
     if len(kernel):
-        _draw_kernel(page, TITLE + LINE, side, kernel)
+        _draw_kernel(page, TITLE + LINE, side, kernel, visited)
     _draw_chain(page, TITLE + top_block + BLOCK_GAP, run, index, model, frame)
     return page.figure
 
@@ -171,7 +171,9 @@ def _draw_biases(
     page.row_label(LEFT, y + BIASES + 0.08, r"$\alpha$")
 
 
-def _draw_kernel(page: Page, y: float, side: float, kernel: np.ndarray) -> None:
+def _draw_kernel(
+    page: Page, y: float, side: float, kernel: np.ndarray, states: np.ndarray
+) -> None:
     """M with the state of origin down and the next one across, at the right margin."""
     annotated = len(kernel) <= MAX_ANNOTATED
     x = TWO_COLUMNS - RIGHT - side - (0 if annotated else SCALES)
@@ -185,8 +187,13 @@ def _draw_kernel(page: Page, y: float, side: float, kernel: np.ndarray) -> None:
     axes.spines[:].set(**FRAME)
     axes.tick_params(length=0, pad=2)
     if not annotated:
-        whole_ticks(axes.xaxis, axes.yaxis)
         page.colour_bar(x + side + 0.06, y, side, **colours)
+        if states[-1] < len(states):
+            whole_ticks(axes.xaxis, axes.yaxis)
+            return
+        places = np.arange(0, len(states), -(-len(states) // 4))
+        for set_ticks in (axes.set_xticks, axes.set_yticks):
+            set_ticks(places, [str(state) for state in states[places]])
         return
     axes.set(xticks=range(len(kernel)), yticks=range(len(kernel)))
     size = min(7.5, 72 * side / len(kernel) / 2.0)

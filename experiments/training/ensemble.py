@@ -126,7 +126,8 @@ def _spread(states):
 def _epoch(rule, states, members, seed, number, x, batch_sizes):
     def one(state, member, seed, number, x, batch_sizes):
         # Epochs count from 1. A frozen member is behind, and is not tried again.
-        running = state.step == (number - 1) * len(batch_sizes)
+        begun = (number.astype(state.step.dtype) - 1) * len(batch_sizes)
+        running = state.step == begun
         trained, info = train(rule, state, x, batch_sizes)
         state = freeze(state, trained, info.finite & running)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)

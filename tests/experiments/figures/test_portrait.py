@@ -143,11 +143,17 @@ def test_words_for_the_states_follow_from_the_states(states, one_each, by_bits):
 def test_large_kernels_are_those_of_the_most_occupied_states():
     """A picture of a thousand states would show none of them."""
     run = synthetic_run(units=portrait.MAX_KERNEL + 5, models=1)
-    (shown,) = kernel_axes(fig3(run, 0, "the only model")).get_images()
+    axes = kernel_axes(fig3(run, 0, "the only model"))
+    (shown,) = axes.get_images()
     visited = np.sort(np.argsort(-run.arrays["occupancy"][0])[: portrait.MAX_KERNEL])
     np.testing.assert_array_equal(
         shown.get_array(), run.arrays["latent_kernel"][0][visited][:, visited]
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        for place, label in zip(
+            axis.get_ticklocs(), axis.get_ticklabels(), strict=True
+        ):
+            assert label.get_text() == str(visited[int(place)])
 
 
 def test_states_that_are_sampled_have_a_portrait_without_kernel():
