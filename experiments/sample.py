@@ -88,6 +88,11 @@ def main(arguments: list[str] | None = None) -> Path:
     check_devices()
     run = open_run(options.run)
     index = _row(run, options.model)
+    if "occupancy" not in run.arrays:
+        raise UserError(
+            f"{options.run} has latent states that are sampled, without a known p_bar "
+            "to begin at: use nelc_jax.load and sample_chain"
+        )
     out = options.out or options.run / "samples"
     number, epoch = int(run.models["model"][index]), int(diverged_in(run)[index])
     if epoch:

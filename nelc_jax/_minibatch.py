@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, Shaped
 
 from ._checks import check_batches, check_points, checked
+from ._loops import fori_loop, platform_dependent
 from ._random import draw_indices
 
 CHUNK = 16
@@ -44,20 +45,22 @@ def sum_chunks(
     """
     check_points("x", x)
     check_batches("batch_size", batch_size)
+    # An array of NumPy cannot be indexed by what is traced.
+    x, batch_size = jnp.asarray(x), jnp.asarray(batch_size, jnp.int32)
     dtype = jax.tree.leaves(zeros)[0].dtype
 
     def sums_of_chunk(chunk, size, batch_size):
         first = chunk * size
         chosen = draw_indices(key, size, x.shape[0], first)
-        used = first + jnp.arange(size) < batch_size
-        weights = used.astype(dtype) / batch_size
+        used = first + jnp.arange(size, dtype=jnp.int32) < batch_size
+        weights = used.astype(dtype) / jnp.asarray(batch_size, dtype)
         return sums_of(x[chosen], weights)
 
     def add_chunks(start, size, batch_size, sums):
         def add(chunk, sums):
             return jax.tree.map(jnp.add, sums, sums_of_chunk(chunk, size, batch_size))
 
-        return jax.lax.fori_loop(start, -(-batch_size // size), add, sums)
+        return fori_loop(start, -(-batch_size // size), add, sums)
 
     def on_cpu(batch_size):
         return add_chunks(0, CHUNK, batch_size, zeros)
@@ -67,4 +70,4 @@ def sum_chunks(
         sums = sums_of_chunk(0, DEVICE_CHUNK, batch_size)
         return add_chunks(1, DEVICE_CHUNK, batch_size, sums)
 
-    return jax.lax.platform_dependent(batch_size, cpu=on_cpu, default=on_device)
+    return platform_dependent(batch_size, cpu=on_cpu, default=on_device)

@@ -52,7 +52,7 @@ def sample(
     noise = step_noise(model, key, steps)
 
     h_first = backward_field(model, x)
-    z_first = model.latent.draw_index(noise[0], h_first)
+    z_first = model.latent.draw_index(noise[0], h_first.astype(noise.dtype))
     z = _follow(_next_states(model.latent, noise[1:], h_after[:-1]), z_first)
 
     rows = jnp.arange(num_steps)
@@ -151,7 +151,8 @@ def _next_states(
 ) -> Int[Array, "n S"]:
     """Row t, column s: the state drawn from the field of candidate s of a step."""
     shape = (noise.shape[0], latent.num_states, latent.num_uniforms)
-    return latent.draw_index(jnp.broadcast_to(noise[:, None], shape), h)
+    noise = jnp.broadcast_to(noise[:, None], shape)
+    return latent.draw_index(noise, h.astype(noise.dtype))
 
 
 def _follow(maps: Int[Array, "n S"], first: Int[Array, ""]) -> Int[Array, " T"]:

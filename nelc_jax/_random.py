@@ -18,7 +18,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped, UInt8, UInt32
 
 from ._checks import check_count, checked
-from ._linear import on_last_axis
+from ._linear import on_last_axis, working_dtype
 from .latent import AbstractLatent
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -101,7 +101,7 @@ def latent_noise(
     of the model: of 23 (in double precision 32) random bits, at least 23.
     """
     # The 8 bits of a bfloat16 would draw no state of probability below 1 / 256.
-    dtype = jnp.promote_types(dtype, jnp.float32).type
+    dtype = working_dtype(dtype).type
 
     def uniforms(t):
         return latent_uniforms(key, t, num_visible, latent.num_uniforms, dtype)

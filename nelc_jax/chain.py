@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 from . import _parallel
 from ._checks import check_count, checked
 from ._linear import contract
+from ._loops import platform_dependent, scan
 from ._native import calls
 from ._random import BLOCK, draw_packed, pack, rounding, thresholds, unpack
 from .model import Model, forward_logits, state_logits
@@ -83,7 +84,7 @@ def sample_chain(
         on_cpu = calls.in_place_of(in_turn, partial(_native_chain, num_steps=num_steps))
     if on_cpu is elsewhere:
         return in_turn(model, key, x)
-    return jax.lax.platform_dependent(model, key, x, cpu=on_cpu, default=elsewhere)
+    return platform_dependent(model, key, x, cpu=on_cpu, default=elsewhere)
 
 
 @checked
@@ -127,7 +128,7 @@ def fold_chain(
                 partial(_native_chain, num_steps=length),
             )
             x_end, seen = draw(model, key, x, index)
-            carry, _ = jax.lax.scan(
+            carry, _ = scan(
                 lambda carry, at: (observe(carry, *at), None), carry, (seen.x, seen.z)
             )
             return (x_end, carry), None
@@ -137,9 +138,7 @@ def fold_chain(
     check_count("num_steps", num_steps, 1, "double step")
     if not calls.covers(model):
         return in_turn(model, key, x, init)
-    return jax.lax.platform_dependent(
-        model, key, x, init, cpu=by_blocks, default=in_turn
-    )
+    return platform_dependent(model, key, x, init, cpu=by_blocks, default=in_turn)
 
 
 def _scan_chain(
@@ -180,8 +179,8 @@ def _stepwise(
     def block(carry, index, length):
         index = first_block + index
         step = _stepper(model, key, index)
-        t = index * BLOCK + jnp.arange(length)
-        return jax.lax.scan(
+        t = index * BLOCK + jnp.arange(length, dtype=jnp.int32)
+        return scan(
             partial(body, step), carry, (t, _parallel.step_noise(model, key, t))
         )
 
@@ -194,8 +193,8 @@ def _scan_blocks(num_steps: int, block: Callable, init: Any) -> tuple[Any, Any]:
     whole, rest = divmod(num_steps, BLOCK)
     carry, parts = init, []
     if whole:
-        carry, stacked = jax.lax.scan(
-            partial(block, length=BLOCK), carry, jnp.arange(whole)
+        carry, stacked = scan(
+            partial(block, length=BLOCK), carry, jnp.arange(whole, dtype=jnp.int32)
         )
         parts.append(jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), stacked))
     if rest:
@@ -222,11 +221,12 @@ def _stepper(model: Model, key: Key[Array, ""], block):
         t, noise = at
         bits = unpack(x, model.num_visible).astype(dtype)
         h = contract(parameters.w_bar, bits) + bias
+        field = h.astype(noise.dtype)
         if table is not None:
-            code = latent.draw_index(noise, h)
+            code = latent.draw_index(noise, field)
             row = table[code]
         else:
-            code = latent.draw(noise, h)
+            code = latent.draw(noise, field)
             row = thresholds(forward_logits(model, code), round_at)
         return code, h, draw_packed(key, t, row)
 

@@ -21,6 +21,7 @@ from ._checks import (
     check_count,
     check_kinds,
     check_rate,
+    check_values,
     checked,
 )
 from .training import AbstractRule, State, StepInfo
@@ -56,8 +57,11 @@ def init(
     data `x`, shared; `learning_rate`, one a member or one for all (default: that of the
     rule's optimiser); `mesh`, that of `train`.
 
-    **Raises:** as `rule.init` and `set_learning_rate`.
+    **Raises:** `ValueError` for a known number below 0 or of more than 32 bits, which
+    would have the key of another member; as `rule.init` and `set_learning_rate`.
     """
+    expected = "a member in 0 .. 2^32 - 1"
+    check_values("members", members, lambda v: (v >= 0) & (v < 2**32), expected)
     if learning_rate is not None:
         check_rate("learning_rate", learning_rate)
 

@@ -165,7 +165,7 @@ def two_step_gradient(
     _, r = responsibilities(log_or_none(p_bar), forward_log_prob(model, states, x).T)
     r = r / num_points
     mu = jax.nn.sigmoid(forward_logits(model, states))
-    residual = x[:, None, :] - mu[None]
+    residual = x.astype(mu.dtype)[:, None, :] - mu[None]
     w = sum_products("km,mkd,kl->dl", r, residual, states.astype(mu.dtype))
     a = sum_products("km,mkd->d", r, residual)
 
@@ -176,7 +176,8 @@ def two_step_gradient(
     h = jnp.broadcast_to(h[:, None], (*joint.shape, model.latent.num_units))
     z = jnp.broadcast_to(states, h.shape)
     factor = (joint * g[None])[..., None] * model.latent.score(h, z, score)
-    w_bar = sum_products("xkl,xd->ld", factor, every_x - model.x_mean[None])
+    centred = every_x.astype(mu.dtype) - model.x_mean[None]
+    w_bar = sum_products("xkl,xd->ld", factor, centred)
     return Parameters(
         w=w,
         a=visible_bias(model.latent, a),

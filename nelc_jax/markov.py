@@ -16,7 +16,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ._checks import check_count, checked
-from ._linear import contract
+from ._linear import at_least_single, contract
+from ._loops import fori_loop
 
 __all__ = ["deviation", "stationary_distribution", "truncated_deviation"]
 
@@ -38,7 +39,7 @@ def stationary_distribution(M: Float[Array, "S S"]) -> Float[Array, " S"]:
 
     **Arguments:** `M[z', z]`, row-stochastic, z' the state jumped from.
     """
-    return _stationary(M)
+    return _stationary(at_least_single(M)).astype(M.dtype)
 
 
 @checked
@@ -54,11 +55,13 @@ def deviation(
     **Arguments:** `M[z', z]`, row-stochastic, z' from; `p_bar`, stationary; `f`,
     in any unit, which is that of v.
     """
+    dtype = M.dtype
+    M, p_bar, f = at_least_single((M, p_bar, f))
     order = _busiest_first(p_bar)
     value = (f - contract(p_bar, f))[order]
     M, leaving = _eliminate(M[order][:, order], float(jnp.finfo(M.dtype).eps))
     v = _put_back(M, leaving, _carry_over(M, value))
-    return _centred(v, order, p_bar)
+    return _centred(v, order, p_bar).astype(dtype)
 
 
 @checked
@@ -102,7 +105,7 @@ def truncated_deviation(
     def add(_, v):
         return centred + contract(M, v)
 
-    return jax.lax.fori_loop(0, num_terms, add, jnp.zeros_like(centred))
+    return fori_loop(0, num_terms, add, jnp.zeros_like(centred))
 
 
 def _with_restart(M: Float[Array, "S S"]) -> tuple[Float[Array, "S S"], float]:
@@ -125,7 +128,7 @@ def _stationary(M: Float[Array, "S S"]) -> Float[Array, " S"]:
         return p / jnp.sum(p)
 
     first = jnp.zeros_like(M[0]).at[0].set(1)
-    p = jax.lax.fori_loop(1, size, put_back, first, unroll=size <= UNROLLED)
+    p = fori_loop(1, size, put_back, first, unroll=size <= UNROLLED)
     # What is there only because of the restart is never visited.
     return jnp.where(p < restart**0.85, 0, p)
 
@@ -156,9 +159,9 @@ def _stationary_jvp(primals, tangents):
         return shift + jnp.where(index == n, contract(shift, entering), 0)
 
     unroll = size <= UNROLLED
-    gained = jax.lax.fori_loop(0, size - 1, take_out, gained[order], unroll=unroll)
+    gained = fori_loop(0, size - 1, take_out, gained[order], unroll=unroll)
     shift = jnp.where(index == 0, 0, gained / leaving)
-    shift = jax.lax.fori_loop(1, size, put_back, shift, unroll=unroll)
+    shift = fori_loop(1, size, put_back, shift, unroll=unroll)
     # A gather, since a linear scatter has no transpose.
     shift = shift[(index - order[0]) % size]
     return p, jnp.where(p == 0, 0, shift - p * jnp.sum(shift))
@@ -185,7 +188,7 @@ def _carry_over(reduced: Float[Array, "S S"], f: Float[Array, " S"]):
         n = size - 1 - step
         return f + jnp.where(index < n, reduced[:, n], 0) * f[n]
 
-    return jax.lax.fori_loop(0, size - 1, body, f, unroll=size <= UNROLLED)
+    return fori_loop(0, size - 1, body, f, unroll=size <= UNROLLED)
 
 
 def _put_back(
@@ -200,7 +203,7 @@ def _put_back(
         return v.at[n].set((sums[n] + contract(onward, v)) / leaving[n])
 
     first = jnp.zeros_like(sums)
-    return jax.lax.fori_loop(1, size, body, first, unroll=size <= UNROLLED)
+    return fori_loop(1, size, body, first, unroll=size <= UNROLLED)
 
 
 def _centred(v: Float[Array, " S"], order: Array, p_bar: Float[Array, " S"]) -> Array:
@@ -238,4 +241,4 @@ def _eliminate(
 
     start = M, jnp.ones_like(M[0])
     unroll = size <= UNROLLED
-    return jax.lax.fori_loop(0, size - 1, take_out, start, unroll=unroll)
+    return fori_loop(0, size - 1, take_out, start, unroll=unroll)

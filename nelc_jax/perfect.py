@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key
 
 from ._checks import check_count, checked
+from ._loops import while_loop
 from ._parallel import random_maps, require_enumerable
 from ._random import BLOCK, draw_pixels, pixel_table
 from .model import Model, forward_logits
@@ -87,7 +88,7 @@ def _draw(model: Model, key: Key[Array, ""], max_steps: int):
         return n + 1, composed[earlier]
 
     identity = jnp.arange(model.latent.num_states, dtype=jnp.int32)
-    n, composed = jax.lax.while_loop(unfinished, further_back, (jnp.int32(0), identity))
+    n, composed = while_loop(unfinished, further_back, (jnp.int32(0), identity))
     coalesced = _constant(composed)
     # The x that led to z would do only if it, too, were the same from every start. The
     # x that follows z is an exact draw, its noise being that of no map.

@@ -26,6 +26,7 @@ from ._checks import (
     check_rate,
     checked,
 )
+from ._loops import scan
 from .latent import AbstractLatent
 from .model import Model
 
@@ -95,7 +96,7 @@ class AbstractRule(eqx.Module):
         def body(state, batch_size):
             return self.step(state, x, batch_size)
 
-        return jax.lax.scan(body, state, batch_sizes)
+        return scan(body, state, batch_sizes)
 
     def model(self, state: State) -> Model:
         """The two conditionals that the state stands for."""

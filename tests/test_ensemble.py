@@ -144,3 +144,19 @@ def test_the_state_of_one_member(x):
         ensemble.train(RULE, RULE.init(KEY, x), x, SIZES)
     with pytest.raises(ValueError, match="num_mapped=0"):
         ensemble.map_members(lambda a: a, 0)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_that_are_no_members(x):
+    """Their keys would be those of other members."""
+    for number, shown in ((-1, "-1"), (2**32 + 3, "4294967299")):
+        with pytest.raises(ValueError, match=rf"^members\[1\]={shown}: expected a mem"):
+            ensemble.init(RULE, KEY, np.array([0, number]), x)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_data_of_numpy_without_jit(x):
+    states = ensemble.init(RULE, KEY, np.arange(2), np.asarray(x))
+    found = ensemble.train(RULE, states, np.asarray(x), np.asarray(SIZES))
+    expected = jax.jit(ensemble.train)(RULE, states, x, SIZES)
+    chex.assert_trees_all_close(found[1], expected[1], rtol=1e-4)

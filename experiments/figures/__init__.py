@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.figures.ensemble import fig2, fig4, undrawn_kl
+from experiments.figures.ensemble import fig2, fig4, training_figure, undrawn_kl
 from experiments.figures.portrait import (
     MAX_BITS,
+    MAX_KERNEL,
     MAX_UNITS,
     NUM_STEPS,
     by_likelihood,
     fig3,
+)
+from experiments.figures.states import (
+    listed_states,
     numbered_by_bits,
     units_are_states,
 )
@@ -36,6 +39,11 @@ class SavedFigure:
     caption: str
     png: Path
     pdf: Path
+
+
+def enumerated(run: Run) -> bool:
+    """Whether the run has tables of its latent states; others are sampled."""
+    return "latent_kernel" in run.arrays
 
 
 def save_figures(run: Run, directory: Path) -> list[SavedFigure]:
@@ -64,9 +72,25 @@ def save_figure(
 
 
 def _figures(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
-    ranking = by_likelihood(run)
-    count = len(ranking)
-    if not count:
+    if not len(by_likelihood(run)):
+        return
+    yield from _training(run)
+    yield from _portraits(run)
+    if enumerated(run):
+        yield from _irreversibility(run)
+
+
+def _training(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
+    if not enumerated(run):
+        figure = training_figure(run)
+        yield (
+            "training",
+            "Training",
+            "Log-likelihood L of the models against the epoch, along a short chain of "
+            "each, so that it is below that of the table, along a long one; the steep "
+            "beginning is left out." + _about_the_edges(figure),
+            figure,
+        )
         return
     figure = fig2(run)
     yield (
@@ -78,6 +102,11 @@ def _figures(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
         + _about_the_edges(figure),
         figure,
     )
+
+
+def _portraits(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
+    ranking = by_likelihood(run)
+    count = len(ranking)
     best, worst = int(ranking[0]), int(ranking[-1])
     rank = f"best of {count}" if count > 1 else "the only model"
     yield (
@@ -93,6 +122,9 @@ def _figures(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
             _portrait_caption(run, worst),
             fig3(run, worst, f"worst of {count}"),
         )
+
+
+def _irreversibility(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
     figure = fig4(run)
     yield ("fig4", "Irreversibility", _indicators_caption(run, figure), figure)
 
@@ -138,19 +170,30 @@ def _about_the_edges(figure: Figure) -> str:
 
 
 def _portrait_caption(run: Run, index: int) -> str:
-    states = np.asarray(model_of(run, index).latent.states())
+    states = listed_states(model_of(run, index).latent)
     units = states.shape[1]
     one_each = units_are_states(states)
     top = "occupancy p̄_α" if one_each else "probability ⟨z_α⟩ to be on"
     which = f" (the {MAX_UNITS} most active of {units})" if units > MAX_UNITS else ""
+    among = ""
+    if len(states) > MAX_KERNEL:
+        among = f" among the {MAX_KERNEL} most occupied of {len(states)}"
+    kernel = ""
+    if enumerated(run):
+        kernel = (
+            "; right, the latent kernel M from state z′ (row) to state z "
+            f"(column){among}"
+        )
     images = run.config.get("image_shape") is not None
     drawn = "" if images else ", each a column of stripes with visible unit 0 on top"
     bits = ", written as its bits with unit 0 first"
     if one_each or units > MAX_BITS:
-        bits = ""
+        bits = "" if enumerated(run) else ", too many bits to write"
     bias = " (beside them the visible bias a)" if run.arrays["a"][index].any() else ""
     numbered = "Units and states are numbered from 0"
-    if numbered_by_bits(states):
+    if not enumerated(run):
+        numbered = "Units are numbered from 0"
+    elif numbered_by_bits(states):
         numbered = (
             "Units are numbered from 0, and a state by its bits as a binary number "
             "with unit 0 lowest"
@@ -158,9 +201,8 @@ def _portrait_caption(run: Run, index: int) -> str:
     return (
         f"Model {run.models['model'][index]}. Above, for each latent unit α{which} the "
         f"{top}, the weights w_α of z → x{bias} and w̄_α of x → z{drawn}, and the "
-        "hidden bias ā_α; right, the latent kernel M from state z′ (row) to state z "
-        f"(column). Below, {NUM_STEPS} double steps of the chain: the latent state "
-        f"z(t−1){bits}, the expected visible state ⟨x(t)⟩ that it sets, and the state "
-        f"x(t) drawn. {numbered}; the colours of the weights end at the 99th "
-        "percentile of their size."
+        f"hidden bias ā_α{kernel}. Below, {NUM_STEPS} double steps of the chain: the "
+        f"latent state z(t−1){bits}, the expected visible state ⟨x(t)⟩ that it sets, "
+        f"and the state x(t) drawn. {numbered}; the colours of the weights end at the "
+        "99th percentile of their size."
     )

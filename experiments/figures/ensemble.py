@@ -72,6 +72,22 @@ def fig2(run: Run) -> Figure:
 
 
 @rc_context(STYLE)
+def training_figure(run: Run) -> Figure:
+    """Log-likelihood of every model during training, where sigma is not known."""
+    figure = Figure(figsize=(TWO_COLUMNS / 2, 2.2), layout="constrained")
+    axes = figure.subplots()
+    epochs, values = run.over_epochs("log_likelihood")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(LOG_LIKELIHOOD)
+    fit_limits(axes, epochs, _after_the_beginning(epochs, values))
+    axes.set_xlim(0, max(2, epochs[-1]))
+    last = values[:, -1]
+    _draw_lines(axes, epochs, values, sigma_colours(last).to_rgba(last))
+    _round_ticks([axes], whole=True)
+    return figure
+
+
+@rc_context(STYLE)
 def fig4(run: Run) -> Figure:
     """What goes with entropy production: log-linear panels against the final σ.
 
@@ -189,11 +205,13 @@ def _draw_lines(
     axes: Axes, epochs: np.ndarray, values: np.ndarray, colours: np.ndarray
 ) -> None:
     for y, colour in zip(values, colours, strict=True):
+        # A line joins the epochs that were measured.
+        known = ~np.isnan(y)
         axes.plot(
-            epochs,
-            np.where(np.isfinite(y), y, np.nan),
+            epochs[known],
+            np.where(np.isfinite(y), y, np.nan)[known],
             color=colour,
             linewidth=0.7 if len(values) <= 100 else 0.4,
-            marker="o" if len(epochs) == 1 else "",
+            marker="o" if known.sum() == 1 else "",
             markersize=3,
         )

@@ -10,6 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from experiments.figures.page import FRAME, Cell, Page, fit_cell
+from experiments.figures.states import listed_states, most, units_are_states
 from experiments.figures.style import STYLE, TWO_COLUMNS, whole_ticks
 from experiments.runs.directory import Run
 from experiments.runs.diverged import diverged_in
@@ -20,11 +21,17 @@ from nelc_jax.model import Model, forward_logits
 NUM_STEPS = 12
 """Double steps of the chain that are shown."""
 
+ACTIVATION_STEPS = 1000
+"""Double steps of the chain for the activation of units whose p_bar is not known."""
+
 MAX_UNITS = 18
 """Of more latent units, those most often on are shown."""
 
 MAX_ANNOTATED = 12
 """Kernels of at most this many states have their values written in the cells."""
+
+MAX_KERNEL = 64
+"""Of larger kernels, the part of the states most often visited is shown."""
 
 MAX_BITS = 10
 """Of more latent units, a state is written as its number and not as its bits."""
@@ -39,6 +46,8 @@ SCALES, KERNEL_LABELS = 0.42, 0.42
 def fig3(run: Run, index: int, rank: str) -> Figure:
     """Portrait of one model: w, w_bar, a_bar, the latent kernel M, and its chain.
 
+    Without M where latent states are sampled.
+
     A visible vector is drawn as an image of the run's `image_shape`, or as a column of
     stripes, unit 0 on top, when the data are no images.
 
@@ -46,10 +55,16 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     for the title such as "best of 36".
     """
     model = model_of(run, index)
-    kernel = run.arrays["latent_kernel"][index]
     # The probability that each latent unit is on.
-    activation = run.arrays["occupancy"][index] @ _states(model)
-    units = np.sort(np.argsort(-activation, kind="stable")[:MAX_UNITS])
+    if model.latent.enumerable:
+        occupancy = run.arrays["occupancy"][index]
+        activation = occupancy @ listed_states(model.latent)
+        visited = most(occupancy, MAX_KERNEL)
+        kernel = run.arrays["latent_kernel"][index][np.ix_(visited, visited)]
+    else:
+        activation = np.asarray(_activation(model, jnp.asarray(run.arrays["x"][index])))
+        visited, kernel = np.zeros(0, int), np.zeros((0, 0))
+    units = most(activation, MAX_UNITS)
     image_shape = run.config.get("image_shape")
     annotated = len(kernel) <= MAX_ANNOTATED
     visible_bias = bool(np.any(np.asarray(model.parameters.a)))
@@ -58,6 +73,8 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     columns = -(-len(units) // -(-len(units) // 6))
     side = min(1.72, max(1.0, 0.5 * len(kernel))) if annotated else 1.45
     beside = SCALES + KERNEL_LABELS + side + (0 if annotated else SCALES)
+    if not len(kernel):
+        side, beside = 0.0, SCALES
     slots = columns + visible_bias
     free = TWO_COLUMNS - LEFT - RIGHT - beside - (slots - 1) * GAP
     cell = fit_cell(image_shape, model.num_visible, min(free / slots, 0.66))
@@ -75,20 +92,10 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
         bias = visible_bias and number == 0
         y = TITLE + number * pitch
         _draw_units(page, y, model, activation, chunk, cell, bias)
-    _draw_kernel(page, TITLE + LINE, side, kernel)
+    if len(kernel):
+        _draw_kernel(page, TITLE + LINE, side, kernel, visited)
     _draw_chain(page, TITLE + top_block + BLOCK_GAP, run, index, model, frame)
     return page.figure
-
-
-def units_are_states(states: np.ndarray) -> bool:
-    """Whether in each of the `states` (S, L) one unit is on, its own."""
-    return np.array_equal(states, np.eye(states.shape[1]))
-
-
-def numbered_by_bits(states: np.ndarray) -> bool:
-    """Whether the number of each of the `states` is its bits, first unit lowest."""
-    places = 2 ** np.arange(states.shape[1])
-    return np.array_equal(states @ places, np.arange(len(states)))
 
 
 def by_likelihood(run: Run) -> np.ndarray:
@@ -114,7 +121,7 @@ def _draw_units(
     p = jax.tree.map(np.asarray, model.parameters)
     pitch = cell.width + GAP
     top = r"$\langle z_\alpha\rangle$"
-    if units_are_states(_states(model)):
+    if units_are_states(listed_states(model.latent)):
         top = r"$\bar p_\alpha$"
     headings = [f"{activation[unit]:.3f}" for unit in units]
     images = [p.w[:, unit] for unit in units]
@@ -164,7 +171,9 @@ def _draw_biases(
     page.row_label(LEFT, y + BIASES + 0.08, r"$\alpha$")
 
 
-def _draw_kernel(page: Page, y: float, side: float, kernel: np.ndarray) -> None:
+def _draw_kernel(
+    page: Page, y: float, side: float, kernel: np.ndarray, states: np.ndarray
+) -> None:
     """M with the state of origin down and the next one across, at the right margin."""
     annotated = len(kernel) <= MAX_ANNOTATED
     x = TWO_COLUMNS - RIGHT - side - (0 if annotated else SCALES)
@@ -178,8 +187,13 @@ def _draw_kernel(page: Page, y: float, side: float, kernel: np.ndarray) -> None:
     axes.spines[:].set(**FRAME)
     axes.tick_params(length=0, pad=2)
     if not annotated:
-        whole_ticks(axes.xaxis, axes.yaxis)
         page.colour_bar(x + side + 0.06, y, side, **colours)
+        if states[-1] < len(states):
+            whole_ticks(axes.xaxis, axes.yaxis)
+            return
+        places = np.arange(0, len(states), -(-len(states) // 4))
+        for set_ticks in (axes.set_xticks, axes.set_yticks):
+            set_ticks(places, [str(state) for state in states[places]])
         return
     axes.set(xticks=range(len(kernel)), yticks=range(len(kernel)))
     size = min(7.5, 72 * side / len(kernel) / 2.0)
@@ -219,16 +233,18 @@ def _draw_chain(
 
 
 @eqx.filter_jit
+def _activation(model: Model, x: Array) -> Array:
+    """The share of double steps in which each unit is on."""
+    return sample_chain(model, jax.random.key(0), x, ACTIVATION_STEPS)[1].z.mean(axis=0)
+
+
+@eqx.filter_jit
 def _chain(model: Model, key: PRNGKeyArray, x: Array) -> tuple[Array, Array, Array]:
     """z(0) .. z(T - 1), the expected x(1) .. x(T) that they set, and those drawn."""
     last, trajectory = sample_chain(model, key, x, NUM_STEPS)
     expected = jax.nn.sigmoid(forward_logits(model, trajectory.z))
     drawn = jnp.concatenate([trajectory.x[1:], last[None]])
     return trajectory.z, expected, drawn
-
-
-def _states(model: Model) -> np.ndarray:
-    return np.asarray(model.latent.states())
 
 
 def _robust(values: np.ndarray) -> float:
@@ -244,17 +260,19 @@ def _short(probability: float) -> str:
 
 
 def _state_name(model: Model, z: np.ndarray) -> str:
-    """The state's number, or its bits, first unit first, while they fit."""
-    if units_are_states(_states(model)) or len(z) > MAX_BITS:
+    """The state's number if it has one, or its bits, first unit first, if they fit."""
+    if not model.latent.enumerable and len(z) > MAX_BITS:
+        return ""
+    if units_are_states(listed_states(model.latent)) or len(z) > MAX_BITS:
         return str(int(model.latent.index(jnp.asarray(z))))
     return "".join("1" if bit else "0" for bit in z)
 
 
 def _title(run: Run, index: int, rank: str) -> str:
-    values = {name: float(run.models[name][index]) for name in _TITLE}
     parts = [
-        form.format(_number(values[name], digits))
+        form.format(_number(float(run.models[name][index]), digits))
         for name, (form, digits) in _TITLE.items()
+        if name in run.models
     ]
     return f"Model {run.models['model'][index]}, {rank}:  " + ",  ".join(parts)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from experiments.figures import by_likelihood
+from experiments.figures import by_likelihood, enumerated
 from experiments.runs.directory import Run
 from nelc_jax.diagnostics import cycle_states, fundamental_cycles
 
-SHOWN = 12
-"""Models in the table."""
+SHOWN, MAX_STATES = 12, 24
+"""Models in the table, and states of a cycle that are written out."""
 
 # Compiled: one by one, its operations take four times as long to build.
 _cycles = jax.jit(fundamental_cycles)
@@ -34,7 +34,7 @@ class DominantCycle:
 
 def dominant_cycles(run: Run) -> list[DominantCycle]:
     """Those of the `SHOWN` best models, best first; none for a single latent state."""
-    if run.arrays["latent_kernel"].shape[-1] < 2:
+    if not enumerated(run) or run.arrays["latent_kernel"].shape[-1] < 2:
         return []
     return [_dominant_cycle(run, row) for row in by_likelihood(run)[:SHOWN]]
 
@@ -50,9 +50,13 @@ def _dominant_cycle(run: Run, row: int) -> DominantCycle:
     if "classes" in run.arrays and names is not None:
         classes = run.arrays["classes"][row]
         labels = [f"{z} ({names[classes[z]]})" for z in states]
+    path = " → ".join([*labels[:MAX_STATES], str(states[0])]) if states else "none"
+    if len(states) > MAX_STATES:
+        hidden = len(states) - MAX_STATES
+        path = f"{' → '.join(labels[:MAX_STATES])} → … ({hidden} more) → {states[0]}"
     return DominantCycle(
         int(run.models["model"][row]),
-        " → ".join([*labels, str(states[0])]) if states else "none",
+        path,
         float(cycles.current[0]),
         float(cycles.affinity[0]),
         float(cycles.contribution[0]),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from experiments.figures import SavedFigure, by_likelihood
+from experiments.figures import SavedFigure, by_likelihood, enumerated
 from experiments.figures.ensemble import undrawn_kl
 from experiments.report.cycles import dominant_cycles
 from experiments.report.numbers import quantiles, rounded, typeset
@@ -44,6 +44,7 @@ def write_report(run: Run, figures: Sequence[SavedFigure], path: Path) -> None:
         ],
         figures=figures,
         cycles=dominant_cycles(run),
+        sampled=None if enumerated(run) else run.latent,
         classes="classes" in run.arrays,
         quantities=quantities_of(run),
         rows=_rows(run),
@@ -91,8 +92,6 @@ def _headline(run: Run) -> list[tuple[str, str, str]]:
     """Label, value, and unit or more words, of the numbers to read first."""
     ranking, models = by_likelihood(run), sound(run).models
     count = len(ranking)
-    num_states = run.arrays["latent_kernel"].shape[-1]
-    fewer = int(np.sum(models["mean_self_transition"] < 1 / num_states))
     best = [
         (
             Markup("best <i>L</i>"),
@@ -108,13 +107,20 @@ def _headline(run: Run) -> list[tuple[str, str, str]]:
             QUANTITIES[name].unit,
         )
         for name in ("log_likelihood", "entropy_production_rate", "relaxation_time")
+        if name in run.models
     ]
-    return [
+    found = [
         *best,
         *medians,
-        (
-            Markup("self-transition below 1/<i>S</i>"),
-            f"{fewer} of {count}",
-            Markup("models; <i>S</i> = {} latent states").format(num_states),
-        ),
     ]
+    if enumerated(run):
+        num_states = run.arrays["latent_kernel"].shape[-1]
+        fewer = int(np.sum(models["mean_self_transition"] < 1 / num_states))
+        found.append(
+            (
+                Markup("self-transition below 1/<i>S</i>"),
+                f"{fewer} of {count}",
+                Markup("models; <i>S</i> = {} latent states").format(num_states),
+            )
+        )
+    return found

@@ -42,8 +42,9 @@ class Run:
 
     `history` and `models` map each column to its values; `arrays` holds w (M, D, L),
     a (M, D), w_bar (M, L, D), a_bar (M, L), x_mean (M, D), the ends x (M, D) of the
-    persistent chains, latent_kernel and its logarithm (M, S, S), occupancy (M, S) and
-    classes (M, S). `latent` is the latent space of the models (None: of other things).
+    persistent chains and, where latent states are enumerated, latent_kernel and its
+    logarithm (M, S, S), occupancy (M, S) and classes (M, S). `latent` is the latent
+    space of the models (None: of other things).
     """
 
     config: dict
@@ -53,10 +54,15 @@ class Run:
     latent: AbstractLatent | None = None
 
     def over_epochs(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The epochs, and a column of the history with a row a model, in order."""
+        """The epochs, and a column of the history with a row a model, in order.
+
+        A column that the history lacks was never measured: nan.
+        """
         epochs = np.unique(self.history["epoch"])
         order = np.lexsort((self.history["epoch"], self.history["model"]))
-        return epochs, self.history[name][order].reshape(-1, len(epochs))
+        unknown = np.full(len(order), np.nan)
+        column = self.history.get(name, unknown)
+        return epochs, column[order].reshape(-1, len(epochs))
 
 
 def create_run_directory(path: Path, config: Mapping) -> None:

@@ -55,7 +55,10 @@ def open_run(path: Path) -> Run:
             f"{path} holds restricted Boltzmann machines, not models with a latent "
             "cycle: give an ensemble of these"
         )
-    missing = [name for name in _NEEDED if name not in run.arrays]
+    needed = _NEEDED
+    if run.latent is not None and not run.latent.enumerable:
+        needed = tuple(name for name in _NEEDED if name not in _KERNELS)
+    missing = [name for name in needed if name not in run.arrays]
     if missing:
         raise UserError(
             f"{path} is not a finished run: {CHECKPOINT} lacks {', '.join(missing)}"

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.data.dataset import Dataset
-from experiments.training.measure import Measured
+from experiments.training.measure import Likelihood, Measured
 from nelc_jax.diagnostics import classes, thermodynamics, transitions
 from nelc_jax.diagnostics.cycles import fundamental_cycles
 from nelc_jax.diagnostics.uncertainty import jackknife_bias, jackknife_error
@@ -24,10 +24,13 @@ def model_table(
     Columns with `_error` are standard errors of the Monte-Carlo averages, at fixed
     parameters. `entropy_production_rate_bias` is the jackknife's estimate: subtracted,
     it makes the rate of a model at equilibrium scatter around zero. The dominant cycle
-    is the fundamental one of the largest contribution to it (`cycles`).
+    is the fundamental one of the largest contribution to it (`cycles`). Of latent
+    states that are sampled, the likelihood alone.
     """
-    columns = dict(_columns(measured))
     summary = measured.summary
+    if isinstance(summary, Likelihood):
+        return {"log_likelihood": np.asarray(summary.log_likelihood)}, {}
+    columns = dict(_columns(measured))
     arrays = {
         "latent_kernel": summary.latent_kernel,
         "log_latent_kernel": summary.log_latent_kernel,

@@ -46,7 +46,8 @@ class Ensemble:
         """Train one epoch; a member that goes non-finite in it stays at its beginning.
 
         After several, at that of the first such epoch.
-        Returns the step infos and summaries of the models, and sigma's error and bias.
+        Returns the step infos and summaries of the models, and sigma's error and bias
+        (None where latent states are sampled).
         """
         self._states, info, summary, *spread = _epoch(
             self._rule,
@@ -125,12 +126,13 @@ def _spread(states):
 def _epoch(rule, states, members, seed, number, x, batch_sizes):
     def one(state, member, seed, number, x, batch_sizes):
         # Epochs count from 1. A frozen member is behind, and is not tried again.
-        running = state.step == (number - 1) * len(batch_sizes)
+        begun = (number.astype(state.step.dtype) - 1) * len(batch_sizes)
+        running = state.step == begun
         trained, info = train(rule, state, x, batch_sizes)
         state = freeze(state, trained, info.finite & running)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
         model, p_bar = rule.model(state), rule.occupancy(state)
-        return state, info, *measure_epoch(model, key, x, p_bar, number)
+        return state, info, *measure_epoch(model, key, x, p_bar, number, state.x)
 
     mapped = ensemble.map_members(one, 2)
     return mapped(states, members, seed, number, x, batch_sizes)

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import optax
 
-from experiments.training.settings import Settings
+from experiments.command.errors import UserError
+from experiments.training.settings import MAX_STATES, Settings
 from experiments.training.study import Variant
 from nelc_jax import Pcd
 from nelc_jax.rules import ExactPhase, PersistentChain
@@ -26,13 +27,23 @@ def rbms(base: Settings, seeds: Iterable[int]) -> list[Variant]:
 
 
 def rbm_rule(settings: Settings) -> Pcd:
-    """Persistent contrastive divergence with these settings, at a falling rate."""
+    """Persistent contrastive divergence with these settings, at a falling rate.
+
+    **Raises:** `UserError` for more binary latent states than can be summed over.
+    """
     half = RATE_STEPS * settings.epochs * settings.steps_per_epoch
     falling = optax.scale_by_schedule(lambda step: 1 / (1 + (step / half) ** 2))
     # The chain between the modes of Bernoulli units is too slow to train by.
     exact = settings.latent == "binary"
+    latent = settings.latent_space()
+    if exact and not latent.enumerable:
+        raise UserError(
+            f"--units {settings.units}: the RBM with a binary layer is trained on sums "
+            f"over its 2^{settings.units} states, of {MAX_STATES} at most: use fewer "
+            "units"
+        )
     return Pcd(
-        settings.latent_space(),
+        latent,
         ExactPhase() if exact else PersistentChain(settings.chain_length),
         optax.chain(settings.optimizer(), falling),
     )

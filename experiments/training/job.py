@@ -81,7 +81,7 @@ def write_results(job: Job, trained: Trained) -> Run:
     columns |= diagnostic_columns(job.diagnostics, model, trained.measured)
     run = Run(
         {**job.config, "seconds": trained.seconds},
-        trained.history,
+        _known(trained.history),
         {"model": trained.numbers, DIVERGED_IN: trained.diverged_in, **columns},
         {**_parameters(model), "x": np.asarray(trained.x), **arrays},
         model.latent,
@@ -135,6 +135,11 @@ def _check_any_finite(job: Job, diverged_in: np.ndarray):
             f"went non-finite, the last in epoch {diverged_in.max()}: begin another "
             f"run, with a learning rate below {job.settings.learning_rate}"
         )
+
+
+def _known(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The history without the columns of what was never measured."""
+    return {name: each for name, each in history.items() if not np.isnan(each).all()}
 
 
 def _parameters(model: Model) -> dict[str, np.ndarray]:

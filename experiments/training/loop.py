@@ -13,7 +13,7 @@ from tqdm import tqdm
 from experiments.command.streams import progress_bar
 from experiments.runs.progress import HISTORY_COLUMNS, Progress
 from experiments.training.ensemble import Ensemble
-from experiments.training.measure import Measured
+from experiments.training.measure import Likelihood, Measured
 from nelc_jax.diagnostics.summary import Summary
 from nelc_jax.model import Model
 from nelc_jax.training import StepInfo
@@ -135,27 +135,33 @@ def _in_words(row: dict[str, np.ndarray], running: np.ndarray) -> str:
     """The means of the models that still train, and how many those are."""
     if not running.any():
         return "no model is finite"
-    words = [f"L = {row['log_likelihood'][running].mean():.2f} nats"]
-    sigma = row["entropy_production_rate"][running].mean()
-    # Of an RBM with many states it is not measured after every epoch.
-    if np.isfinite(sigma):
-        words.append(f"sigma = {sigma:.2f} nats/step")
+    forms = {
+        "log_likelihood": "L = {:.2f} nats",
+        "entropy_production_rate": "sigma = {:.2f} nats/step",
+    }
+    means = {name: row[name][running].mean() for name in forms}
+    # Of many states they are not measured after every epoch, or sigma never.
+    words = [
+        form.format(means[n]) for n, form in forms.items() if np.isfinite(means[n])
+    ]
     if not running.all():
         words.append(f"{running.sum()} models")
     return ", ".join(words)
 
 
-def _history_columns(info: StepInfo, summary: Summary, spread) -> tuple:
-    """What was measured after an epoch, in the order of `HISTORY_COLUMNS`."""
-    return (
-        summary.log_likelihood,
-        info.log_likelihood.mean(axis=1),
-        summary.entropy_production_rate,
-        *spread,
-        summary.relaxation_time,
-        summary.mean_self_transition,
-        summary.min_occupancy,
-    )
+def _history_columns(
+    info: StepInfo, summary: Summary | Likelihood, spread
+) -> list[np.ndarray | float]:
+    """What was measured after an epoch, in the order of `HISTORY_COLUMNS`, or nan."""
+    error, bias = spread
+    found = {
+        "batch_log_likelihood": info.log_likelihood.mean(axis=1),
+        "entropy_production_rate_error": error,
+        "entropy_production_rate_bias": bias,
+        **vars(summary),
+    }
+    columns = [found.get(name) for name in HISTORY_COLUMNS[2:]]
+    return [np.nan if column is None else column for column in columns]
 
 
 def _history_row(

@@ -197,10 +197,10 @@ def _print_result(run: Run, out: Path):
     if not len(models["model"]):
         return
     best = int(np.argmax(models["log_likelihood"]))
-    sigma = models["entropy_production_rate"]
+    sigma = models.get("entropy_production_rate")
+    rate = "" if sigma is None else f", sigma {sigma[best]:.2f} nats/double step"
     print(
         f"best log-likelihood {models['log_likelihood'][best]:.2f} nats (model "
-        f"{models['model'][best]}, "
-        f"sigma {sigma[best]:.2f} nats/double step); trained in "
+        f"{models['model'][best]}{rate}); trained in "
         f"{run.config['seconds']['training']:.0f} s; see {out / 'report.html'}"
     )

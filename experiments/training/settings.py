@@ -20,6 +20,9 @@ from nelc_jax import (
 )
 from nelc_jax.training import batch_schedule
 
+MAX_STATES = 1024
+"""Binary latent states up to which a run makes tables of them; others are sampled."""
+
 OF_RULE = (
     "latent",
     "units",
@@ -108,35 +111,27 @@ class Settings:
             raise UserError(f"--decay {self.decay}: expected 0 <= decay < 1")
 
     def latent_space(self) -> AbstractLatent:
-        """The latent space.
-
-        **Raises:** `UserError` for more latent states than can be enumerated.
-        """
+        """The latent space."""
         if self.latent == "onehot":
-            latent = OneHot(self.units, self.normalization)
-        else:
-            latent = Binary(self.units)
-        # One-hot states could be more, but a run makes as many tables of them.
-        most = Binary.enumerate_up_to
-        if latent.num_states > most:
-            # Of many bits, too many digits for Python to write them out.
-            states = self.units if self.latent == "onehot" else f"2^{self.units}"
-            raise UserError(
-                f"--units {self.units}: {states} latent states, but the diagnostics "
-                f"enumerate at most {most}: use fewer units"
-            )
-        return latent
+            return OneHot(self.units, self.normalization)
+        return Binary(self.units, MAX_STATES)
 
     def rule(self) -> Cycles:
         """The paper's rule with these settings.
 
-        **Raises:** `UserError` as `latent_space`, and for a horizon that the estimator
-        does not have.
+        **Raises:** `UserError` for a horizon that the estimator does not have, or more
+        latent states than it can enumerate.
         """
         latent, horizon = self.latent_space(), self.horizon or None
         if horizon is None and self.estimator == "trajectory":
             raise UserError(
                 "--horizon 0: the sum over all double steps needs --estimator averaged"
+            )
+        if self.estimator == "averaged" and not latent.enumerable:
+            raise UserError(
+                f"--units {self.units}: --estimator averaged enumerates the latent "
+                f"states, of {MAX_STATES} at most: use fewer units, or --estimator "
+                "trajectory"
             )
         try:
             if self.estimator == "averaged":

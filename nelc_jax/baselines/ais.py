@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Key
 from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_values, checked
 from .._derivatives import refuse_derivative
+from .._loops import scan
 from ..latent import sample_latent
 from ..model import (
     INITIAL_CLIP,
@@ -109,7 +110,7 @@ def log_partition(
     means = jnp.broadcast_to(jax.nn.sigmoid(bias)[None], (num_chains, bias.shape[0]))
     x = jax.random.bernoulli(start_key, means)
     steps = (jnp.arange(betas.shape[0] - 2), betas[1:-1], betas[2:])
-    (_, log_ratios), _ = jax.lax.scan(body, (x, ratio(x, betas[0], betas[1])), steps)
+    (_, log_ratios), _ = scan(body, (x, ratio(x, betas[0], betas[1])), steps)
 
     # At beta = 0 every latent state weighs the same.
     log_states = math.log(rbm.latent.num_states)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key, Shaped
 from .._bernoulli import bernoulli_log_prob, mixture_log_prob, responsibilities
 from .._checks import check_bits, check_count, check_points, checked
 from .._linear import contract
+from .._loops import scan
 
 __all__ = [
     "BernoulliMixture",
@@ -100,7 +101,7 @@ def fit(
     def body(mixture, _):
         return _em_step(mixture, x)
 
-    return jax.lax.scan(body, mixture, None, num_steps)
+    return scan(body, mixture, None, num_steps)
 
 
 @checked

@@ -17,6 +17,7 @@ from .. import model
 from .._bernoulli import bernoulli_normaliser
 from .._checks import check_means, check_points, checked
 from .._linear import contract
+from .._loops import fori_loop
 from ..latent import AbstractLatent, OneHot
 from ..model import Model, backward_field, forward_logits
 from .mixture import BernoulliMixture
@@ -132,7 +133,7 @@ def log_partition(rbm: Rbm) -> Float[Array, ""]:
         return jnp.logaddexp(total, logsumexp(_latent_log_weight(rbm, z)))
 
     start = jnp.asarray(-jnp.inf, rbm.x_mean.dtype)
-    return jax.lax.fori_loop(0, latent.num_states // size, add_chunk, start)
+    return fori_loop(0, latent.num_states // size, add_chunk, start)
 
 
 @checked

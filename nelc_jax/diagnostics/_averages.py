@@ -6,25 +6,34 @@ which makes sigma too large (docs/methods.md). So half of the draws are plain an
 come from *tilted* laws, A_z' with logits shifted by beta (c @ w_bar), which drives the
 fields h towards another state, with beta close enough to one another for the laws to
 overlap. Every draw is weighted by A_z'(x) over the density of the whole mixture:
-unbiased, and no weight exceeds 2.
+unbiased, and no weight exceeds 2. Of many states, those that lead to z' or follow it
+have a tilt (`TARGETS`), so that the draws of a state do not grow with their number.
 
 The draws are bits, which have no derivative; that of the weights' A_z'(x), the density
 of the mixture held fixed, makes up for it (`score_function`).
 """
 
+import math
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Key
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int, Key
 
 from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, checked
 from .._derivatives import score_function
-from .._linear import contract, on_last_axis
+from .._linear import at_least_single, contract, on_last_axis
+from .._loops import scan
 from .._random import draw_pixels, pixel_table
 from ..latent import AbstractLatent
 from ..model import Model, backward_field, state_logits
+
+TARGETS = 16
+"""Of more latent units, a state's draws are tilted towards those that matter to it."""
 
 _STRATA, _FINE = 4, 4
 """A tilt has a strength beta from every quarter of ]0, 1], one of four at random."""
@@ -41,7 +50,7 @@ def average_log_transitions(
     the entropy production still notices, does not underflow.
 
     **Arguments:** typed `key`; `num_samples`, draws of x a latent state, rounded up to
-    a multiple of 16 L.
+    a multiple of `batch_size`.
 
     **Raises:** `ValueError` for a `num_samples` below 1.
     """
@@ -54,6 +63,8 @@ def log_transition_batches(
 ) -> Float[Array, "B S S"]:
     """Independent, unnormalised estimates of ln M[z', z], for `combine_batches`.
 
+    In single precision at least, whatever that of the model.
+
     **Arguments:** as `average_log_transitions`; `num_batches`, B, among which the
     samples are divided (at least `batch_size` of them each).
 
@@ -63,25 +74,30 @@ def log_transition_batches(
     check_count("num_batches", num_batches, 1, "batch")
     num_draws = batch_size(model.latent)
     rounds = -(-num_samples // (num_draws * num_batches))
+    model = at_least_single(model)
     logits = state_logits(model)
     tilts = _tilts(model, logits)
 
     def of_state(z):
+        of_z = jax.tree.map(lambda array: array[z], tilts)
+        directions = _directions(model, of_z)
         # Of all tilts once, not for every draw.
-        log_norms = _log_norms(model, logits[z], tilts[z])
+        log_norms = _log_norms(logits[z], directions)
 
         def of_batch(_, batch):
             first = (z * num_batches + batch) * rounds
 
             def add_round(total, r):
-                log_terms = _draw(model, key, first + r, logits[z], tilts[z], log_norms)
+                log_terms = _draw(
+                    model, key, first + r, logits[z], of_z, directions, log_norms
+                )
                 return jnp.logaddexp(total, logsumexp(log_terms, axis=0)), None
 
             init = jnp.full(logits.shape[0], -jnp.inf, logits.dtype)
-            total, _ = jax.lax.scan(add_round, init, jnp.arange(rounds))
-            return None, total - np.log(rounds * num_draws)
+            total, _ = scan(add_round, init, jnp.arange(rounds))
+            return None, total - math.log(rounds * num_draws)
 
-        return jax.lax.scan(of_batch, None, jnp.arange(num_batches))[1]
+        return scan(of_batch, None, jnp.arange(num_batches))[1]
 
     # States in turn: each has a table of D logits for every tilt.
     return jnp.swapaxes(jax.lax.map(of_state, jnp.arange(logits.shape[0])), 0, 1)
@@ -89,8 +105,11 @@ def log_transition_batches(
 
 @checked
 def batch_size(latent: AbstractLatent) -> int:
-    """The fewest draws of a latent state in a batch: 16 L, half of them tilted."""
-    return 2 * 2 * _STRATA * latent.num_units
+    """The fewest draws of a latent state in a batch, half of them tilted.
+
+    16 L, or 16 `TARGETS` for larger L.
+    """
+    return 2 * 2 * _STRATA * min(latent.num_units, TARGETS)
 
 
 @checked
@@ -103,43 +122,86 @@ def combine_batches(batches: Float[Array, "B S S"]) -> Float[Array, "S S"]:
 @checked
 def leave_one_out(batches: Float[Array, "B S S"]) -> Float[Array, "B S S"]:
     """ln M from all batches but one, for each of the B batches."""
-    out = jnp.eye(batches.shape[0], dtype=bool)[:, :, None, None]
-    kept = jnp.where(out, -jnp.inf, batches[None])
-    return jax.vmap(combine_batches)(kept)
+    numbers = jnp.arange(batches.shape[0])
+
+    def without(number):
+        out = (numbers == number)[:, None, None]
+        return combine_batches(jnp.where(out, -jnp.inf, batches))
+
+    # In turn: B tables of B batches would add up.
+    return jax.lax.map(without, numbers)
 
 
-def _tilts(model: Model, logits: Float[Array, "S D"]) -> Float[Array, "S G F L"]:
-    """The coefficients beta c of every tilt: the logits move by beta (c @ w_bar).
+class _Tilts(eqx.Module):
+    """The directions in which the draws of each state are pushed.
 
-    With z* the most probable successor of each state, c flips a unit of z*, alone or
-    while all units of z* are turned off: for one-hot states the field of another state,
-    alone or minus that of z*. G: directions and strata of beta; F: beta in a stratum.
+    With z* the most probable successor of a state, a direction flips a unit of z*,
+    alone or while all units of z* are turned off: for one-hot states the field of
+    another state, alone or minus that of z*. `units`, which are flipped; `signs`, +1 of
+    those that were off; `on`, the bits of z*.
     """
+
+    units: Int[Array, "*S R"]
+    signs: Float[Array, "*S R"]
+    on: Float[Array, "*S L"]
+
+
+def _tilts(model: Model, logits: Float[Array, "S D"]) -> _Tilts:
     mean = jax.nn.sigmoid(logits)
     latent = model.latent
-    next_state = jnp.argmax(latent.log_probs(backward_field(model, mean)), axis=-1)
-    on = latent.states()[next_state].astype(logits.dtype)
-    units = jnp.eye(latent.num_units, dtype=logits.dtype)
-    flip = jnp.broadcast_to(units[None], (len(on), *units.shape))
-    flip = flip * (1 - 2 * on[:, None, :])
-    directions = jnp.concatenate([flip, flip - on[:, None, :]], axis=1)
-    number = np.arange(1, _STRATA * _FINE + 1).reshape(_STRATA, 1, _FINE, 1)
-    strengths = jnp.asarray(number / (_STRATA * _FINE), logits.dtype)
-    scaled = strengths[None] * directions[:, None, :, None]
-    return scaled.reshape(len(on), -1, _FINE, latent.num_units)
+    log_next = latent.log_probs(backward_field(model, mean))
+    on = latent.states()[jnp.argmax(log_next, axis=-1)].astype(logits.dtype)
+    units = jnp.broadcast_to(jnp.arange(latent.num_units)[None], on.shape)
+    if latent.num_units > TARGETS:
+        units = jax.lax.top_k(_relevance(latent, log_next), TARGETS)[1]
+    signs = 1 - 2 * jnp.take_along_axis(on, units, axis=-1)
+    return _Tilts(units, signs, on)
+
+
+def _relevance(
+    latent: AbstractLatent, log_next: Float[Array, "S S"]
+) -> Float[Array, "S L"]:
+    """For each state and unit, how likely states with this unit lead here or follow.
+
+    What leads here counts most: the flux against it is what the entropy production
+    needs, and plain draws miss. Each state beside the likeliest one of its kind.
+    """
+
+    def share(log_p):
+        return jnp.exp(log_p - jnp.max(log_p, axis=-1, keepdims=True))
+
+    either = jnp.maximum(share(log_next), share(log_next.T))
+    return latent.sum_states(either.T).T
+
+
+def _directions(model: Model, tilts: _Tilts) -> Float[Array, "K D"]:
+    """What a strength of one adds to the logits of a state."""
+    flip = tilts.signs[:, None] * model.parameters.w_bar[tilts.units]
+    away = contract(tilts.on, model.parameters.w_bar)
+    return jnp.concatenate([flip, flip - on_last_axis(away, flip)])
+
+
+def _strengths(dtype: DTypeLike) -> Float[Array, "strata fine"]:
+    number = np.arange(1, _STRATA * _FINE + 1).reshape(_STRATA, _FINE)
+    return jnp.asarray(number / (_STRATA * _FINE), dtype)
 
 
 def _log_norms(
-    model: Model, logits: Float[Array, " D"], tilts: Float[Array, "G F L"]
-) -> Float[Array, "G F"]:
+    logits: Float[Array, " D"], directions: Float[Array, "K D"]
+) -> Float[Array, "strata K fine"]:
     """ln E[exp(beta c . w_bar x)] under A_z', closed: its pixels are independent."""
+    plain = bernoulli_normaliser(logits)
 
     def of_group(group):
-        tilted = logits[None] + contract(group, model.parameters.w_bar)
-        return bernoulli_normaliser(tilted) - bernoulli_normaliser(logits)
+        strengths, direction = group
+        tilted = logits[None] + strengths[:, None] * direction[None]
+        return bernoulli_normaliser(tilted) - plain
 
     # In turn: a table of D logits for every tilt is larger than all the draws.
-    return jax.lax.map(of_group, tilts)
+    count = len(directions)
+    strengths = jnp.repeat(_strengths(logits.dtype), count, axis=0)
+    groups = strengths, jnp.tile(directions, (_STRATA, 1))
+    return jax.lax.map(of_group, groups).reshape(_STRATA, count, _FINE)
 
 
 def _draw(
@@ -147,19 +209,23 @@ def _draw(
     key: Key[Array, ""],
     number,
     logits: Float[Array, " D"],
-    tilts: Float[Array, "G F L"],
-    log_norms: Float[Array, "G F"],
-) -> Float[Array, "2*G S"]:
+    tilts: _Tilts,
+    directions: Float[Array, "K D"],
+    log_norms: Float[Array, "strata K fine"],
+) -> Float[Array, "n S"]:
     """ln of weight times A_bar[x, z], for G plain and G tilted draws of x."""
     p = model.parameters
-    num_groups = len(tilts)
+    count = len(directions)
+    num_groups = _STRATA * count
+    strengths = _strengths(logits.dtype)
     # One strength of each stratum at random: in the mean over these choices the draws
     # are of the mixture of all tilts, whose density is what they are weighted by.
     chosen = jax.random.randint(
-        jax.random.fold_in(key, number), (num_groups,), 0, _FINE
+        jax.random.fold_in(key, number), (_STRATA, count), 0, _FINE
     )
-    coefficients = tilts[jnp.arange(num_groups), chosen]
-    tilted = logits[None] + contract(coefficients, p.w_bar)
+    strength = jnp.take_along_axis(strengths, chosen, axis=1)
+    tilted = logits[None, None] + strength[:, :, None] * directions[None]
+    tilted = tilted.reshape(num_groups, -1)
     plain = jnp.broadcast_to(logits[None], tilted.shape)
     table = pixel_table(key, number, jnp.concatenate([tilted, plain]))
     steps = number * 2 * num_groups + jnp.arange(2 * num_groups)
@@ -168,10 +234,13 @@ def _draw(
     w_bar_x = contract(x, p.w_bar.T)
     bias = p.a_bar - contract(p.w_bar, model.x_mean)
 
-    exponents = contract(w_bar_x, tilts.reshape(-1, tilts.shape[-1]).T)
-    log_ratios = exponents - on_last_axis(log_norms.reshape(-1), exponents)
-    log_tilted = logsumexp(log_ratios, axis=-1) - np.log(log_norms.size)
-    log_weight = -jnp.logaddexp(log_tilted, jnp.zeros_like(log_tilted)) + np.log(2)
+    flip = w_bar_x[:, tilts.units]
+    flip = flip * on_last_axis(tilts.signs, flip)
+    along = jnp.concatenate([flip, flip - contract(w_bar_x, tilts.on)[:, None]], axis=1)
+    exponents = along[:, None, :, None] * strengths[None, :, None]
+    log_ratios = exponents - log_norms[None]
+    log_tilted = logsumexp(log_ratios, axis=(1, 2, 3)) - math.log(log_norms.size)
+    log_weight = -jnp.logaddexp(log_tilted, jnp.zeros_like(log_tilted)) + math.log(2)
     h = w_bar_x + on_last_axis(bias, w_bar_x)
     # What the draws are drawn from, and weighted by, is held fixed.
     like_x = jnp.broadcast_to(logits[None], x.shape)

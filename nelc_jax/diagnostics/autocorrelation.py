@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checks import check_count, checked
+from .._linear import at_least_single
 
 __all__ = ["autocorrelation", "autocorrelation_time", "effective_sample_size"]
 
@@ -31,6 +32,8 @@ def autocorrelation(series: Float[Array, " n"]) -> Float[Array, " n"]:
     """
     n = series.shape[0]
     check_count("len(series)", n, 1, "value")
+    # There is no Fourier transform of halves.
+    dtype, series = series.dtype, at_least_single(series)
     # rho knows no scale and no origin; sums and squares of the numbers as they come
     # overflow or underflow, and leave a constant series with a variance of rounding.
     # (By the root, twice: one over the largest number is too small a number.)
@@ -44,7 +47,7 @@ def autocorrelation(series: Float[Array, " n"]) -> Float[Array, " n"]:
     covariance = jnp.fft.irfft((spectrum * jnp.conj(spectrum)).real, 2 * n)[:n]
     known = covariance[0] > 0
     rho = covariance / jnp.where(known, covariance[0], 1)
-    return jnp.where(known, rho.at[0].set(1), jnp.nan)
+    return jnp.where(known, rho.at[0].set(1), jnp.nan).astype(dtype)
 
 
 @checked

@@ -37,10 +37,11 @@ def latent_classes(
     _check_classes("labels", labels, num_classes)
     log_A = forward_log_prob(model, model.latent.states(), x)
     log_q = log_A - logsumexp(log_A, axis=-1, keepdims=True)
-    member = labels[:, None] == jnp.arange(num_classes)[None]
+    member = labels[:, None] == jnp.arange(num_classes, dtype=labels.dtype)[None]
     in_class = jnp.where(member[:, :, None], log_q[:, None, :], -jnp.inf)
     size = jnp.sum(member, axis=0)
-    share = logsumexp(in_class, axis=0) - jnp.log(jnp.maximum(size, 1))[:, None]
+    log_size = jnp.log(jnp.maximum(size, 1).astype(log_q.dtype))
+    share = logsumexp(in_class, axis=0) - log_size[:, None]
     return jnp.argmax(share, axis=0).astype(jnp.int32)
 
 

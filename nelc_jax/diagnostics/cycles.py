@@ -8,11 +8,11 @@ Mod. Phys. 48, 571 (1976)).
 """
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .._checks import checked
+from .._loops import fori_loop
 from .thermodynamics import log_fluxes
 
 __all__ = ["FundamentalCycles", "cycle_states", "fundamental_cycles"]
@@ -62,7 +62,7 @@ def fundamental_cycles(
     force = jnp.where(edge, jnp.where(edge, log_flux, 0) - log_flux.T, 0)
     parent, height = _spanning_forest(jnp.where(edge, jnp.abs(net), -1), force)
 
-    rows, columns = jnp.triu_indices(size, k=1)
+    rows, columns = (i.astype(jnp.int32) for i in jnp.triu_indices(size, k=1))
     tree = (parent[rows] == columns) | (parent[columns] == rows)
     forward = net[rows, columns] >= 0
     start = jnp.where(forward, rows, columns)
@@ -76,7 +76,7 @@ def fundamental_cycles(
     order = jnp.argsort(jnp.where(chord, -contribution, jnp.inf))
     pairs = jnp.stack([start, jnp.where(chord, end, start)], axis=-1)
     # A pair whose flux is nan would pass for one without any.
-    doubt = jnp.where(jnp.any(jnp.isnan(log_flux)), jnp.nan, 0)
+    doubt = jnp.sum(jnp.where(jnp.isnan(log_flux), log_flux, 0))
     return FundamentalCycles(
         pairs[order].astype(jnp.int32),
         current[order] + doubt,
@@ -144,5 +144,5 @@ def _spanning_forest(
     inside = jnp.arange(size) == 0
     parent = jnp.arange(size, dtype=jnp.int32)
     height = jnp.zeros(size, force.dtype)
-    _, parent, height = jax.lax.fori_loop(0, size - 1, grow, (inside, parent, height))
+    _, parent, height = fori_loop(0, size - 1, grow, (inside, parent, height))
     return parent, height

@@ -1,11 +1,11 @@
 """Time scales of the latent chain: relaxation, self-transitions (Sect. IV B)."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checks import checked
-from .._linear import contract
+from .._linear import at_least_single, contract
+from .._loops import fori_loop
 from ..markov import stationary_distribution
 
 __all__ = ["mean_self_transition", "relaxation_time", "second_eigenvalue_modulus"]
@@ -28,7 +28,7 @@ def second_eigenvalue_modulus(M: Float[Array, "S S"]) -> Float[Array, ""]:
 
     **Arguments:** `M`, row-stochastic.
     """
-    return _modulus(M)
+    return _modulus(at_least_single(M)).astype(M.dtype)
 
 
 @checked
@@ -78,7 +78,7 @@ def _power(M: Float[Array, "S S"]):
 
     start = jnp.where(equal_rows, 0, deflated)
     init = (start, jnp.zeros((), M.dtype))
-    power, log_radius = jax.lax.fori_loop(0, _SQUARINGS, square, init)
+    power, log_radius = fori_loop(0, _SQUARINGS, square, init)
     norm = jnp.linalg.norm(power)
     log_radius = log_radius + jnp.log(norm) / 2.0**_SQUARINGS
     modulus = jnp.minimum(jnp.exp(log_radius), 1.0)

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Key, Shaped
 
 from .._bernoulli import weighted_log_prob
 from .._checks import check_count, check_points, checked
+from .._linear import at_least_single
 from ..markov import stationary_distribution
 from ..model import Model, forward_log_prob
 from ._averages import (
@@ -22,7 +23,7 @@ __all__ = ["Summary", "summarize", "summarize_batches"]
 
 
 class Summary(eqx.Module):
-    """What Figs. 2 and 4 show of one model.
+    """What Figs. 2 and 4 show of one model, in single precision at least.
 
     `log_likelihood` in nats a point (eq. 7), `entropy_production_rate` in nats per
     double step (21), `relaxation_time` in double steps (23), `mean_self_transition`
@@ -60,6 +61,7 @@ def summarize(
     **Raises:** `ValueError` for a `num_samples` below 1, or when `x` has no points.
     """
     check_points("x", x)
+    model, occupancy = at_least_single((model, occupancy))
     log_A = forward_log_prob(model, model.latent.states(), x)
     return _summary(average_log_transitions(model, key, num_samples), log_A, occupancy)
 
@@ -84,6 +86,7 @@ def summarize_batches(
     """
     check_count("num_batches", num_batches, 2, "batches")
     check_points("x", x)
+    model, occupancy = at_least_single((model, occupancy))
     log_A = forward_log_prob(model, model.latent.states(), x)
     batches = log_transition_batches(model, key, num_samples, num_batches)
     # Replicates in turn: a mixture over N points for each would add up.

@@ -31,15 +31,15 @@ def count_transitions(
     """
     check_count("num_steps", num_steps, 2, "double steps")
     latent = model.latent
-    states = jnp.arange(latent.num_states)
+    num_states = latent.num_states
 
     def observe(carry, _, z):
         before, pairs = carry
         now = latent.index(z)
-        seen = (states[:, None] == before) & (states[None] == now)
-        return now, pairs + seen
+        return now, pairs.at[before, now].add(1, mode="drop")
 
-    init = (jnp.int32(-1), jnp.zeros((latent.num_states,) * 2, jnp.int32))
+    # Before the first state none is left: a row that is not there.
+    init = (jnp.int32(num_states), jnp.zeros((num_states, num_states), jnp.int32))
     x_end, (_, pairs) = fold_chain(model, key, x, num_steps, observe, init)
     return Counts(pairs, x_end)
 
@@ -56,8 +56,8 @@ def kernel_from_counts(
 
     **Returns:** M and p_bar, the share of the departures from each state.
     """
-    departures = jnp.sum(pairs, axis=1)
-    total = jnp.sum(departures)
+    departures = jnp.sum(pairs, axis=1, dtype=pairs.dtype)
+    total = jnp.sum(departures, dtype=pairs.dtype)
     p_bar = jnp.where(total > 0, departures / jnp.maximum(total, 1), jnp.nan)
     rows = pairs / jnp.maximum(departures, 1)[:, None]
     return jnp.where(departures[:, None] > 0, rows, p_bar[None]), p_bar

@@ -16,8 +16,10 @@ from jaxtyping import Array, Float, Key
 
 from .._checks import check_count, checked
 from .._derivatives import root, score_function
+from .._linear import at_least_single
+from .._loops import scan
 from .._random import draw_pixels, pixel_table
-from ..model import Model, backward_log_probs, forward_log_prob, state_logits
+from ..model import Model, backward_log_probs, bernoulli_log_prob, state_logits
 
 __all__ = ["MeanAndError", "whole_chain_entropy_production"]
 
@@ -50,7 +52,8 @@ def whole_chain_entropy_production(
     **Raises:** `ValueError` for a `num_samples` below 1.
     """
     check_count("num_samples", num_samples, 1, "sample")
-    logits, states = state_logits(model), model.latent.states()
+    model, occupancy = at_least_single((model, occupancy))
+    logits = state_logits(model)
     num_states = logits.shape[0]
 
     def chunk(sums, index):
@@ -59,15 +62,15 @@ def whole_chain_entropy_production(
         def one_of_each(sums, n):
             steps = (index * CHUNK + n) * num_states + jnp.arange(num_states)
             x = jax.vmap(draw_pixels, in_axes=(None, 0, 0))(key, steps, table)
-            terms = _terms(model, states, x)
+            terms = _terms(model, logits, x)
             seen = jnp.exp(score_function(logits, x.astype(logits.dtype)))
             return jax.tree.map(jnp.add, sums, (seen * terms, seen * terms**2)), None
 
-        return jax.lax.scan(one_of_each, sums, jnp.arange(CHUNK))
+        return scan(one_of_each, sums, jnp.arange(CHUNK))
 
     chunks = -(-num_samples // CHUNK)
     zeros = jnp.zeros(num_states, logits.dtype)
-    (total, squares), _ = jax.lax.scan(chunk, (zeros, zeros), jnp.arange(chunks))
+    (total, squares), _ = scan(chunk, (zeros, zeros), jnp.arange(chunks))
     count = chunks * CHUNK
     mean = total / count
     variance = jnp.maximum(squares / count - mean**2, 0) / (count - 1)
@@ -76,8 +79,8 @@ def whole_chain_entropy_production(
     )
 
 
-def _terms(model: Model, states: Array, x: Array) -> Float[Array, " S"]:
+def _terms(model: Model, logits: Array, x: Array) -> Float[Array, " S"]:
     """sum_z A_bar[x_k, z] (f(x_k, z) - f(x_k, z_k)) of one x_k from every state z_k."""
     log_A_bar = backward_log_probs(model, x)
-    f = log_A_bar - forward_log_prob(model, states, x)
+    f = log_A_bar - bernoulli_log_prob(logits, x)
     return jnp.sum(jnp.exp(log_A_bar) * (f - jnp.diagonal(f)[:, None]), axis=-1)

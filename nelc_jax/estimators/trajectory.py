@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Key, Shaped
 from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_settings, checked
 from .._linear import contract
+from .._loops import scan
 from ..chain import Trajectory, sample_chain
 from ..latent.base import Score
 from ..model import (
@@ -93,11 +94,11 @@ class TrajectoryGradient(AbstractEstimator):
         if not model.latent.enumerable:
             logits = forward_logits(model, sample.z)
             weights = jnp.full(num_steps, 1 / num_steps, dtype)
-            visit = jnp.arange(num_steps)
+            visit = jnp.arange(num_steps, dtype=jnp.int32)
         else:
             logits = state_logits(model)
             visit = model.latent.index(sample.z)
-            states = jnp.arange(model.latent.num_states)
+            states = jnp.arange(model.latent.num_states, dtype=visit.dtype)
             counts = jnp.sum(visit[:, None] == states[None], axis=0)
             weights = counts.astype(dtype) / num_steps
         return Support(logits, bernoulli_normaliser(logits), weights, visit)
@@ -190,8 +191,9 @@ def _future(
             return later, later
 
         start = jnp.zeros_like(excess[0])
-        return jax.lax.scan(earlier, start, excess[1:], reverse=True)[1]
+        return scan(earlier, start, excess[1:], reverse=True)[1]
     steps = len(excess) - (horizon - 1)
     ahead = jnp.arange(1, horizon)
     window = excess[jnp.arange(steps)[:, None] + ahead[None]]
-    return contract(window, jnp.asarray(discount, excess.dtype) ** ahead)
+    powers = jnp.asarray(discount, excess.dtype) ** ahead.astype(excess.dtype)
+    return contract(window, powers)

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from .._checks import checked
-from .._linear import contract
+from .._linear import contract, working_dtype
+from .._loops import vary_with
 
 __all__ = ["AbstractLatent", "Score", "sample_latent"]
 
@@ -134,6 +135,7 @@ class AbstractLatent(eqx.Module):
         """
         if reading == "paper":
             return z.astype(h.dtype) - jax.nn.sigmoid(h)
+        h = vary_with(h, z)
         return jax.grad(lambda h: jnp.sum(self.log_prob(h, z)))(h)
 
 
@@ -144,7 +146,7 @@ def sample_latent(
     """Draw z ~ p(z|x) with the field h (eq. 11, or eq. 19 for one-hot states)."""
     shape = (*h.shape[:-1], latent.num_uniforms)
     # The 8 bits of a bfloat16 would draw no state of probability below 1 / 256.
-    dtype = jnp.promote_types(h.dtype, jnp.float32)
+    dtype = working_dtype(h.dtype)
     # Not from 0, whose noise is infinite.
     uniforms = jax.random.uniform(key, shape, dtype, jnp.finfo(dtype).tiny)
-    return latent.draw(latent.noise(uniforms), h)
+    return latent.draw(latent.noise(uniforms), h.astype(dtype))

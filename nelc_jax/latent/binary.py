@@ -58,7 +58,8 @@ class Binary(AbstractLatent):
         """The number whose binary digits are z."""
         self._require_enumerable()
         places = jnp.int32(1) << jnp.arange(self.num_units, dtype=jnp.int32)
-        return jnp.sum(z * on_last_axis(places, z), axis=-1, dtype=jnp.int32)
+        bits = jnp.where(z, on_last_axis(places, z), 0)
+        return jnp.sum(bits, axis=-1, dtype=jnp.int32)
 
     @checked
     def log_prob(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._checks import check_count, check_times, check_values, checked
+from .._loops import scan
 
 __all__ = ["Bath", "refine"]
 
@@ -97,7 +98,7 @@ class Bath(eqx.Module):
             x = self.step(normal, x, force_at((start + end) / 2, x), end - start)
             return x, x
 
-        _, path = jax.lax.scan(body, x, (times[:-1], times[1:], normals))
+        _, path = scan(body, x, (times[:-1], times[1:], normals))
         return jnp.concatenate([x[None], path])
 
 
@@ -108,6 +109,6 @@ def refine(times: Float[Array, " K"], substeps: int) -> Float[Array, " T"]:
     **Raises:** `ValueError` for `substeps` below 1.
     """
     check_count("substeps", substeps, 1, "step")
-    shares = jnp.arange(substeps) / substeps
+    shares = (jnp.arange(substeps) / substeps).astype(times.dtype)
     inner = times[:-1, None] + jnp.diff(times)[:, None] * shares[None, :]
     return jnp.append(inner.ravel(), times[-1])

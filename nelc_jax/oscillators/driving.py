@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._checks import check_times, checked
+from .._loops import scan
 from .bath import Bath
 from .potential import Protocol
 
@@ -57,7 +58,7 @@ def drive(
         force = protocol.at((start + end) / 2).force(x)
         return bath.step(_normal(key, step, x), x, force, end - start), None
 
-    return jax.lax.scan(body, x, steps(times))[0]
+    return scan(body, x, steps(times))[0]
 
 
 @checked
@@ -92,7 +93,7 @@ def drive_metered(
         return (moved, heat), None
 
     carry = x, jnp.zeros((), x.dtype)
-    (end, heat), _ = jax.lax.scan(body, carry, steps(times))
+    (end, heat), _ = scan(body, carry, steps(times))
     gained = protocol.at(times[-1]).energy(end) - protocol.at(times[0]).energy(x)
     return DrivenPath(end, gained + heat, heat)
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._checks import check_times, check_values, checked
+from .._loops import scan
 from .bath import Bath
 from .driving import steps
 from .hidden import Hidden
@@ -66,4 +67,4 @@ def drive_flipping(
     # No step has this number.
     first_key = jax.random.fold_in(key, jnp.uint32(0xFFFFFFFF))
     start = x, draw(protocol.at(times[0]), first_key, x)
-    return jax.lax.scan(body, start, steps(times))[0][0]
+    return scan(body, start, steps(times))[0][0]

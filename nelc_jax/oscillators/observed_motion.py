@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._checks import check_count, check_settings, checked
+from .._loops import scan
 from .diffusion import Noising
 from .learning import AbstractRule, Measurement
 from .network import AbstractNetwork
@@ -100,7 +101,7 @@ class ObservedMotion(AbstractRule):
                 normal, y, potential.forces_between(share, y), duration
             ), None
 
-        end, _ = jax.lax.scan(move, x, jax.random.split(network_key, self.substeps))
+        end, _ = scan(move, x, jax.random.split(network_key, self.substeps))
         weight = generation.score_weight / (2 * noising.bath.temperature)
         displaced = weight * (before - x) + (weight - pace) * (after - x)
         watched = (noising.bath.mobility * delta)[..., None]

@@ -203,8 +203,9 @@ class Protocol(eqx.Module):
 
         **Raises:** `ValueError` for a protocol whose potentials are not one a time.
         """
-        times = self.times
-        for leaf in jax.tree.leaves(self.potential):
+        # Arrays of NumPy cannot be indexed by what is traced.
+        potential, times = jax.tree.map(jnp.asarray, (self.potential, self.times))
+        for leaf in jax.tree.leaves(potential):
             if leaf.shape[:1] != times.shape:
                 raise ValueError(
                     f"potential has an array of shape {leaf.shape}: expected a "
@@ -218,7 +219,7 @@ class Protocol(eqx.Module):
         def between(knots: Array) -> Array:
             return (1 - share) * knots[cell] + share * knots[cell + 1]
 
-        return jax.tree.map(between, self.potential)
+        return jax.tree.map(between, potential)
 
     @checked
     def at_pace(self, old: Generation, new: Generation) -> "Protocol":

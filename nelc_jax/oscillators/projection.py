@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .._checks import check_count, check_points, checked
+from .._loops import fori_loop, vary_with
 from .quartic import Quartic
 
 __all__ = ["project"]
@@ -38,7 +39,8 @@ def project(
     check_points("x", x)
     check_count("iterations", iterations, 1, "iteration")
     check_count("rounds", rounds, 1, "round")
-    right = _gradient(x, target)
+    # Which the solver's own loop starts from.
+    right = vary_with(_gradient(x, target), pairs, x)
 
     def one_round(_, state):
         free, _ = state
@@ -46,7 +48,7 @@ def project(
         return free & (solution.q > 0), solution
 
     start = jnp.ones(x.shape[1], bool), right
-    free, solution = jax.lax.fori_loop(0, rounds, one_round, start)
+    free, solution = fori_loop(0, rounds, one_round, start)
     return _restrict(pairs, free, solution)
 
 

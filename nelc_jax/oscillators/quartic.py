@@ -149,7 +149,9 @@ class QuarticNetwork(AbstractNetwork):
             b=-inward * alpha * mean / (stiffness * self.length_unit),
             k=k,
             q=jnp.full_like(k, SMALL_QUARTIC),
-            J=None if self.pairs is None else jnp.zeros((*k.shape, k.shape[-1])),
+            J=None
+            if self.pairs is None
+            else jnp.zeros((*k.shape, k.shape[-1]), k.dtype),
         )
 
     @checked

@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from .._checks import check_count, check_points, check_settings, checked
+from .._loops import scan, vary_with
 from .force_matching import ForceMatching
 from .learning import AbstractRule
 from .network import AbstractNetwork
@@ -76,8 +77,10 @@ class Learner(eqx.Module):
         check_points("x", x)
         points_key, share_key, measure_key = jax.random.split(key, 3)
         shape = (self.network.knots.shape[0] - 1, self.batch)
-        points = x[jax.random.randint(points_key, shape, 0, x.shape[0])]
+        # An array of NumPy cannot be indexed by what is traced.
+        points = jnp.asarray(x)[jax.random.randint(points_key, shape, 0, x.shape[0])]
         share = jax.random.uniform(share_key, shape, x.dtype)
+        parameters = vary_with(parameters, key, x)
         potential, to_parameters = jax.vjp(self.network.potential, parameters)
         measured = self.rule.measure(
             self.network, potential, measure_key, points, share
@@ -115,4 +118,4 @@ def train(
     def body(state, _):
         return learner.step(state, x)
 
-    return jax.lax.scan(body, state, None, length=num_steps)
+    return scan(body, state, None, length=num_steps)

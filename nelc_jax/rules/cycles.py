@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Bool, Int, Key, Shaped
 
 from .._checks import check_batches, check_points, checked
+from .._loops import platform_dependent
 from .._minibatch import sum_chunks
 from .._native import calls
 from ..estimators import AbstractEstimator, Gradient, TrajectoryGradient
@@ -103,7 +104,7 @@ class Cycles(AbstractRule):
         if settings is None or estimator is None or not len(batch_sizes):
             return super().steps(state, x, batch_sizes)
         native = partial(_native_steps, estimator, settings)
-        return jax.lax.platform_dependent(
+        return platform_dependent(
             state,
             x,
             batch_sizes,
@@ -144,7 +145,7 @@ class Cycles(AbstractRule):
         if estimator is None:
             return by_xla(*arguments)
         native = partial(_native_gradient, estimator)
-        return jax.lax.platform_dependent(
+        return platform_dependent(
             *arguments, cpu=calls.in_place_of(by_xla, native), default=by_xla
         )
 

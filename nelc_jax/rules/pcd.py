@@ -22,6 +22,7 @@ from .._checks import (
     checked,
 )
 from .._linear import contract
+from .._loops import vary_with
 from .._minibatch import sum_chunks
 from ..baselines import rbm as law
 from ..baselines.rbm import Moments, Parameters, Rbm
@@ -171,13 +172,14 @@ class Pcd(AbstractRule):
         sums = _sum_batch(rbm, key, x, batch_size)
         gradient = phase_gradient(rbm, sums.moments, negative)
 
-        position = coordinates(rbm)
+        position = vary_with(coordinates(rbm), gradient)
         _, pull_back = jax.vjp(lambda c: from_coordinates(rbm, c).parameters, position)
         (slope,) = pull_back(gradient)
         moved, optimizer = ascend(self._optimizer(), state, slope, position)
 
-        log_likelihood = jnp.full_like(sums.log_weight, jnp.nan)
-        if rbm.latent.enumerable:
+        if not rbm.latent.enumerable:
+            log_likelihood = jnp.full_like(sums.log_weight, jnp.nan)
+        else:
             log_likelihood = sums.log_weight - law.log_partition(rbm)
         finite = jax.tree.map(lambda leaf: jnp.all(jnp.isfinite(leaf)), gradient)
         return State(

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from nelc_jax import Binary, Model, OneHot, Parameters
+from nelc_jax import Binary, Model, OneHot, Parameters, exact
 from nelc_jax.diagnostics import average_log_transitions
 from nelc_jax.diagnostics._averages import (
+    TARGETS,
     batch_size,
     combine_batches,
     log_transition_batches,
@@ -138,3 +139,38 @@ def test_bad_arguments():
         average_log_transitions(model, jax.random.key(0), 0)
     with pytest.raises(ValueError, match="num_batches=0"):
         log_transition_batches(model, jax.random.key(0), 10, 0)
+
+
+def many_states(num_units):
+    """A ring of one-hot states, each of whose successors is nearly certain.
+
+    Pixel b is on in state b alone; a state follows where the pixel before its own is.
+    """
+    on = np.where(np.eye(num_units, dtype=bool), 3.0, -8.0)
+    w_bar = np.roll(np.eye(num_units), 1, axis=0)
+    arrays = (on, np.zeros(num_units), 30.0 * w_bar, np.full(num_units, -15.0))
+    arrays = (jnp.asarray(array, jnp.float32) for array in arrays)
+    return Model(Parameters(*arrays), jnp.zeros(num_units), OneHot(num_units))
+
+
+def test_rare_transitions_between_many_states(monkeypatch):
+    """The reverse of every likely jump, with tilts towards a few states alone."""
+    model = many_states(10)
+    expected = np.log(exact.latent_kernel(model))
+    monkeypatch.setattr("nelc_jax.diagnostics._averages.TARGETS", 4)
+    found = jax.jit(jax.vmap(lambda key: average_log_transitions(model, key, 256)))(
+        jax.random.split(jax.random.key(2), 16)
+    )
+    M = np.mean(np.exp(found), axis=0)
+    error = np.std(np.exp(found), axis=0) / 4
+    states = np.arange(10)
+    back, forth = (states, states - 1), (states, (states + 1) % 10)
+    for pairs in (back, forth):
+        assert (abs(M - np.exp(expected))[pairs] < 5 * error[pairs]).all()
+    # Relative to what is there: one plain draw in 3000 is of a jump back.
+    assert (error[back] < 0.1 * np.exp(expected[back])).all()
+
+
+def test_draws_do_not_grow_with_the_number_of_states():
+    assert batch_size(OneHot(1024)) == batch_size(OneHot(TARGETS))
+    assert batch_size(OneHot(6)) == 16 * 6

@@ -1,5 +1,7 @@
 """Small runs with made-up numbers, for the tests of figures and report."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from experiments.runs.directory import Run
@@ -72,4 +74,18 @@ def synthetic_run(
             "occupancy": occupancy.astype(np.float32),
         },
         latent=Binary(units) if binary else OneHot(units),
+    )
+
+
+def sampled_run() -> Run:
+    """A run whose latent states are too many for tables: likelihoods alone."""
+    run = synthetic_run(latent="binary", units=4)
+    tables = ("latent_kernel", "log_latent_kernel", "occupancy")
+    history = ("epoch", "model", "log_likelihood")
+    return replace(
+        run,
+        history={name: run.history[name] for name in history},
+        models={name: run.models[name] for name in ("model", "log_likelihood")},
+        arrays={name: a for name, a in run.arrays.items() if name not in tables},
+        latent=Binary(4, enumerate_up_to=1),
     )

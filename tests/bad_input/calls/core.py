@@ -54,7 +54,7 @@ CALLS = {
         **OF_KEY,
         "x": X[0],
         "num_steps": 6,
-        "observe": lambda carry, x, z: carry + x.sum(),
+        "observe": lambda carry, x, z: carry + x.sum(dtype=jnp.int32),
         "init": jnp.int32(0),
     },
     "ensemble.init": {

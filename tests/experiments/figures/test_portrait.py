@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from experiments.figures import fig3, portrait
-from experiments.figures.portrait import numbered_by_bits, units_are_states
+from experiments.figures.states import numbered_by_bits, units_are_states
 from nelc_jax import Binary, OneHot
 
-from ..synthetic import synthetic_run
+from ..synthetic import sampled_run, synthetic_run
 from .drawn import images, texts
 
 RUNS = {
@@ -138,3 +138,29 @@ def test_words_for_the_states_follow_from_the_states(states, one_each, by_bits):
     states = np.asarray(states)
     assert units_are_states(states) == one_each
     assert numbered_by_bits(states) == by_bits
+
+
+def test_large_kernels_are_those_of_the_most_occupied_states():
+    """A picture of a thousand states would show none of them."""
+    run = synthetic_run(units=portrait.MAX_KERNEL + 5, models=1)
+    axes = kernel_axes(fig3(run, 0, "the only model"))
+    (shown,) = axes.get_images()
+    visited = np.sort(np.argsort(-run.arrays["occupancy"][0])[: portrait.MAX_KERNEL])
+    np.testing.assert_array_equal(
+        shown.get_array(), run.arrays["latent_kernel"][0][visited][:, visited]
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        for place, label in zip(
+            axis.get_ticklocs(), axis.get_ticklabels(), strict=True
+        ):
+            assert label.get_text() == str(visited[int(place)])
+
+
+def test_states_that_are_sampled_have_a_portrait_without_kernel():
+    run = sampled_run()
+    figure = fig3(run, 1, "best of 5")
+    assert not any("kernel" in axes.get_title() for axes in figure.axes)
+    np.testing.assert_array_equal(
+        images(figure)[0], run.arrays["w"][1, :, 0].reshape(4, 4)
+    )
+    assert "undefined" not in " ".join(texts(figure))

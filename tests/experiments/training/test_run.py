@@ -2,8 +2,10 @@
 
 import shutil
 import signal
+from dataclasses import replace
 
 import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -164,6 +166,16 @@ def test_other_numbers_inside_of_an_optimiser_are_refused(
     now = versions.installed()
     monkeypatch.setattr(versions, "installed", lambda: now | {"jax": "0.99"})
     assert ends(decaying(0.2)) == "here"
+
+
+def test_double_precision_and_strict_types(dataset, tmp_path):
+    """Settings of JAX that a user has for the rest of her work."""
+    settings = replace(SETTINGS, epochs=1, units=2)
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"):
+        run = run_ensemble(dataset, tmp_path / "run", settings)
+    assert run.arrays["w"].dtype == np.float32
+    for name in ("log_likelihood", "entropy_production_rate", "kl_divergence"):
+        assert np.isfinite(run.models[name]).all()
 
 
 def test_the_command_does_not_go_on_with_it(finished):

@@ -6,6 +6,7 @@ import jax
 import pytest
 
 from experiments.command.errors import UserError
+from experiments.training.equilibrium import rbm_rule
 from experiments.training.settings import Settings
 
 BAD = {
@@ -35,7 +36,10 @@ def test_settings_without_meaning(name, value):
 
 def test_rules_that_cannot_be():
     for change, words in (
-        ({"latent": "binary", "units": 9}, "--units 9: 512 latent states"),
+        (
+            {"latent": "binary", "units": 11, "estimator": "averaged"},
+            "--units 11: --estimator averaged enumerates the latent states, of 1024",
+        ),
         ({"horizon": 0}, "--horizon 0: the sum over all double steps needs --est"),
         (
             {"horizon": -1, "estimator": "averaged"},
@@ -44,6 +48,21 @@ def test_rules_that_cannot_be():
     ):
         with pytest.raises(UserError, match=words):
             replace(Settings(), **change).rule()
+
+
+def test_latent_spaces_of_any_size():
+    for latent, units, enumerable in (
+        ("onehot", 1024, True),
+        ("binary", 10, True),
+        ("binary", 11, False),
+        ("binary", 20, False),
+    ):
+        rule = replace(Settings(), latent=latent, units=units).rule()
+        assert rule.latent.enumerable == enumerable
+    eleven = replace(Settings(), latent="binary", units=11)
+    with pytest.raises(UserError, match=r"--units 11: the RBM with a binary layer"):
+        rbm_rule(eleven)
+    assert rbm_rule(replace(eleven, units=10)).latent.enumerable
 
 
 def test_mini_batches_grow_and_then_stay():
