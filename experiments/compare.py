@@ -25,6 +25,7 @@ from experiments.runs.lock import claimed
 from experiments.training.ceiling import ceiling
 from experiments.training.equilibrium import rbms
 from experiments.training.settings import Settings
+from experiments.training.sizes import check_sizes
 from experiments.training.study import Study, Variant
 from experiments.verdict import page
 from nelc_jax.baselines import ais, rbm
@@ -84,6 +85,7 @@ def main(arguments: list[str] | None = None) -> Path:
         epochs=options.epochs,
         batch_last=min(Settings.batch_last, len(train.x)),
     )
+    check_sizes(settings, train)
     equilibrium = rbms(settings, [seed])
     study = Study(train, held_out, out)
     config = study.describe("compare", options)

@@ -15,7 +15,14 @@ class Forgiving:
     """
 
     def __init__(self, stream):
-        self._stream = stream
+        self._stream = stream._stream if isinstance(stream, Forgiving) else stream
+
+    def __eq__(self, other) -> bool:
+        # tqdm asks whether a line goes where a bar is, to write it above the bar.
+        return self._stream is getattr(other, "_stream", other)
+
+    def __hash__(self) -> int:
+        return id(self._stream)
 
     def write(self, text: str) -> int:
         """Write what can be written."""
@@ -35,6 +42,11 @@ class Forgiving:
 def progress_bar(*arguments, **options) -> tqdm:
     """A progress bar on standard error that a broken one does not stop."""
     return tqdm(*arguments, file=Forgiving(sys.stderr), **options)
+
+
+def write_above(bar: tqdm, line: str) -> None:
+    """Write a line on standard error, above a progress bar."""
+    bar.write(line, file=Forgiving(sys.stderr))
 
 
 @contextlib.contextmanager

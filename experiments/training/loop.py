@@ -1,6 +1,5 @@
 """The one loop: train an ensemble epoch by epoch, measure it at the end."""
 
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments.command.streams import progress_bar
+from experiments.command.streams import progress_bar, write_above
 from experiments.runs.progress import HISTORY_COLUMNS, Progress
 from experiments.training.ensemble import Ensemble
 from experiments.training.measure import Likelihood, Measured
@@ -124,10 +123,10 @@ def _name_frozen(bar: tqdm, numbers: np.ndarray, epoch: int):
         more = f" and {numbers.size - 4} more" if numbers.size > 4 else ""
         named = ", ".join(map(str, numbers[:4])) + more
         models = "models" if numbers.size > 1 else "model"
-        bar.write(
+        write_above(
+            bar,
             f"{models} {named} went non-finite in epoch {epoch}: frozen as before it, "
             "and left out of every statistic",
-            file=sys.stderr,
         )
 
 

@@ -1,7 +1,9 @@
 """Words that nobody hears: a command does its work, and ends as if all were well."""
 
+import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from experiments.command.errors import UserError, reports_user_errors
-from experiments.command.streams import progress_bar
+from experiments.command.streams import forgiving_streams, progress_bar, write_above
 
 ROOT = Path(__file__).parents[3]
 
@@ -56,7 +58,18 @@ def test_a_progress_bar_outlives_its_stream(monkeypatch, stream):
             for _ in range(3):
                 bar.update()
                 bar.set_postfix_str("words")
+                write_above(bar, "more words")
     assert bar.n == 3
+
+
+@pytest.mark.parametrize("commanded", [False, True])
+def test_a_line_above_a_bar_is_a_line_of_its_own(capsys, commanded):
+    streams = forgiving_streams() if commanded else contextlib.nullcontext()
+    with streams, progress_bar(total=3, mininterval=0) as bar:
+        bar.update()
+        write_above(bar, "words")
+    lines = re.split(r"[\r\n]+", capsys.readouterr().err)
+    assert "words" in [line.strip() for line in lines]
 
 
 def test_a_command_outlives_its_streams(monkeypatch, stream):

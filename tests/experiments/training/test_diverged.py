@@ -82,7 +82,7 @@ def test_the_run_goes_on_from_what_was_saved(dataset, finished, tmp_path, stop_a
     stop_after(4)
     with pytest.raises(Interrupted, match="stopped by SIGINT after epoch 4"):
         run_ensemble(dataset, out, SETTINGS, RULE)
-    (file,) = (out / TRAINING).iterdir()
+    (file,) = (out / TRAINING).glob("*.safetensors")
     states = read_checkpoint(file).states.values()
     assert all(np.isfinite(array).all() for array in states if array.dtype.kind == "f")
     trained = stop_after()
@@ -107,7 +107,7 @@ def test_a_run_stops_when_all_are_lost(dataset, tmp_path, monkeypatch, capsys):
         run_ensemble(dataset, out, two, RULE)
     words = "models 0, 1 went non-finite in epoch 3: frozen as before it"
     assert words in capsys.readouterr().err
-    (file,) = (out / TRAINING).iterdir()
+    (file,) = (out / TRAINING).glob("*.safetensors")
     assert read_checkpoint(file).epoch == 2
 
 
