@@ -13,6 +13,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -247,9 +248,11 @@ def set_learning_rate(state: State, learning_rate: Float[Array, "*M"] | float) -
             f"learning_rate.shape={rate.shape}: expected () or {state.step.shape}, one "
             "number or one for each member"
         )
-    optimizer = optax.tree_utils.tree_set(
-        state.optimizer, learning_rate=jnp.broadcast_to(rate, state.step.shape)
-    )
+    rate = jnp.broadcast_to(rate, state.step.shape)
+    # Beside the rest of the state: from another place, a program is compiled again.
+    if not isinstance(rates[0], jax.core.Tracer) and rates[0].committed:
+        rate = jax.device_put(rate, rates[0].sharding)
+    optimizer = optax.tree_utils.tree_set(state.optimizer, learning_rate=rate)
     return eqx.tree_at(lambda s: s.optimizer, state, optimizer)
 
 
