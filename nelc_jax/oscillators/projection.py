@@ -29,7 +29,7 @@ def project(
     A q that comes out negative is set to zero for the rest of the `rounds` (an active
     set: what remains is exact whenever no q has to be freed again).
 
-    **Arguments:** `pairs`, the coupled i < j, or none; positions `x`; forces `target` there;
+    **Arguments:** `pairs`, the coupled i < j, or none; positions `x`; `target` forces;
     `iterations` of conjugate gradients at most, in each of the `rounds`.
 
     **Raises:** `ValueError` when `x` has no points, or for fewer than one iteration or
