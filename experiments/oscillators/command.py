@@ -13,7 +13,6 @@ from experiments.oscillators.pages import digits_page, gaussians_page
 from experiments.oscillators.plans import (
     Plans,
     hidden_plans,
-    pairs_plans,
     quartic_plans,
 )
 from experiments.oscillators.report import write_oscillator_report
@@ -69,8 +68,6 @@ def _run(options: given.Oscillators, training: Training) -> Path:
 def _plans(options: given.Oscillators, training: Training) -> Plans:
     if options.network == "hidden":
         return hidden_plans(NOISING, training, options.side, options.hidden)
-    if options.network == "pairs":
-        return pairs_plans(NOISING, training, options.side)
     return quartic_plans(NOISING, training, options.side, float(options.radius))
 
 

@@ -1,6 +1,7 @@
 """What a device with faults generates by a protocol learned without them."""
 
 from functools import partial
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from experiments.oscillators.evaluation import Evaluation
 from experiments.oscillators.sampling import draw_samples
 from experiments.oscillators.tables import Columns, comparison
-from nelc_jax.oscillators import Generation, Protocol, drive, drive_flipping
+from nelc_jax.oscillators import Generation, Hidden, Protocol, drive, drive_flipping
 
 OFF = (0.01, 0.03, 0.1)
 """Relative errors of the springs: normal, one for all times."""
@@ -53,12 +54,12 @@ def device_table(
 
 def springs_off(protocols: Protocol, key: jax.Array, off: float) -> Protocol:
     """Protocols whose springs have relative errors, of this standard deviation."""
-    potential = protocols.potential
+    potential = _hidden(protocols)
     # Members, knots, hidden, visible: a spring is off by the same at all times.
     members, _, *springs = potential.A.shape
     normal = np.asarray(jax.random.normal(key, (members, 1, *springs)))
     A = np.asarray(potential.A) * (1 + off * normal)
-    return eqx.tree_at(lambda p: p.potential.A, protocols, jnp.asarray(A))
+    return eqx.tree_at(lambda p: _hidden(p).A, protocols, jnp.asarray(A))
 
 
 def rounded(protocols: Protocol, bits: int) -> Protocol:
@@ -73,3 +74,7 @@ def rounded(protocols: Protocol, bits: int) -> Protocol:
 
     exact = protocols.potential
     return eqx.tree_at(lambda p: p.potential, protocols, jax.tree.map(round_one, exact))
+
+
+def _hidden(protocols: Protocol) -> Hidden:
+    return cast(Hidden, protocols.potential)

@@ -39,9 +39,8 @@ class Oscillators:
     run: OscillatorRun
     task: Literal["gaussians", "digits"] = "gaussians"
     """gaussians: two normal laws in the plane. digits: images of 0 and 1."""
-    network: Literal["hidden", "pairs", "quartic"] = "hidden"
-    """For --task digits: pixels with fast hidden oscillators; with three couplings a
-    pair and wells to the sixth order, the paper's; with one and quartic wells."""
+    network: Literal["hidden", "quartic"] = "hidden"
+    """For --task digits: pixels with fast hidden oscillators, or with couplings."""
     hidden: int = 50
     """Hidden oscillators of --network hidden."""
     models: int | None = None
@@ -66,7 +65,6 @@ class Oscillators:
 DEFAULTS = {
     "gaussians": {"models": 8, "steps": 2000, "batch": 64},
     "hidden": {"models": 1, "steps": 2000, "batch": 32},
-    "pairs": {"models": 1, "steps": 2000, "batch": 32},
     "quartic": {"models": 1, "steps": 4000, "batch": 16},
 }
 """By the task, or for digits by the network."""

@@ -7,18 +7,13 @@ from experiments.oscillators.members import Training, network_at_pace
 from nelc_jax.oscillators import (
     AbstractNetwork,
     AbstractRule,
-    ContrastiveDivergence,
     HeldContrast,
     HiddenNetwork,
     Noising,
-    PairsNetwork,
     Virial,
     all_to_all,
     lattice,
 )
-
-REACH = 6
-"""The paper's neighbourhood: pixels that far apart in rows and in columns."""
 
 Plans = dict[str, tuple[AbstractNetwork, AbstractRule]]
 """By the method's name in tables. The first is shown in most detail."""
@@ -36,21 +31,6 @@ def quartic_plans(
     rules = training.rules()
     plans: Plans = {name: (everyone, rule) for name, rule in rules.items()}
     return plans | {"force matching (lattice)": (near, rules["force matching"])}
-
-
-def pairs_plans(noising: Noising, training: Training, side: int) -> Plans:
-    """Wells to the sixth order with three couplings a pair, of pixels up to REACH."""
-    bare = network_at_pace(noising, None, training.knots)
-    sites = np.indices((side, side)).reshape(2, -1).T
-    apart = np.abs(sites[:, None] - sites[None]).max(axis=-1)
-    pairs = jnp.asarray(np.triu(apart <= REACH, 1))
-    network = PairsNetwork(bare.generation, bare.knots, pairs)
-    rules = {
-        "force matching": training.rules()["force matching"],
-        "virial": Virial(),
-        "CD1": ContrastiveDivergence(),
-    }
-    return {f"{name} (pairs)": (network, rule) for name, rule in rules.items()}
 
 
 def hidden_plans(noising: Noising, training: Training, side: int, hidden: int) -> Plans:

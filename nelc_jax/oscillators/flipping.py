@@ -8,6 +8,8 @@ that stands still the equilibrium of both together, exp(-V(x, h) / kT), is kept 
 every probability as the step goes to zero, if both are as hot.
 """
 
+from typing import cast
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
@@ -48,14 +50,17 @@ def drive_flipping(
             "Hidden potentials; drive takes all others"
         )
 
-    def draw(potential, key, x):
+    def at(time: Array) -> Hidden:
+        return cast(Hidden, protocol.at(time))
+
+    def draw(potential: Hidden, key: Array, x: Array) -> Array:
         u = potential.field(x) / potential.temperature
         return potential.element.draw(key, u)
 
     def body(carry, inputs):
         x, h = carry
         start, end, step = inputs
-        potential = protocol.at((start + end) / 2)
+        potential = at((start + end) / 2)
         own = jax.random.fold_in(key, step)
         noise_key, state_key, which_key = jax.random.split(own, 3)
         forgets = jax.random.uniform(which_key, h.shape, x.dtype) < probability
@@ -66,5 +71,5 @@ def drive_flipping(
 
     # No step has this number.
     first_key = jax.random.fold_in(key, jnp.uint32(0xFFFFFFFF))
-    start = x, draw(protocol.at(times[0]), first_key, x)
+    start = x, draw(at(times[0]), first_key, x)
     return scan(body, start, steps(times))[0][0]

@@ -12,6 +12,8 @@ c and kT_h are energies and A forces: h has no unit. With s the spread of the no
 a knot, A = kT' / s A~ and c = kT' c~ of numbers without unit.
 """
 
+from typing import cast
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -114,7 +116,7 @@ class Hidden(AbstractPotential):
         num = x.shape[1]
         A = _outer(means, around(error, error)) + _outer(moves, around(x, x))
         return Hidden(
-            self.visible.knot_gradient(x, error, share),
+            cast(Quartic, self.visible.knot_gradient(x, error, share)),
             jnp.sum(moves, axis=1) / num,
             A / num,
             jnp.zeros_like(self.temperature),
@@ -140,7 +142,7 @@ class Hidden(AbstractPotential):
         states = around(before * h, after * h)
         num = x.shape[1]
         return Hidden(
-            self.visible.knot_readings(x, share),
+            cast(Quartic, self.visible.knot_readings(x, share)),
             -jnp.sum(states, axis=1) / num,
             -_outer(states, around(x, x)) / num,
             jnp.zeros_like(self.temperature),

@@ -19,7 +19,7 @@ __all__ = ["project"]
 
 @checked
 def project(
-    pairs: Bool[Array, "n n"],
+    pairs: Bool[Array, "n n"] | None,
     x: Float[Array, "N n"],
     target: Float[Array, "N n"],
     iterations: int = 500,
@@ -30,7 +30,7 @@ def project(
     A q that comes out negative is set to zero for the rest of the `rounds` (an active
     set: what remains is exact whenever no q has to be freed again).
 
-    **Arguments:** `pairs`, the coupled i < j; positions `x`; forces `target` there;
+    **Arguments:** `pairs`, the coupled i < j, or none; positions `x`; `target` forces;
     `iterations` of conjugate gradients at most, in each of the `rounds`.
 
     **Raises:** `ValueError` when `x` has no points, or for fewer than one iteration or
@@ -40,7 +40,7 @@ def project(
     check_count("iterations", iterations, 1, "iteration")
     check_count("rounds", rounds, 1, "round")
     # Which the solver's own loop starts from.
-    right = vary_with(_gradient(x, target), pairs, x)
+    right = vary_with(_gradient(pairs, x, target), pairs, x)
 
     def one_round(_, state):
         free, _ = state
@@ -52,18 +52,20 @@ def project(
     return _restrict(pairs, free, solution)
 
 
-def _gradient(x: Array, error: Array) -> Quartic:
-    return Quartic.trap(x.shape[1], 0.0).local_gradient(x, error)
+def _gradient(pairs: Array | None, x: Array, error: Array) -> Quartic:
+    zero = jnp.zeros(x.shape[1], x.dtype)
+    none = None if pairs is None else jnp.zeros(pairs.shape, x.dtype)
+    return Quartic(zero, zero, zero, none).local_gradient(x, error)
 
 
 def _solve(pairs, free, x, right, iterations) -> Quartic:
-    scale = _feature_scale(x)
+    scale = _feature_scale(pairs, x)
 
     def scaled(potential):
         return jax.tree.map(jnp.multiply, scale, _restrict(pairs, free, potential))
 
     def normal_matrix(potential):
-        return scaled(_gradient(x, jax.vmap(scaled(potential).force)(x)))
+        return scaled(_gradient(pairs, x, jax.vmap(scaled(potential).force)(x)))
 
     solution, _ = jax.scipy.sparse.linalg.cg(
         normal_matrix, scaled(right), tol=1e-6, maxiter=iterations
@@ -71,7 +73,7 @@ def _solve(pairs, free, x, right, iterations) -> Quartic:
     return scaled(solution)
 
 
-def _feature_scale(x: Array) -> Quartic:
+def _feature_scale(pairs: Array | None, x: Array) -> Quartic:
     """1 / root mean square of what each element sees, so that all curve alike."""
     square = jnp.mean(jnp.square(x), axis=0)
     sixth = jnp.mean(jnp.square(x * jnp.square(x)), axis=0)
@@ -80,14 +82,15 @@ def _feature_scale(x: Array) -> Quartic:
         b=jnp.ones_like(square),
         k=jax.lax.rsqrt(square),
         q=jax.lax.rsqrt(sixth),
-        J=jax.lax.rsqrt(across),
+        J=None if pairs is None else jax.lax.rsqrt(across),
     )
 
 
 def _restrict(pairs, free, potential: Quartic) -> Quartic:
+    J = potential.J
     return Quartic(
         potential.b,
         potential.k,
         jnp.where(free, potential.q, 0),
-        jnp.where(pairs, potential.J, 0),
+        None if J is None else jnp.where(pairs, J, 0),
     )

@@ -108,11 +108,6 @@ KINDS = {
         "force_matching_hidden.A",
         (1, 12, 7, 25),
     ),
-    "pairs": (
-        {"force matching (pairs)", "virial (pairs)", "CD1 (pairs)"},
-        "virial_pairs.Q",
-        (1, 12, 25, 25),
-    ),
     "quartic": (
         {
             "force matching",

@@ -63,3 +63,14 @@ def test_forces_of_the_family_are_found_exactly():
     found = project(jnp.asarray(all_to_all(4)), x, force(p, x))
     np.testing.assert_allclose(found.q, p.q, atol=1e-5)
     np.testing.assert_allclose(found.J, np.triu(p.J, 1), atol=1e-5)
+
+
+def test_without_couplings():
+    """The same as with pairs of which none is coupled."""
+    rng = np.random.default_rng(2)
+    x, target = jnp.asarray(rng.normal(size=(2, 60, 4)))
+    found = project(None, x, target)
+    none = project(jnp.zeros((4, 4), bool), x, target)
+    assert found.J is None
+    for name in ("b", "k", "q"):
+        np.testing.assert_allclose(getattr(found, name), getattr(none, name), atol=2e-5)
