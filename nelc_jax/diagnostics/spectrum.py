@@ -1,5 +1,6 @@
 """Time scales of the latent chain: relaxation, self-transitions (Sect. IV B)."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
