@@ -109,7 +109,7 @@ def _headline(run: Run) -> list[tuple[str, str, str]]:
         for name in ("log_likelihood", "entropy_production_rate", "relaxation_time")
         if name in run.models
     ]
-    found = [
+    found: list[tuple[str, str, str]] = [
         *best,
         *medians,
     ]

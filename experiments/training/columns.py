@@ -17,7 +17,7 @@ from nelc_jax.model import Model
 
 
 def model_table(
-    measured: Measured, model: Model, dataset: Dataset
+    measured: Measured | Likelihood, model: Model, dataset: Dataset
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The columns of `models.csv` and the arrays of the checkpoint, for all models.
 
@@ -27,10 +27,9 @@ def model_table(
     is the fundamental one of the largest contribution to it (`cycles`). Of latent
     states that are sampled, the likelihood alone.
     """
-    summary = measured.summary
-    if isinstance(summary, Likelihood):
-        return {"log_likelihood": np.asarray(summary.log_likelihood)}, {}
-    columns = dict(_columns(measured))
+    if isinstance(measured, Likelihood):
+        return {"log_likelihood": np.asarray(measured.log_likelihood)}, {}
+    columns, summary = dict(_columns(measured)), measured.summary
     arrays = {
         "latent_kernel": summary.latent_kernel,
         "log_latent_kernel": summary.log_latent_kernel,

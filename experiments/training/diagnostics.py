@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.training.measure import Measured
+from experiments.training.measure import Likelihood, Measured
 from nelc_jax.diagnostics.summary import Summary
 from nelc_jax.model import Model
 
@@ -18,7 +18,8 @@ class Diagnostic:
     """A number of a trained model: a column of `models.csv`, and of the report.
 
     `function`, pure, takes the model and the summary of its latent chain (with
-    `log_latent_kernel`, `occupancy`, ...) and returns a scalar; `name`, that of the
+    `log_latent_kernel`, `occupancy`, ...; where latent states are sampled, with the
+    `log_likelihood` alone) and returns a scalar; `name`, that of the
     column; `unit`, empty for none; `meaning`, half a sentence for the report.
     """
 
@@ -34,7 +35,7 @@ def describe_diagnostics(diagnostics: Sequence[Diagnostic]) -> dict[str, dict]:
 
 
 def diagnostic_columns(
-    diagnostics: Sequence[Diagnostic], models: Model, measured: Measured
+    diagnostics: Sequence[Diagnostic], models: Model, measured: Measured | Likelihood
 ) -> dict[str, np.ndarray]:
     """The columns of `models.csv`, one entry a model."""
 
@@ -45,7 +46,7 @@ def diagnostic_columns(
         return {}
     # Members in turn: what a diagnostic allocates adds up.
     values = jax.jit(lambda pairs: jax.lax.map(all_of, pairs))(
-        (models, measured.summary)
+        (models, getattr(measured, "summary", measured))
     )
     return {
         d.name: np.asarray(value) for d, value in zip(diagnostics, values, strict=True)

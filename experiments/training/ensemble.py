@@ -8,7 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.runs.checkpoint import name_arrays, restore_arrays
-from experiments.training.measure import Measured, measure, measure_epoch
+from experiments.training.measure import (
+    Likelihood,
+    Measured,
+    measure,
+    measure_epoch,
+)
 from nelc_jax import Model, ensemble, train
 from nelc_jax.training import AbstractRule, freeze
 
@@ -60,7 +65,7 @@ class Ensemble:
         )
         return self._own((info, summary, tuple(spread)))
 
-    def measure(self) -> Measured:
+    def measure(self) -> Measured | Likelihood:
         """The final measures of the models."""
         return self._own(
             _measure(
@@ -159,7 +164,7 @@ def measure_again(
     numbers: np.ndarray,
     seed: int,
     x: np.ndarray,
-) -> Measured:
+) -> Measured | Likelihood:
     """The final measures of models that were trained before, with the same draws.
 
     **Arguments:** `models` and the ends of their chains, `starts`, with a leading axis;

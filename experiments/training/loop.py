@@ -32,7 +32,7 @@ class Trained:
     x: np.ndarray
     diverged_in: np.ndarray
     history: dict[str, np.ndarray]
-    measured: Measured
+    measured: Measured | Likelihood
     seconds: dict[str, float]
 
 

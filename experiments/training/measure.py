@@ -48,13 +48,13 @@ class Measured(eqx.Module):
     """The measures of one model: see `Summary`, `Counts` and `MeanAndError`.
 
     `replicates` is the summary without each batch of samples in turn; `pairs` are the
-    counted transitions. All but the `summary` are None where latent states are sampled.
+    counted transitions.
     """
 
-    summary: Summary | Likelihood
-    replicates: Summary | None = None
-    whole_chain: MeanAndError | None = None
-    pairs: Int[Array, "S S"] | None = None
+    summary: Summary
+    replicates: Summary
+    whole_chain: MeanAndError
+    pairs: Int[Array, "S S"]
 
 
 def measure(
@@ -63,7 +63,7 @@ def measure(
     start: Bool[Array, " D"],
     x: Shaped[Array, "N D"],
     occupancy: Float[Array, " S"] | None = None,
-) -> Measured:
+) -> Measured | Likelihood:
     """Measure one model: averaged M with errors, counted M, the whole chain.
 
     Of latent states that are sampled, the likelihood along a chain.
@@ -72,7 +72,7 @@ def measure(
     `occupancy`, p_bar where it is known.
     """
     if not model.latent.enumerable:
-        return Measured(_along_chain(model, key, start, x, SAMPLED_STEPS))
+        return _along_chain(model, key, start, x, SAMPLED_STEPS)
     average_key, count_key, whole_key = jax.random.split(key, 3)
     # Many latent states share what six would have.
     num_states = model.latent.num_states
