@@ -6,7 +6,7 @@ from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.oscillators import options as given
 from experiments.oscillators.data import load_gray
-from experiments.oscillators.digits import NOISING, run_digits
+from experiments.oscillators.digits import NOISING, Digits, run_digits
 from experiments.oscillators.gaussians import Gaussians, run_gaussians
 from experiments.oscillators.members import Training
 from experiments.oscillators.pages import digits_page, gaussians_page
@@ -51,15 +51,15 @@ def _run(options: given.Oscillators, training: Training) -> Path:
         config = {**config, "seconds": result.seconds}
         run = Run(config, result.history, result.members, result.arrays)
         others = {"comparison.csv": result.rows, "costs.csv": result.costs}
-        if devices := getattr(result, "devices", None):
-            others["devices.csv"] = devices
+        if isinstance(result, Digits) and result.devices:
+            others["devices.csv"] = result.devices
         # Before the figures, which may need more room than there is.
         run_directory.write_run(out, run, others)
         figures = out / run_directory.FIGURES
         if isinstance(result, Gaussians):
             page = gaussians_page(result, figures)
         else:
-            page = digits_page(result, figures, data.name, data.side)
+            page = digits_page(result, figures, options.run.dataset, options.side)
         write_oscillator_report(out / run_directory.REPORT, page, config)
     _print_result(result, out)
     return out
