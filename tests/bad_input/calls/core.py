@@ -118,6 +118,7 @@ CALLS = {
         "log_weights": log_law(3),
         "log_A": -floats(4, 3),
     },
+    "_bernoulli.weighted_log_prob": {"weights": law(3), "log_A": -floats(4, 3)},
     "likelihood.occupancy_log_prob": {**OF_X, "occupancy": P_BAR},
     "likelihood.trajectory_log_prob": AT_Z,
     "likelihood.chain_log_prob": {**OF_KEY, "start": X[0], "num_steps": 6, "x": X},
@@ -127,6 +128,7 @@ CALLS = {
     },
     "markov.deviation": {**OF_M, "f": floats(3)},
     "markov.truncated_deviation": {**OF_M, "f": floats(3), "num_terms": 2},
+    "markov.uncut_deviation": {**OF_M, "f": floats(3)},
     "markov.stationary_distribution": {"M": M},
     "training.batch_schedule": {"first": 1, "last": 4, "num_epochs": 3},
     "_minibatch.sum_chunks": {

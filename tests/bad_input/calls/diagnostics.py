@@ -37,6 +37,7 @@ CALLS = {
         "num_classes": 2,
     },
     "diagnostics.classes.class_kl": {"data_share": law(2), "model_share": law(2)},
+    "diagnostics.thermodynamics.log_fluxes": {"log_M": LOG_M, "p_bar": P_BAR},
     "diagnostics.cycles.fundamental_cycles": {
         "log_M": LOG_M,
         "p_bar": P_BAR,
