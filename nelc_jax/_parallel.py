@@ -23,9 +23,6 @@ from .model import Model, backward_field, state_logits
 RADIX = 8
 """Maps that are composed one after the other in one operation."""
 
-SELECTED = 16
-"""States up to which the image of one is selected among those of all."""
-
 
 @checked
 def sample(
@@ -43,6 +40,8 @@ def sample(
     `BLOCK`.
 
     **Returns:** the state after them, and x(t), z(t) and the field of p(z|x(t)).
+
+    **Raises:** `ValueError` for a T below 1 or a latent space that is not enumerable.
     """
     check_count("num_steps", num_steps, 1, "double step")
     require_enumerable(model.latent)
@@ -181,12 +180,4 @@ def _follow(maps: Int[Array, "n S"], first: Int[Array, ""]) -> Int[Array, " T"]:
 
 def _at(maps: Int[Array, "*b S"], states: Int[Array, "*b n"]) -> Int[Array, "*b n"]:
     """The images of some states under each of the maps."""
-    num_states = maps.shape[-1]
-    if num_states > SELECTED:
-        return jnp.take_along_axis(maps, states, axis=-1, mode="promise_in_bounds")
-    # Compilers join selections to one operation; gathers stay apart.
-    images = jnp.broadcast_to(maps[..., :1], states.shape)
-    for state in range(1, num_states):
-        image = jnp.broadcast_to(maps[..., state, None], states.shape)
-        images = jax.lax.select(states == state, image, images)
-    return images
+    return jnp.take_along_axis(maps, states, axis=-1, mode="promise_in_bounds")

@@ -37,7 +37,7 @@ CPU_GROUP = 24
 """Members that a CPU core trains side by side: what its cache holds of them."""
 
 DEVICE_GROUP = 1024
-"""Those of an accelerator: enough to fill it, and no more memory than 2 GiB."""
+"""Those of an accelerator, to bound the memory that a step takes."""
 
 
 @checked
