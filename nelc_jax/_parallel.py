@@ -45,7 +45,8 @@ def sample(
     """
     check_count("num_steps", num_steps, 1, "double step")
     require_enumerable(model.latent)
-    steps = block * BLOCK + jnp.arange(num_steps)
+    block = jnp.asarray(block, jnp.int32)
+    steps = block * BLOCK + jnp.arange(num_steps, dtype=jnp.int32)
     table = _tables(model, key)(block)
     after, h_after = _candidates(model, key, steps, lambda _: table)
     noise = step_noise(model, key, steps)

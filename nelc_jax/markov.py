@@ -73,6 +73,7 @@ def uncut_deviation(
     It has none where two closed classes of states, both of positive probability, have
     different averages. Where they agree up to rounding, v is zero on average in each.
     """
+    M, p_bar, f = map(jnp.asarray, (M, p_bar, f))
     size, smallest = M.shape[0], float(jnp.finfo(M.dtype).tiny) ** 0.9
     order = _busiest_first(p_bar)
     # From the state left to the end, so that a constant is exactly zero.

@@ -8,7 +8,8 @@ import jax.export
 import jax.numpy as jnp
 from jax.sharding import AbstractMesh, AxisType
 
-from nelc_jax import AbstractRule, State, ensemble
+from nelc_jax import State, ensemble
+from nelc_jax.training import AbstractRule
 
 PLATFORMS = ("cuda", "rocm", "tpu")
 

@@ -51,6 +51,7 @@ def integrated_time(
     averages), nan for an f that is constant where p_bar is positive: of 0 / 0, and of
     an average that is right after one step, there is no time.
     """
+    M, p_bar, f = map(jnp.asarray, (M, p_bar, f))
     alive = p_bar > 0
     # A ratio of squares, which f in its own unit may take out of range.
     f = f - f[jnp.argmax(p_bar)]

@@ -65,7 +65,7 @@ def test_both_estimates_given_the_position(unchecked):
 
     def errors(fraction):
         data = jnp.asarray([[MEAN - DEVIATION], [MEAN + DEVIATION]])
-        knots = network.potential(network.init(data))
+        knots = network.potential(network.init(jax.random.key(0), data))
         knots = Quartic(knots.b + 0.3, 1.2 * knots.k, 0 * knots.q, knots.J)
         alpha, s = NOISING.decay(jnp.asarray(0.6)), NOISING.spread(jnp.asarray(0.6))
         front = GENERATION.score_weight / (alpha**2 * DEVIATION**2 + s**2)
