@@ -90,7 +90,8 @@ def _columns(measured: Measured) -> OrderedDict[str, jax.Array]:
 @partial(jax.jit, static_argnums=4)
 def _class_kl(measured: Measured, model: Model, x, labels, num_classes: int):
     """The class of every latent state, and eq. 22 of every model with its error."""
-    data_share = jnp.bincount(labels, length=num_classes) / len(labels)
+    dtype = measured.summary.occupancy.dtype
+    data_share = jnp.bincount(labels, length=num_classes).astype(dtype) / len(labels)
 
     def one(arguments):
         model, occupancy, replicates = arguments

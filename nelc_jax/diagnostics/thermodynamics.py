@@ -85,6 +85,7 @@ def _entropy_production(log_flux: Float[Array, "S S"], log_floor) -> Float[Array
     """Half the sum over both orders of each pair of (F - F^T) (ln F - ln F^T)."""
     # Not "seen": that would take nan for a pair that never was.
     unseen = (log_flux == -jnp.inf) & (-jnp.inf == log_flux.T)
+    log_floor = jnp.asarray(log_floor, log_flux.dtype)
     floored = jnp.where(unseen, 0, jnp.maximum(log_flux, log_floor))
     flux = jnp.exp(floored)
     net = flux - flux.T
