@@ -109,6 +109,8 @@ def latent_noise(
     return latent.noise(jax.vmap(uniforms)(steps))
 
 
+# A function of its own for JAX: its 130 operations are traced once for a shape.
+@jax.jit
 @checked
 def threefry(
     key: UInt32[Array, "2"], x0: UInt32[Array, "*b"], x1: UInt32[Array, "*b"]

@@ -136,10 +136,7 @@ class Cycles(AbstractRule):
     ) -> tuple[Bool[Array, " D"], Gradient]:
         """The new end of the persistent chain at `start`, and the gradient."""
 
-        def by_xla(model, key, start, x, batch_size):
-            x_end, sample = self.estimator.sample(model, key, start)
-            return x_end, self.gradient(model, key, sample, x, batch_size)
-
+        by_xla = partial(_gradient_by_xla, self)
         arguments = (model, key, start, x, batch_size)
         estimator = self._native(model, x)
         if estimator is None:
@@ -170,6 +167,20 @@ class Cycles(AbstractRule):
         )
         sums = sum_chunks(support.sums, zeros, key, x, batch_size)
         return self.estimator.gradient(model, sample, support, sums)
+
+
+# A function of its own for JAX: traced once for all the branches and loops it stands in.
+@partial(jax.jit, static_argnums=0)
+def _gradient_by_xla(
+    rule: Cycles,
+    model: Model,
+    key: Key[Array, ""],
+    start: Shaped[Array, " D"],
+    x: Shaped[Array, "N D"],
+    batch_size: Int[Array, ""],
+) -> tuple[Bool[Array, " D"], Gradient]:
+    x_end, sample = rule.estimator.sample(model, key, start)
+    return x_end, rule.gradient(model, key, sample, x, batch_size)
 
 
 def _native_gradient(
