@@ -39,17 +39,6 @@ def x64():
         yield
 
 
-def without_optimizations():
-    """For programs that are compiled for longer than they run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-cheap_program = pytest.fixture(without_optimizations)
-cheap_programs = pytest.fixture(scope="module")(without_optimizations)
-
-
 @pytest.fixture
 def as_accelerator(monkeypatch):
     """The programs that accelerators get, which a CPU can run as well."""

@@ -11,8 +11,6 @@ from functools import partial
 
 if __name__ == "__main__":
     os.environ["JAX_NUM_CPU_DEVICES"] = sys.argv[1]
-    # Compiled for longer than they run.
-    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 import chex
 import jax

@@ -9,8 +9,6 @@ import pytest
 
 from . import devices
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 ROOT = Path(__file__).parent.parent
 
 

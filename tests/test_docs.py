@@ -32,10 +32,7 @@ def run(page, capsys):
 def as_users_run(unchecked, tmp_path, monkeypatch):
     """In a directory of its own, without the checks of shapes, settings restored."""
     monkeypatch.chdir(tmp_path)
-    # The blocks are compiled for longer than they run.
-    jax.config.update("jax_disable_most_optimizations", True)
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
     jax.config.update("jax_enable_x64", False)
 
 

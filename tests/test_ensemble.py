@@ -10,8 +10,6 @@ from nelc_jax import Cycles, OneHot, TrajectoryGradient, ensemble, train
 
 from .devices import KEY, SIZES, assert_same_member, take
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 RULE = Cycles(OneHot(3), TrajectoryGradient(chain_length=8))
 
 

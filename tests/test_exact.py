@@ -24,7 +24,7 @@ def points():
 
 
 @pytest.fixture(scope="module", params=reference.KINDS)
-def case(request, points, cheap_programs):
+def case(request, points):
     """A system, and everything that `exact` says about it, compiled together."""
     system = reference.random_system(request.param)
 

@@ -20,8 +20,6 @@ from nelc_jax.rules import AbstractNegativePhase
 from . import reference
 from .trajectories import short_trajectory
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 SIZES = jnp.asarray(np.full(200, 32))
 
 

@@ -11,8 +11,6 @@ import pytest
 from nelc_jax import Cycles, OneHot, TrajectoryGradient, ensemble
 from nelc_jax.training import freeze
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 RULE = Cycles(OneHot(3), TrajectoryGradient(chain_length=8))
 RATES = jnp.float32([0.1, 1e38, 0.1])
 """The second member's weights overflow after a few steps."""

@@ -14,8 +14,6 @@ from nelc_jax.markov import (
 
 from . import reference
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 law, solve = jax.jit(stationary_distribution), jax.jit(deviation)
 
 

@@ -9,8 +9,6 @@ from nelc_jax._linear import contract
 
 from . import reference
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 EVERY_X = reference.bit_rows(5)
 
 

@@ -8,8 +8,6 @@ from nelc_jax import Binary, Model, OneHot, Parameters, _parallel, sample_chain
 
 from . import reference
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 @jax.jit
 def in_turn(model, key, x):

@@ -27,8 +27,6 @@ from nelc_jax.rules._parts import ascend
 
 from . import reference
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 SHORT = TrajectoryGradient(chain_length=8)
 SIZES = jnp.asarray([4, 4, 6, 8])
 RULES = {

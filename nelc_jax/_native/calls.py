@@ -32,7 +32,7 @@ def covers(model: Model) -> bool:
         and model.num_visible <= LARGEST_VISIBLE
         and all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(parameters))
         and model.x_mean.dtype == jnp.float32
-        and compiler.library(_width(latent)) is not None
+        and compiler.shared_object(_width(latent)) is not None
     )
 
 

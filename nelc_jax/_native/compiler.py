@@ -40,7 +40,7 @@ class Unavailable(Exception):
 
 
 @functools.cache
-def library(width: int) -> ctypes.CDLL | None:
+def shared_object(width: int) -> ctypes.CDLL | None:
     """The library for rows of `width` numbers, its functions registered, or None.
 
     `NELC_JAX_NATIVE=0` in the environment switches it off; `1` warns where it cannot be

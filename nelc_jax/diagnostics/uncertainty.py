@@ -27,7 +27,7 @@ def jackknife_error(replicates: Tree) -> Tree:
     """Standard errors of the arrays in a pytree, from their B leave-one-out values.
 
     Infinite where a replicate is (a relaxation time can be). Too small for entropy
-    production rates near equilibrium: below 1e-4, three errors cover 87 to 95 %, and
+    production rates near equilibrium: below 1e-4, three errors cover 94 to 98 %, and
     what they miss is too low (docs/methods.md).
 
     **Raises:** `ValueError` for a B below 2.

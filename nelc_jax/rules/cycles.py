@@ -169,7 +169,7 @@ class Cycles(AbstractRule):
         return self.estimator.gradient(model, sample, support, sums)
 
 
-# A function of its own for JAX: traced once for all the branches and loops it stands in.
+# A function of its own for JAX: traced once for all branches and loops it stands in.
 @partial(jax.jit, static_argnums=0)
 def _gradient_by_xla(
     rule: Cycles,

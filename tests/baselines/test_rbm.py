@@ -12,7 +12,7 @@ from nelc_jax.diagnostics import entropy_production_rate
 from .. import reference
 from .rbms import random_rbm
 
-pytestmark = pytest.mark.usefixtures("x64", "cheap_programs")
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 X = jnp.asarray(reference.bit_rows(5), bool)

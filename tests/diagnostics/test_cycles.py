@@ -13,8 +13,6 @@ from nelc_jax.markov import stationary_distribution
 
 from .. import reference
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 @jax.jit
 def run(M):

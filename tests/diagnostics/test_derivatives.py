@@ -10,8 +10,6 @@ from nelc_jax.markov import stationary_distribution
 
 from .. import reference
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 def birth_and_death(size):
     """Detailed balance, and pairs without a transition in either direction."""

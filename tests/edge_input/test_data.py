@@ -19,7 +19,7 @@ from nelc_jax.baselines import mixture
 from .. import reference
 from .references import DATA, KEY, SPACES, ids
 
-pytestmark = pytest.mark.usefixtures("unchecked", "cheap_programs")
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 @pytest.mark.parametrize("space", SPACES, ids=ids)

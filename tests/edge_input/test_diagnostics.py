@@ -25,7 +25,7 @@ from nelc_jax.diagnostics import (
     second_eigenvalue_modulus,
 )
 
-pytestmark = pytest.mark.usefixtures("unchecked", "cheap_programs")
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 LABELS = {
     "gaps": ([0, 0, 4, 4], 6, [0, 4]),

@@ -26,7 +26,7 @@ from .references import (
     two_step_gradient,
 )
 
-pytestmark = pytest.mark.usefixtures("unchecked", "cheap_programs")
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 @pytest.mark.parametrize(

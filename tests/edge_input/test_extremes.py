@@ -35,7 +35,7 @@ from .references import (
     two_step_gradient,
 )
 
-pytestmark = pytest.mark.usefixtures("unchecked", "cheap_programs")
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 EXTREMES = {
     "up": [1e4, 1e4, 1e4],

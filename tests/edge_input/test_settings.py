@@ -34,7 +34,7 @@ from .. import reference
 from ..bad_input.calls import CALLS, OBJECTS, call
 from ..bad_input.cases import is_array, is_key
 
-pytestmark = pytest.mark.usefixtures("unchecked", "cheap_programs")
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 SETTINGS = {
     "standard": (),

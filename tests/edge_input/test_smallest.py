@@ -28,7 +28,7 @@ from nelc_jax.diagnostics import (
 from .. import reference
 from .references import DATA, KEY, at_once, draw, enumerated, ids, two_step_gradient
 
-pytestmark = pytest.mark.usefixtures("unchecked", "cheap_programs")
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 ONE = {
     "one pixel": (1, 3),

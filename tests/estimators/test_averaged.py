@@ -17,8 +17,6 @@ from .. import reference
 HORIZONS = (1, 2, 4, 12, None)
 EVERY_X = jnp.asarray(reference.bit_rows(5), bool)
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 def estimator(horizon, score="exact", draws=16):
     return AveragedGradient(draws, horizon, score)

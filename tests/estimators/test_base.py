@@ -12,8 +12,6 @@ from nelc_jax.estimators._moments import backward_moments, forward_moments
 from .. import reference
 from ..trajectories import short_trajectory
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 ESTIMATOR = TrajectoryGradient(score="exact")
 
 

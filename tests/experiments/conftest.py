@@ -1,6 +1,5 @@
 """What the tests of the commands share: data, and what was compiled before."""
 
-import jax
 import numpy as np
 import pytest
 
@@ -8,14 +7,6 @@ from experiments.runs.directory import create_run_directory, write_run
 
 from . import brief
 from .synthetic import synthetic_run
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Each program runs a few times, and is compiled in half of the time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +22,10 @@ def points(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """The environment of processes: quick compilation, shared by all of them."""
+    """The environment of processes: what one has compiled serves the others."""
     return {
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
 
 

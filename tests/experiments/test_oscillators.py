@@ -18,14 +18,6 @@ from nelc_jax.oscillators import Hidden, Learner, Protocol, Quartic, all_to_all
 SMALL = ["--models", "3", "--steps", "40", "--batch", "4", "--knots", "12"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Each program runs once or twice here, and is compiled in half of the time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(autouse=True)
 def short_measurements(monkeypatch):
     for module in (gaussians, digits):

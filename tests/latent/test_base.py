@@ -13,8 +13,6 @@ from nelc_jax.latent import sample_latent
 from .. import reference
 from .spaces import SPACES, L, brute_force, each_space
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 @each_space
 def test_log_probs(x64, space, h):

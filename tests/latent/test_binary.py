@@ -11,8 +11,6 @@ from nelc_jax import Binary
 from .. import reference
 from .spaces import L
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 def test_binary_factorises(x64, h):
     """Eq. 11: the product over units of the probability of each bit."""

@@ -11,8 +11,6 @@ from nelc_jax import OneHot
 from .. import reference
 from .spaces import SPACES, L, brute_force
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 @pytest.mark.parametrize("normalization", ["sigmoid", "softmax"])
 def test_draw_one_hot(x64, normalization, h):

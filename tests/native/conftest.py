@@ -17,5 +17,5 @@ def command():
 @pytest.fixture(scope="session")
 def native(command):
     """The libraries that the tests compare with XLA."""
-    if compiler.library(8) is None:
+    if compiler.shared_object(8) is None:
         pytest.skip("the native path cannot be had here")

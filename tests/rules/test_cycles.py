@@ -26,7 +26,6 @@ from .. import reference
 LATENTS = (OneHot(3), Binary(3))
 
 
-@pytest.mark.usefixtures("cheap_program")
 @pytest.mark.parametrize("latent", LATENTS, ids=str)
 def test_init(x, latent):
     state = jax.jit(Cycles(latent, optimizer=rmsprop(0.05)).init)(jax.random.key(0), x)
@@ -55,7 +54,6 @@ def test_init_draws_chain_from_pixel_means(x):
     assert abs(deviation).max() < 4
 
 
-@pytest.mark.usefixtures("cheap_program")
 def test_steps_by_hand(x):
     """RMSprop with eps inside the root, on gradients along one persistent chain.
 
@@ -112,7 +110,6 @@ def test_steps_by_hand(x):
     assert any((last != end).any() for last, end in ends)
 
 
-@pytest.mark.usefixtures("cheap_program")
 @pytest.mark.parametrize("latent", LATENTS, ids=str)
 def test_accelerators_take_the_same_steps(x, latent, x64, as_accelerator, monkeypatch):
     """The chain at once and the mini-batch in larger chunks: the CPU's to rounding."""
@@ -178,7 +175,6 @@ def test_likelihood_rises(x, latent, estimator):
     assert state.model.parameters.a.any() == isinstance(latent, Binary)
 
 
-@pytest.mark.usefixtures("cheap_program")
 def test_averaged_estimator_leaves_the_chain(x):
     estimator = AveragedGradient(4, horizon=2)
     rule = Cycles(OneHot(3), estimator)
@@ -201,7 +197,6 @@ def test_averaged_estimator_leaves_the_chain(x):
     assert agree[clear].all()
 
 
-@pytest.mark.usefixtures("cheap_program")
 def test_divergence_is_reported(x):
     """Parameters that are not finite: so says the step, and a sound one does not."""
     rule = Cycles(OneHot(3), TrajectoryGradient(8))

@@ -45,7 +45,6 @@ def machine(request):
     return random_rbm(request.param)[1]
 
 
-@pytest.mark.usefixtures("cheap_program")
 @pytest.mark.parametrize("latent", LATENTS, ids=str)
 def test_init(x, latent):
     """The forward weights of App. A1; one-hot states alike, a unit alone half on."""
@@ -66,7 +65,7 @@ def test_init(x, latent):
     chex.assert_trees_all_equal(rule.model(state), rbm.to_model(state.model))
 
 
-@pytest.mark.usefixtures("cheap_program", "x64")
+@pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("kind", "negative", "size"),
     [

@@ -19,7 +19,7 @@ from nelc_jax.rules._phases import (
 from .. import reference
 from ..baselines.rbms import random_rbm
 
-pytestmark = pytest.mark.usefixtures("x64", "cheap_programs")
+pytestmark = pytest.mark.usefixtures("x64")
 
 POINTS = np.array([[1, 1, 0, 0, 1], [1, 1, 0, 1, 1], [0, 0, 1, 0, 0], [1, 1, 0, 0, 1]])
 
