@@ -110,8 +110,8 @@ def latent_noise(
 
 
 # A function of its own for JAX: its 130 operations are traced once for a shape.
-@jax.jit
 @checked
+@jax.jit
 def threefry(
     key: UInt32[Array, "2"], x0: UInt32[Array, "*b"], x1: UInt32[Array, "*b"]
 ) -> tuple[UInt32[Array, "*b"], UInt32[Array, "*b"]]:

@@ -1,5 +1,6 @@
 """Settings of the test session, and the small systems that the tests share."""
 
+import gc
 import os
 import signal
 
@@ -17,13 +18,16 @@ from . import reference
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Most of the suite's time is the compilation of programs that run once: XLA's older
-# emitters without LLVM's optimisation take half of it.  Child processes inherit this;
-# flags from outside replace it, an empty XLA_FLAGS gives the programs that users run.
+# emitters, without LLVM's optimisation and in one piece, take 40 % of it.  Child
+# processes inherit this; flags from outside replace it, an empty XLA_FLAGS gives the
+# programs that users run.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
+# Tracing makes many small objects, and hardly any in cycles: a tenth of the time.
+gc.set_threshold(200_000, 20, 100)
 
 # Before the backend starts: two devices for sharding, or as many as the environment
 # asks for, and no silent rank promotion.
@@ -47,6 +51,10 @@ def as_accelerator(monkeypatch):
         return default(*arguments)
 
     monkeypatch.setattr(jax.lax, "platform_dependent", of_others)
+    # What was traced before, or is traced now, is not of the other kind.
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture
