@@ -44,20 +44,6 @@ def x64():
 
 
 @pytest.fixture
-def as_accelerator(monkeypatch):
-    """The programs that accelerators get, which a CPU can run as well."""
-
-    def of_others(*arguments, cpu, default):
-        return default(*arguments)
-
-    monkeypatch.setattr(jax.lax, "platform_dependent", of_others)
-    # What was traced before, or is traced now, is not of the other kind.
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
-
-
-@pytest.fixture
 def unchecked():
     """The library as users run it: without the checks of types and shapes."""
     jaxtyping.config.update("jaxtyping_disable", True)

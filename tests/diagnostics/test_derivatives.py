@@ -171,7 +171,7 @@ def test_of_summarize(x64, kind, data):
         )
 
     def measured(parameters, key):
-        found = diagnostics.summarize(at(parameters), key, x, 20_000)
+        found = diagnostics.summarize(at(parameters), key, x, 4_000)
         return tuple(getattr(found, name) for name in MEASURES)
 
     keys = jax.random.split(jax.random.key(0), 4)

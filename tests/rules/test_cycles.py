@@ -22,6 +22,7 @@ from nelc_jax._minibatch import CHUNK
 from nelc_jax._random import draw_indices
 
 from .. import reference
+from ..accelerators import as_accelerator
 
 LATENTS = (OneHot(3), Binary(3))
 
@@ -111,7 +112,7 @@ def test_steps_by_hand(x):
 
 
 @pytest.mark.parametrize("latent", LATENTS, ids=str)
-def test_accelerators_take_the_same_steps(x, latent, x64, as_accelerator, monkeypatch):
+def test_accelerators_take_the_same_steps(x, latent, x64):
     """The chain at once and the mini-batch in larger chunks: the CPU's to rounding."""
     rule = Cycles(latent, TrajectoryGradient(70))
     start = rule.init(jax.random.key(3), x)
@@ -122,8 +123,8 @@ def test_accelerators_take_the_same_steps(x, latent, x64, as_accelerator, monkey
         start, model=model, optimizer=rule.optimizer.init(model.parameters)
     )
     sizes = jnp.array([5, 140, 128])
-    found = jax.jit(partial(train, rule))(start, x, sizes)
-    monkeypatch.undo()
+    with as_accelerator():
+        found = jax.jit(partial(train, rule))(start, x, sizes)
     expected = jax.jit(partial(train, rule))(start, x, sizes)
     np.testing.assert_array_equal(found[0].x, expected[0].x)
     # A hundred thousand additions and RMSprop's division by small roots.
