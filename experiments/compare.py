@@ -15,6 +15,7 @@ import numpy as np
 from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.command.programs import keep_programs
 from experiments.data.datasets import load_split
 from experiments.report.tables import markdown_table
 from experiments.runs.directory import Run
@@ -77,6 +78,7 @@ def main(arguments: list[str] | None = None) -> Path:
     check_positive(models=options.models, units=options.units, epochs=options.epochs)
     out, seed = options.run.out, options.run.seed
     check_seed(seed)
+    keep_programs(not options.run.no_cache)
     check_devices()
     train, held_out = load_split(options.run.dataset, options.run.data_dir)
     settings = Settings(

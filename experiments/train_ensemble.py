@@ -19,6 +19,7 @@ from experiments.command.devices import (
 )
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.options import RunOptions, check_seed, parse
+from experiments.command.programs import keep_programs
 from experiments.data.datasets import load_dataset, own_file
 from experiments.runs.directory import check_begun
 from experiments.runs.lock import locked
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> Path:
         _check(options)
     if distributed:
         join_processes()
+    keep_programs(not options.run.no_cache)
     check_devices()
     if resume:
         options = _stored_options(own_directory(out), arguments)

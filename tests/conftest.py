@@ -34,6 +34,9 @@ gc.set_threshold(200_000, 20, 100)
 if not device_count_is_given():
     jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Neither this process nor its children keep what they compile for the next.
+jax.config.update("jax_enable_compilation_cache", False)
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 
 
 @pytest.fixture

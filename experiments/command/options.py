@@ -25,6 +25,8 @@ class RunOptions:
     with x (N, D) of zeros and ones and optional labels."""
     data_dir: Path | None = None
     """Directory with the MNIST IDX files, for --dataset mnist."""
+    no_cache: bool = False
+    """Compile everything anew, and keep nothing of it for the next command."""
 
 
 def parse(

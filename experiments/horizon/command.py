@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiments.command.devices import check_devices
 from experiments.command.options import RunOptions, check_seed, parse
+from experiments.command.programs import keep_programs
 from experiments.data.datasets import load_split
 from experiments.horizon.measure import PAGE, RESULTS, measure_horizons
 from experiments.runs.lock import claimed
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> Path:
     options = parse(Horizon, "horizon", arguments)
     out, seed = options.run.out, options.run.seed
     check_seed(seed)
+    keep_programs(not options.run.no_cache)
     check_devices()
     train, held_out = load_split(options.run.dataset, options.run.data_dir)
     base = replace(Settings(), **QUICK) if options.quick else Settings()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
+from experiments.command.programs import keep_programs
 from experiments.oscillators import options as given
 from experiments.oscillators.data import load_gray
 from experiments.oscillators.digits import NOISING, Digits, run_digits
@@ -37,6 +38,7 @@ def command() -> None:
 
 
 def _run(options: given.Oscillators, training: Training) -> Path:
+    keep_programs(not options.run.no_cache)
     check_devices()
     data = None
     if options.task == "digits":

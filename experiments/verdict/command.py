@@ -6,6 +6,7 @@ from pathlib import Path
 from experiments.command.devices import check_devices
 from experiments.command.errors import UserError
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.command.programs import keep_programs
 from experiments.data.datasets import load_split
 from experiments.runs.lock import claimed
 from experiments.training.run import check_points
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> Path:
     check_positive(ensembles=options.ensembles)
     out, seed = options.run.out, options.run.seed
     check_seed(seed)
+    keep_programs(not options.run.no_cache)
     check_devices()
     if seed + options.ensembles > 2**32:
         raise UserError(

@@ -20,6 +20,8 @@ from pathlib import Path
 import jax
 import jaxlib.version
 
+from .._cache import own_directory, processor
+
 SOURCE = Path(__file__).with_name("cycles.c")
 
 FLAGS = (
@@ -101,16 +103,9 @@ def cache_directory() -> Path:
     **Raises:** `Unavailable` where it cannot be made or others can write to it.
     """
     try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        directory = Path(base) / "nelc_jax" / "native"
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700, exist_ok=True)
-        state = directory.stat()
-    except (OSError, RuntimeError) as error:
+        return own_directory("native")
+    except OSError as error:
         raise Unavailable(f"no cache directory: {error}") from None
-    if state.st_uid != os.getuid() or stat.S_IMODE(state.st_mode) & 0o077:
-        raise Unavailable(f"{directory} is open to others: chmod 700 it")
-    return directory
 
 
 def compiled(width: int, command: tuple[str, ...], directory: Path) -> Path:
@@ -192,19 +187,9 @@ def _key(command: tuple[str, ...], arguments: tuple[str, ...]) -> str:
         str((compiler.st_size, compiler.st_mtime)),
         jaxlib.version.__version__,
         platform.platform(),
-        _processor(),
+        processor(),
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-
-
-def _processor() -> str:
-    """The instruction sets of this machine."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    named = ("flags", "Features", "model name", "CPU part")
-    return "\n".join(sorted({line for line in lines if line.startswith(named)}))
 
 
 def _with_digest(content: bytes) -> bytes:

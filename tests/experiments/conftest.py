@@ -24,6 +24,7 @@ def points(tmp_path_factory):
 def cache(tmp_path_factory):
     """The environment of processes: what one has compiled serves the others."""
     return {
+        "JAX_ENABLE_COMPILATION_CACHE": "true",
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
