@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 
 import optax
 
@@ -20,14 +21,16 @@ def rbms(base: Settings, seeds: Iterable[int]) -> list[Variant]:
     found = []
     for latent in ("onehot", "binary"):
         settings = replace(base, latent=latent, normalization="softmax")
-        # One for all seeds: another one, though made alike, would be compiled again.
         rule = rbm_rule(settings)
         found += [Variant(f"rbm-{latent}", seed, settings, rule) for seed in seeds]
     return found
 
 
+@cache
 def rbm_rule(settings: Settings) -> Pcd:
     """Persistent contrastive divergence with these settings, at a falling rate.
+
+    The same object for the same settings: what was compiled for it is found again.
 
     **Raises:** `UserError` for more binary latent states than can be summed over.
     """

@@ -1,5 +1,6 @@
 """Runs that cost little: real training, and tables of no more than the parameters."""
 
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from experiments import train_ensemble
 from experiments.command.errors import Interrupted
@@ -29,6 +31,24 @@ def shorten(replace):
     replace(job, "model_table", _table)
     replace(run, "save_figures", lambda *_: [])
     replace(run, "write_report", lambda run, figures, path: write_text(path, "report"))
+
+
+def blank(replace):
+    """Make figures and save each as a dot: drawing is most of what they cost.
+
+    Those of `test_train_ensemble`, `test_show` and `test_oscillators` are drawn.
+    """
+    dot = io.BytesIO()
+    Figure(figsize=(1, 1), dpi=1).savefig(dot, format="png")
+    savefig = Figure.savefig
+
+    def saved(figure, file, *, format, **options):
+        if format not in ("png", "pdf"):
+            # A frame of an animation.
+            return savefig(figure, file, format=format, **options)
+        return file.write(dot.getvalue())
+
+    replace(Figure, "savefig", saved)
 
 
 def _table(measured, model, dataset):

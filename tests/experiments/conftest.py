@@ -39,6 +39,12 @@ def short():
 
 
 @pytest.fixture
+def blank(monkeypatch):
+    """Figures that are saved as a dot."""
+    brief.blank(monkeypatch.setattr)
+
+
+@pytest.fixture
 def finished(tmp_path):
     """The directory of a run whose training has ended."""
     path = tmp_path / "run"

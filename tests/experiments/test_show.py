@@ -38,7 +38,7 @@ def test_show_makes_figures_and_report_again(finished, capsys):
     assert report.read_text().count("data:image/png;base64,") == 4
 
 
-def test_links_at_figures_are_replaced_and_leftovers_removed(finished, tmp_path):
+def test_links_at_figures_are_replaced_and_leftovers_removed(finished, tmp_path, blank):
     """After a kill; what a link leads to is as it was."""
     mine = tmp_path / "mine"
     mine.write_text("mine")
@@ -70,6 +70,7 @@ def run(command, finished):
     reports_user_errors(module.main)([str(finished), *options])
 
 
+@pytest.mark.usefixtures("blank")
 @pytest.mark.parametrize(
     ("command", "number"),
     [*(("show", number) for number in NOTICED), ("sample", signal.SIGTERM)],
@@ -91,6 +92,7 @@ def test_a_signal_leaves_nothing_half_written(
     assert leftovers(finished) == []
 
 
+@pytest.mark.usefixtures("blank")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_disk_that_fills_up_in_a_figure_is_one_line(
     finished, monkeypatch, capsys, command
@@ -111,6 +113,6 @@ def test_a_disk_that_fills_up_in_a_figure_is_one_line(
     assert "cannot be written (No space left on device)" in line
 
 
-def test_transfers_that_jax_was_told_to_forbid(finished):
+def test_transfers_that_jax_was_told_to_forbid(finished, blank):
     with jax.transfer_guard("disallow"):
         run("sample", finished)

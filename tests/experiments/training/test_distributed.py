@@ -56,12 +56,11 @@ def start_two(change, *options, **environment):
 
 
 def test_two_processes_that_were_stopped_train_the_members_of_one(
-    points, tmp_path, cache
+    points, tmp_path, short, cache
 ):
-    begin = ("--dataset", points, *OPTIONS)
-    brief.finish(brief.start("", "--out", tmp_path / "one", *begin, **cache))
     out = tmp_path / "two"
-    stopped = start_two(STOPPED, "--out", out, *begin, **cache)
+    stopped = start_two(STOPPED, "--out", out, "--dataset", points, *OPTIONS, **cache)
+    brief.begin(points, tmp_path / "one", *OPTIONS)
     lines = [brief.finish(process, 130) for process in stopped]
     line = (
         "stopped by SIGINT after epoch 2: to go on, python -m "

@@ -117,7 +117,7 @@ def some_lost():
     return run
 
 
-def test_what_is_made_of_such_a_run(finished, tmp_path):
+def test_what_is_made_of_such_a_run(tmp_path, blank):
     run = some_lost()
     # The best of all was lost, and is not the best.
     run.models["log_likelihood"][4] = 0

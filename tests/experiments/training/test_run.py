@@ -28,6 +28,7 @@ from experiments.training.settings import Settings
 from nelc_jax import Cycles, OneHot, TrajectoryGradient, load
 from nelc_jax.likelihood import occupancy_log_prob
 
+from .. import brief
 from .outside.diagnostic import weight_spread
 from .outside.estimator import Twice
 from .outside.latent import AtMostOne
@@ -47,6 +48,7 @@ DIAGNOSTICS = [
 @pytest.fixture(scope="module", autouse=True)
 def short_measurements():
     with pytest.MonkeyPatch.context() as patch:
+        brief.blank(patch.setattr)
         patch.setattr(measure, "FINAL_SAMPLES", 256)
         patch.setattr(measure, "HISTORY_DRAWS", 64)
         patch.setattr(measure, "COUNTED_STEPS", 200)

@@ -10,6 +10,8 @@ from experiments.runs.diverged import DIVERGED_IN
 from experiments.runs.finished import model_of
 from experiments.training import measure
 
+from .. import brief
+
 OPTIONS = (
     "--latent binary --units 12 --models 2 --epochs 2 --steps-per-epoch 2 "
     "--chain-length 4 --batch-first 4 --batch-last 12"
@@ -20,6 +22,7 @@ ABSENT = ("entropy_production_rate", "relaxation_time", "kl_divergence")
 @pytest.fixture(scope="module")
 def out(points, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
+        brief.blank(patch.setattr)
         patch.setattr(measure, "SAMPLED_STEPS", 300)
         out = tmp_path_factory.mktemp("sampled") / "run"
         first = ["--out", str(out), "--dataset", str(points), *OPTIONS.split()]
