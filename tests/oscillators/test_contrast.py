@@ -1,4 +1,5 @@
 import chex
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,15 +54,11 @@ def test_contrast_is_the_gradient_to_second_order(system):
 
     betas = [0.1, 0.05, 1e-4]
     expected, contrasts = jax.tree.map(np.asarray, both(knots, np.array(betas)))
+    if hasattr(knots, "temperature"):
+        expected = eqx.tree_at(lambda k: k.temperature, expected, replace_fn=np.zeros_like)
 
     def bias(beta):
         contrast = jax.tree.map(lambda a: a[betas.index(beta)], contrasts)
-        if hasattr(knots, "temperature"):
-            zero = expected.temperature * 0
-            target = type(knots)(
-                expected.visible, expected.c, expected.A, zero, knots.element
-            )
-            return distance(contrast, target)
         return distance(contrast, expected)
 
     wide, narrow = bias(0.1), bias(0.05)
