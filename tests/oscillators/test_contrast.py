@@ -55,7 +55,9 @@ def test_contrast_is_the_gradient_to_second_order(system):
     betas = [0.1, 0.05, 1e-4]
     expected, contrasts = jax.tree.map(np.asarray, both(knots, np.array(betas)))
     if hasattr(knots, "temperature"):
-        expected = eqx.tree_at(lambda k: k.temperature, expected, replace_fn=np.zeros_like)
+        expected = eqx.tree_at(
+            lambda k: k.temperature, expected, replace_fn=np.zeros_like
+        )
 
     def bias(beta):
         contrast = jax.tree.map(lambda a: a[betas.index(beta)], contrasts)

@@ -37,7 +37,9 @@ def moments(p):
 
 @long_run
 def ends(p, probability):
-    protocol = Protocol(jnp.asarray([0.0, 3.0]), jax.tree.map(lambda a: jnp.stack([a, a]), p))
+    protocol = Protocol(
+        jnp.asarray([0.0, 3.0]), jax.tree.map(lambda a: jnp.stack([a, a]), p)
+    )
     times = jnp.linspace(0.0, 3.0, 301)
 
     @jax.vmap
