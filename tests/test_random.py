@@ -22,12 +22,20 @@ from nelc_jax._random import (
     unpack,
 )
 
+from .compilation import long_run
+
 # The least p-value of a test with a fixed key: a right generator fails one key in 1e4.
 LEAST_P = 1e-4
 
 
+cipher = jax.jit(threefry)
+split = jax.jit(jax.random.split)
+draw_indices = jax.jit(draw_indices, static_argnums=(1, 2))
+latent_uniforms_of = jax.jit(latent_uniforms, static_argnums=(2, 3, 4))
+
+
 def uint32(*words):
-    return jnp.asarray(words, jnp.uint32)
+    return np.asarray(words, np.uint32)
 
 
 def chi_square(counts):
@@ -50,31 +58,32 @@ def chi_square(counts):
 )
 def test_threefry_known_answers(key, counter, expected):
     """The test vectors of the generator's authors (Random123, kat_vectors)."""
-    found = threefry(uint32(*key), *(jnp.uint32(c) for c in counter))
+    found = cipher(uint32(*key), *map(np.uint32, counter))
     assert tuple(int(word) for word in found) == expected
 
 
 def test_threefry_is_that_of_jax():
     rng = np.random.default_rng(0)
-    key, x0, x1 = (
-        jnp.asarray(rng.integers(0, 2**32, n, dtype=np.uint32)) for n in (2, 500, 500)
-    )
+    key, x0, x1 = (rng.integers(0, 2**32, n, dtype=np.uint32) for n in (2, 500, 500))
     # JAX takes the counters in one array, the first words in its first half.
-    expected = threefry_2x32(key, jnp.concatenate([x0, x1]))
-    found = jax.jit(threefry)(key, x0, x1)
-    np.testing.assert_array_equal(jnp.concatenate(found), expected)
+    expected = jax.jit(threefry_2x32)(key, np.concatenate([x0, x1]))
+    found = cipher(key, x0, x1)
+    np.testing.assert_array_equal(np.concatenate(found), expected)
 
 
-def halves(key, num_steps, num_visible, start=0):
-    """The 16-bit numbers of every step and pixel, as `draw_packed` reads them."""
-    words = jax.random.key_data(key)
-    counters = np.arange(-(-num_visible // 4), dtype=np.uint32)
-
-    @jax.vmap
+@jax.jit
+def words_of(key, steps, counters):
     def of_step(t):
-        return threefry(words, jnp.full_like(counters, t), jnp.asarray(counters))
+        words = jax.random.key_data(key)
+        return threefry(words, jnp.full_like(counters, t), counters)
 
-    low, high = map(np.asarray, jax.jit(of_step)(start + jnp.arange(num_steps)))
+    return jax.vmap(of_step)(steps)
+
+
+def halves(key, num_steps, num_visible):
+    """The 16-bit numbers of every step and pixel, as `draw_packed` reads them."""
+    counters = np.arange(-(-num_visible // 4), dtype=np.uint32)
+    low, high = map(np.asarray, words_of(key, np.arange(num_steps), counters))
     parts = [low & 0xFFFF, low >> 16, high & 0xFFFF, high >> 16]
     return np.concatenate(parts, axis=-1)[:, :num_visible]
 
@@ -106,8 +115,8 @@ def test_bits_are_uncorrelated(bits):
 
 
 def test_keys_blocks_and_indices_are_independent():
-    key, other = jax.random.split(jax.random.key(0))
-    steps = jnp.arange(40)
+    key, other = split(jax.random.key(0))
+    steps = np.arange(40)
 
     @jax.jit
     def roundings(key):
@@ -116,11 +125,11 @@ def test_keys_blocks_and_indices_are_independent():
     sets = [
         halves(key, 40, 800).ravel(),
         halves(other, 40, 800).ravel(),
-        roundings(key).ravel(),
-        roundings(other).ravel(),
+        np.ravel(roundings(key)),
+        np.ravel(roundings(other)),
         draw_indices(key, 32_000, 1 << 20),
         # Of the same steps and key as the first set.
-        jax.jit(jax.vmap(lambda t: latent_uniforms(key, t, 800, 800)))(steps).ravel(),
+        np.ravel(jax.jit(jax.vmap(lambda t: latent_uniforms(key, t, 800, 800)))(steps)),
     ]
     for i, left in enumerate(sets):
         for right in sets[:i]:
@@ -151,12 +160,12 @@ def test_latent_uniforms():
 
 
 def test_latent_uniforms_in_double_precision(x64):
-    single = latent_uniforms(jax.random.key(5), 7, 1, 300)
-    double = latent_uniforms(jax.random.key(5), 7, 1, 300, jnp.float64)
+    single = latent_uniforms_of(jax.random.key(5), 7, 1, 300)
+    double = latent_uniforms_of(jax.random.key(5), 7, 1, 300, jnp.float64)
     assert double.dtype == jnp.float64
     # The same words, read to 32 bits instead of 23.
     np.testing.assert_allclose(single, double, atol=2.0**-23)
-    assert len(np.unique(double * 2**32 % 512)) > 100
+    assert len(np.unique(np.asarray(double) * 2**32 % 512)) > 100
 
 
 def test_indices_continue():
@@ -167,14 +176,14 @@ def test_indices_continue():
 
 
 def test_a_draw_depends_on_its_step_only():
-    key, table = jax.random.key(3), jnp.full((2, 13), 2**15)
+    key, table = jax.random.key(3), jnp.asarray(np.full((2, 13), 2**15, np.int32))
 
     @jax.jit
     def draws(steps):
         return jax.vmap(lambda t: draw_pixels(key, t, table))(steps)
 
-    found = draws(jnp.arange(5, 45))
-    np.testing.assert_array_equal(found[30:], draws(jnp.arange(35, 45)))
+    found = np.asarray(draws(np.arange(5, 45)))
+    np.testing.assert_array_equal(found[30:], draws(np.arange(35, 45)))
     assert len(np.unique(found[:, 0], axis=0)) > 35
     # Rows, the latent states, share the numbers of a step.
     np.testing.assert_array_equal(found[:, 0], found[:, 1])
@@ -182,26 +191,44 @@ def test_a_draw_depends_on_its_step_only():
 
 @pytest.mark.parametrize("num_visible", [1, 2, 3, 4, 5, 784])
 def test_packing_round_trip(num_visible):
-    x = jax.random.bernoulli(jax.random.key(0), 0.5, (7, num_visible))
-    packed = pack(x)
+    x = np.random.default_rng(0).random((7, num_visible)) < 0.5
+
+    @jax.jit
+    def there_and_back(x):
+        packed = pack(x)
+        return packed, unpack(packed, num_visible)
+
+    packed, back = there_and_back(x)
     assert packed.shape == (7, -(-num_visible // 4))
-    np.testing.assert_array_equal(unpack(packed, num_visible), x)
+    np.testing.assert_array_equal(back, x)
 
 
 def test_draws_compare_each_pixel_with_its_threshold(bits):
-    q = jnp.asarray(np.random.default_rng(0).integers(0, 2**16 + 1, (3, 200)))
-    x = draw_pixels(jax.random.key(1), 3, q)
-    np.testing.assert_array_equal(x, bits[3] < np.asarray(q))
-    np.testing.assert_array_equal(draw_packed(jax.random.key(1), 3, q), pack(x))
+    q = np.random.default_rng(0).integers(0, 2**16 + 1, (3, 200), np.int32)
+
+    @jax.jit
+    def draws(key, q):
+        x = draw_pixels(key, 3, q)
+        return x, draw_packed(key, 3, q), pack(x)
+
+    x, packed, expected = draws(jax.random.key(1), q)
+    np.testing.assert_array_equal(x, bits[3] < q)
+    np.testing.assert_array_equal(packed, expected)
 
 
 def test_table_of_a_block():
     """The thresholds of each row, with the rounding of that block."""
-    key, logits = jax.random.key(4), jnp.linspace(-3, 3, 14).reshape(2, 7)
-    tables = [pixel_table(key, block, logits) for block in (5, 6)]
-    expected = thresholds(logits, rounding(key, 5, 7))
-    np.testing.assert_array_equal(tables[0], expected)
-    assert (tables[1] != expected).any()
+    logits = np.linspace(-3, 3, 14, dtype=np.float32).reshape(2, 7)
+
+    @jax.jit
+    def both(key, block, logits):
+        expected = thresholds(logits, rounding(key, block, 7))
+        return pixel_table(key, block, logits), expected
+
+    key = jax.random.key(4)
+    (table, expected), (other, _) = (both(key, n, logits) for n in (5, 6))
+    np.testing.assert_array_equal(table, expected)
+    assert (np.asarray(other) != expected).any()
 
 
 @pytest.mark.parametrize("latent", [OneHot(3), Binary(3)], ids=str)
@@ -216,7 +243,7 @@ def test_latent_noise(latent):
 
         return latent.noise(jax.vmap(uniforms)(steps))
 
-    found = jax.jit(lambda: latent_noise(latent, key, steps, 7))()
+    found = np.asarray(jax.jit(lambda: latent_noise(latent, key, steps, 7))())
     np.testing.assert_allclose(found, expected(7), rtol=1e-5)
     # Control: of a step with more pixels.
     assert (abs(found - expected(9)) > 1e-3).all()
@@ -227,11 +254,8 @@ def test_thresholds_round_the_probability_at_random(x64, dtype):
     """q is one of the two integers around 2^16 p, the upper one with the right odds."""
     logits = np.linspace(-30, 30, 301).astype(dtype)
     cells = (np.arange(20_000) + 0.5) / 20_000
-    q = np.asarray(
-        jax.vmap(lambda u: thresholds(jnp.asarray(logits), jnp.full(301, u)))(
-            jnp.asarray(cells, jnp.float32)
-        )
-    )
+    of_all = long_run(jax.vmap(lambda x, u: thresholds(x, jnp.full(301, u)), (None, 0)))
+    q = np.asarray(of_all(logits, cells.astype(np.float32)))
     # The smaller of p and 1 - p, which is what keeps its relative precision.
     small = 1 / (1 + np.exp(np.abs(logits.astype(np.float64)))) * 2**16
     q_small = np.where(logits > 0, 2**16 - q, q)
@@ -245,16 +269,16 @@ def test_thresholds_round_the_probability_at_random(x64, dtype):
 
 
 def test_thresholds_of_extreme_logits():
-    logits = jnp.asarray([-jnp.inf, -1e30, -120.0, 120.0, 1e30, jnp.inf])
+    logits = np.array([-np.inf, -1e30, -120.0, 120.0, 1e30, np.inf], np.float32)
     for u in (1e-6, 1 - 1e-6):
-        q = thresholds(logits, jnp.full(6, u, jnp.float32))
+        q = jax.jit(thresholds)(logits, np.full(6, u, np.float32))
         assert q.tolist() == [0] * 3 + [2**16] * 3
 
 
 @pytest.mark.parametrize("p", [1e-5, 0.3, 1 - 1e-5])
 def test_frequency_of_draws(p):
     """2^24 draws of probabilities that are no multiple of 2^-16, also far below it."""
-    on = frequency(jnp.float32(np.log(p / (1 - p))))
+    on = frequency(np.float32(np.log(p / (1 - p))))
     assert stats.binomtest(int(on), 2**24, p).pvalue > LEAST_P
     if p < 2**-16:
         # Control: rounding to the nearest of 2^16 levels is seen.
@@ -262,7 +286,7 @@ def test_frequency_of_draws(p):
         assert stats.binomtest(int(on), 2**24, nearest).pvalue < LEAST_P
 
 
-@jax.jit
+@long_run
 def frequency(logit):
     """How many of 2^24 draws are on: 64 blocks of 64 steps of 4096 pixels."""
     key, logits = jax.random.key(11), jnp.full(4096, logit)
@@ -285,18 +309,27 @@ def test_indices():
     np.testing.assert_array_equal(draw_indices(key, 7, 12), chosen[:7])
 
 
+drawn_roundings = jax.jit(lambda key: rounding(key, 0, 1000))
+
+
+@long_run
+def thresholds_of_all(logit):
+    """The sum over all 2^23 roundings."""
+    cells = jnp.arange(2**23, dtype=jnp.float32)
+    return jnp.sum(thresholds(jnp.full(2**23, logit), (cells + 0.5) * 2.0**-23))
+
+
 @pytest.mark.parametrize("p", [1e-6, 1e-9, 1e-11, 1e-12, 4e-13])
 def test_the_grid_of_probabilities(p):
     """All 2^23 roundings: what a pixel is drawn with is a multiple of 2^-39."""
     # The midpoints of which `rounding` draws.
-    cells = jnp.arange(2**23, dtype=jnp.float32)
-    roundings = (cells + 0.5) * 2.0**-23
-    drawn = np.asarray(rounding(jax.random.key(0), 0, 1000), float) * 2**23 - 0.5
+    drawn = np.asarray(drawn_roundings(jax.random.key(0)), float) * 2**23 - 0.5
     np.testing.assert_array_equal(drawn, np.round(drawn))
     logit = np.float32(np.log(p))
-    logits = jnp.full(2**23, logit)
-    counts = jax.jit(lambda u: jnp.sum(thresholds(logits, u)))(roundings)
-    found, exact = int(counts) * 2.0**-39, 1 / (1 + np.exp(-np.float64(logit)))
+    found, exact = (
+        int(thresholds_of_all(logit)) * 2.0**-39,
+        1 / (1 + np.exp(-np.float64(logit))),
+    )
     # Midpoints are half a step off, and their sum with p is rounded by a quarter up or
     # down; p itself to a float32, from a logit that is one.
     rounded = 8 * abs(logit) * 2.0**-24 * exact

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import checkify
 
 from nelc_jax import (
     Binary,
@@ -37,7 +38,6 @@ from ..bad_input.cases import is_array, is_key
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 SETTINGS = {
-    "standard": (),
     "x64": ((jax.enable_x64, True),),
     "strict": ((jax.numpy_dtype_promotion, "strict"),),
     "both": ((jax.enable_x64, True), (jax.numpy_dtype_promotion, "strict")),
@@ -45,6 +45,13 @@ SETTINGS = {
 HOST = ("diagnostics.cycles.cycle_states",)
 BY_ADAM = ("Learner.step", "oscillators.training.train")
 """By optax's Adam, which takes a float to an integer power."""
+
+NATIVE = tuple(
+    name
+    for name in CALLS
+    if name.startswith(("chain.", "Cycles.", "TrajectoryGradient."))
+)
+"""Which have another path in single precision."""
 
 NEW = ("Quartic.trap", "ensemble.init")
 """Of what is new in a type of its own."""
@@ -89,18 +96,20 @@ def traced(name, dtype):
 
 
 @pytest.mark.parametrize(
-    ("setting", "dtype"),
+    ("setting", "dtype", "names"),
     [
-        ("standard", jnp.float16),
-        ("strict", jnp.bfloat16),
-        ("x64", jnp.float32),
-        ("both", jnp.float64),
+        ("strict", jnp.float16, CALLS),
+        ("x64", jnp.bfloat16, CALLS),
+        ("x64", jnp.float32, NATIVE),
+        ("both", jnp.float64, CALLS),
     ],
+    ids=["strict-float16", "x64-bfloat16", "x64-float32", "both-float64"],
 )
-def test_every_function(setting, dtype):
+def test_every_function(setting, dtype, names):
+    """What is right by strict promotion is so by the standard one."""
     wrong = {}
     single = dtype if dtype == jnp.float64 else jnp.float32
-    for name in CALLS:
+    for name in names:
         adam = "strict" in str(SETTINGS[setting]) and name in BY_ADAM
         if name.startswith("_") or name in HOST or adam:
             continue
@@ -145,14 +154,17 @@ def in_numpy(leaf):
     return np.asarray(leaf) if is_array(leaf) and not is_key(leaf) else leaf
 
 
+measured = jax.jit(lambda model, key, x: summarize(model, key, x, 1))
+
+
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_halves_are_measured_in_single_precision(dtype, data):
     """The measures of a model of halves are those of the same weights."""
     model = reference.to_model(reference.random_system("sigmoid"))
     halves = in_dtype(model, dtype)
     key, x = jax.random.key(0), jnp.asarray(data)
-    found = summarize(halves, key, x, 1)
-    expected = summarize(in_dtype(halves, jnp.float32), key, x, 1)
+    found = measured(halves, key, x)
+    expected = measured(in_dtype(halves, jnp.float32), key, x)
     for one, other in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -163,41 +175,74 @@ RULES = {
 }
 
 
-def workload(rule, compiled, x):
-    """Train and measure; what is costly without compilation only when compiled."""
-    key, jit = jax.random.key(0), jax.jit if compiled else lambda function: function
+def one_by_one(function):
+    """Operations alone, without compilation: `debug_nans` looks at each result."""
+
+    def run(*arguments):
+        with jax.disable_jit():
+            return function(*arguments)
+
+    return run
+
+
+def checked(function):
+    """One program that looks at each result, in its loops and branches as well."""
+
+    def run(*arguments):
+        program = jax.jit(checkify.checkify(function, errors=checkify.nan_checks))
+        error, found = program(*arguments)
+        error.throw()
+        return found
+
+    return run
+
+
+def assert_close(found, expected):
+    for one, other in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "how"), [("cycles", one_by_one), ("pcd", checked)])
+def test_no_operation_makes_a_nan(name, how):
+    """Each by itself, and what compiled programs return."""
+    x = jnp.asarray(np.random.default_rng(0).random((6, 3)) < 0.5)
+    rule, key = RULES[name], jax.random.key(0)
 
     def trained(x):
-        return train(rule, rule.init(key, x), x, jnp.array([2, 3]))
-
-    def measured(model, M, p_bar, x):
+        state, info = train(rule, rule.init(key, x), x, jnp.array([2, 3]))
+        model = rule.model(state)
         end, _ = sample_chain(model, key, x[0], 2)
-        return (
-            count_transitions(model, key, end, 3),
-            chain_log_prob(model, key, end, 2, x),
-            fundamental_cycles(jnp.log(M), p_bar),
-            relaxation_time(M),
-        )
+        counts = count_transitions(model, key, end, 3)
+        return model, info, counts, chain_log_prob(model, key, end, 2, x)
 
-    state, info = jit(trained)(x)
-    model = rule.model(state)
-    M = jnp.array([[0.7, 0.3], [0.4, 0.6]])
-    found = info, jit(measured)(model, M, stationary_distribution(M), x)
-    if compiled:
-        summary = jit(lambda model: summarize(model, key, x, 1))(model)
-        whole = jit(whole_chain_entropy_production, static_argnums=3)
-        draw = jit(lambda model: perfect_sample(model, key, 1, 2))
-        found = (*found, summary, whole(model, key, summary.occupancy, 1), draw(model))
-    return found
+    @jax.jit
+    def measured(model):
+        summary = summarize(model, key, x, 1)
+        whole = whole_chain_entropy_production(model, key, summary.occupancy, 1)
+        return summary, whole, perfect_sample(model, key, 1, 2)
 
-
-@pytest.mark.parametrize("name", RULES)
-def test_no_operation_makes_a_nan(name):
-    """One by one without compilation, and in compiled programs."""
-    x = jnp.asarray(np.random.default_rng(0).random((6, 3)) < 0.5)
     with jax.debug_nans(True):
-        with jax.disable_jit():
-            alone = workload(RULES[name], False, x)
-        found = workload(RULES[name], True, x)
-    for one, other in zip(*map(jax.tree.leaves, (alone, found[:2])), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        alone, found = how(trained)(x), jax.jit(trained)(x)
+        measured(found[0])
+    assert_close(alone, found)
+
+
+def test_no_operation_on_a_kernel_makes_a_nan():
+    def measured(M):
+        p_bar = stationary_distribution(M)
+        return p_bar, fundamental_cycles(jnp.log(M), p_bar), relaxation_time(M)
+
+    M = jnp.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.15, 0.25, 0.6]])
+    with jax.debug_nans(True):
+        assert_close(checked(measured)(M), jax.jit(measured)(M))
+
+
+def test_a_nan_that_is_not_returned_is_told():
+    """Control."""
+
+    def logarithm(p):
+        return jnp.where(p > 0, jnp.log(p), 0)
+
+    assert jax.jit(logarithm)(jnp.float32(-1)) == 0
+    with pytest.raises(checkify.JaxRuntimeError, match="nan generated by primitive"):
+        checked(logarithm)(jnp.float32(-1))

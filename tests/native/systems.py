@@ -1,8 +1,11 @@
 """Members of an ensemble for the comparison of the native path with XLA."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from nelc_jax import Cycles, TrajectoryGradient
@@ -27,6 +30,7 @@ def smooth_rmsprop():
     return rmsprop(0.1, eps=1e-2)
 
 
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def member(rule, num_visible, num_points, seed=0, scale=1.0, bias=0.0):
     """A state with fields and logits of order `scale`, and data."""
     keys = jax.random.split(jax.random.key(seed), 6)
@@ -50,12 +54,12 @@ def member(rule, num_visible, num_points, seed=0, scale=1.0, bias=0.0):
     return eqx.tree_at(changed, state, values), x
 
 
-def rounding(state: State) -> jax.Array:
+def rounding(state: State) -> float:
     """A bound of what float32 leaves open in ln A, in nats.
 
     A logit is a sum of D numbers, each of which rounds the sum so far; a normaliser is
     as large; four operations on each.
     """
-    p = state.model.parameters
-    size = jnp.max(jnp.sum(jnp.abs(p.w) + jnp.abs(p.a)[:, None], axis=0))
-    return 4 * jnp.finfo(jnp.float32).eps * (2 * size + state.model.num_visible)
+    w, a = map(np.asarray, (state.model.parameters.w, state.model.parameters.a))
+    size = np.max(np.sum(np.abs(w) + np.abs(a)[:, None], axis=0))
+    return 4 * np.finfo(np.float32).eps * (2 * size + len(a))

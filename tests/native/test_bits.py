@@ -29,6 +29,9 @@ SIZES = [
 ]
 
 
+_step = jax.jit(lambda rule, state, x, batch: rule.step(state, x, jnp.int32(batch)))
+
+
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_gradient_and_chain_are_those_of_xla(sizes):
     num_visible, units, length, points, batch, normalization, score = sizes
@@ -37,7 +40,7 @@ def test_gradient_and_chain_are_those_of_xla(sizes):
     tolerance = rounding(state)
 
     (found, info), (expected, xla_info) = (
-        jax.jit(rule.step)(state, x, jnp.int32(batch)) for rule in (native, by_xla)
+        _step(rule, state, x, batch) for rule in (native, by_xla)
     )
 
     np.testing.assert_array_equal(found.x, expected.x)
@@ -48,15 +51,18 @@ def test_gradient_and_chain_are_those_of_xla(sizes):
     )
     # g is at most 1 / p_bar <= T; the score at most 1 and averaged over T.
     for name, most in (("w", 1), ("a", 1), ("w_bar", length), ("a_bar", length)):
-        a, b = (getattr(s.model.parameters, name) for s in (found, expected))
-        limit = 4 * most * tolerance + 2**-22 * (1 + jnp.max(jnp.abs(b)))
+        a, b = (
+            np.asarray(getattr(s.model.parameters, name)) for s in (found, expected)
+        )
+        limit = 4 * most * tolerance + 2**-22 * (1 + np.max(np.abs(b)))
         np.testing.assert_allclose(a, b, rtol=0, atol=limit, err_msg=name)
 
 
 @pytest.mark.parametrize("length", [1, 64, 130])
 def test_chains_are_those_of_xla(length):
     native, _ = rules(OneHot(7, "softmax"), 1)
-    state, _ = member(native, 29, 3)
+    # So many pixels that the rounding of a block decides some of the draws.
+    state, _ = member(native, 4001, 3)
     draw = jax.jit(sample_chain, static_argnums=(3, 4))
     found, expected = (
         draw(state.model, state.key, state.x, length, at_once)
@@ -65,8 +71,8 @@ def test_chains_are_those_of_xla(length):
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1].x, expected[1].x)
     np.testing.assert_array_equal(found[1].z, expected[1].z)
-    # A sum of 30 products of order 1.
-    limit = 30 * jnp.finfo(jnp.float32).eps * jnp.max(jnp.abs(expected[1].h))
+    # As for 30 products of order 1: the roundings of 4001 small ones hardly add up.
+    limit = 30 * np.finfo(np.float32).eps * np.max(np.abs(expected[1].h))
     np.testing.assert_allclose(found[1].h, expected[1].h, rtol=0, atol=limit)
 
 
@@ -92,7 +98,6 @@ def test_rmsprop_is_that_of_xla():
         np.testing.assert_allclose(a, b, rtol=0, atol=limit)
 
 
-_step = jax.jit(lambda rule, state, x, batch: rule.step(state, x, jnp.int32(batch)))
 RULES = rules(OneHot(3), 11)
 
 
@@ -102,11 +107,15 @@ RULES = rules(OneHot(3), 11)
     scale=st.sampled_from([0.0, 1e-3, 1.0, 4.0, 30.0]),
     bias=st.sampled_from([0.0, 1.0]),
     batch=st.integers(1, 140),
+    num_visible=st.sampled_from([37, 40]),
 )
-def test_any_weights(seed, scale, bias, batch):
-    """Among them such that pixels are always on, whose threshold is 2^16."""
+def test_any_weights(seed, scale, bias, batch, num_visible):
+    """Among them such that pixels are always on, whose threshold is 2^16.
+
+    Pixels are read eight at a time: the last eight are whole, or not.
+    """
     native, by_xla = RULES
-    state, x = member(native, 37, 5, seed, scale, bias)
+    state, x = member(native, num_visible, 5, seed, scale, bias)
     found, info = _step(native, state, x, batch)
     expected, expected_info = _step(by_xla, state, x, batch)
     np.testing.assert_array_equal(found.x, expected.x)
@@ -123,9 +132,10 @@ def test_any_weights(seed, scale, bias, batch):
 @pytest.mark.parametrize("name", ["w", "a", "w_bar", "a_bar"])
 def test_numbers_that_are_none_are_told(name, number):
     state, x = member(RULES[0], 37, 5)
-    values = getattr(state.model.parameters, name)
+    values = np.array(getattr(state.model.parameters, name))
+    values[0] = number
     broken = eqx.tree_at(
-        lambda s: getattr(s.model.parameters, name), state, values.at[0].set(number)
+        lambda s: getattr(s.model.parameters, name), state, jnp.asarray(values)
     )
     for rule in RULES:
         _, info = _step(rule, broken, x, 3)

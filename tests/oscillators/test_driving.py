@@ -10,6 +10,7 @@ from scipy import stats
 
 from nelc_jax.oscillators import Bath, Protocol, drive, drive_metered, jarzynski
 
+from ..compilation import long_run
 from .systems import BATH, moving_protocol, moving_trap, random_potential, stack
 
 STIFF = (1.0, 4.0)
@@ -17,7 +18,7 @@ FREE_ENERGY = BATH.temperature / 2 * np.log(STIFF[1] / STIFF[0])
 X = np.array([0.5, -0.3, 0.1])
 
 
-@partial(jax.jit, static_argnums=2)
+@partial(long_run, static_argnums=2)
 def metered(protocol, start, num_steps):
     """Many paths from the equilibrium of the stiffness `start`."""
     times = jnp.linspace(0, protocol.times[-1], num_steps + 1)
@@ -62,7 +63,7 @@ def test_a_resting_trap_keeps_its_equilibrium():
     stiffness = 1.3
     protocol, times = moving_trap(9.0, stiffness, stiffness), jnp.linspace(0, 3, 151)
 
-    @jax.jit
+    @long_run
     def ends(temperature):
         def one(key):
             start, move = jax.random.split(key)

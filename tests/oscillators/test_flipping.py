@@ -6,6 +6,7 @@ import pytest
 
 from nelc_jax.oscillators import Bath, Protocol, Quartic, drive_flipping
 
+from ..compilation import long_run
 from .systems import random_hidden, stack
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -34,18 +35,20 @@ def moments(p):
     return weights @ x, weights @ x**2
 
 
+@long_run
 def ends(p, probability):
-    protocol = Protocol(jnp.asarray([0.0, 3.0]), stack([p, p]))
+    protocol = Protocol(
+        jnp.asarray([0.0, 3.0]), jax.tree.map(lambda a: jnp.stack([a, a]), p)
+    )
     times = jnp.linspace(0.0, 3.0, 301)
 
-    @jax.jit
     @jax.vmap
     def one(key):
         start, move = jax.random.split(key)
         x = BATH.equilibrate(start, 2.0, 1)
         return drive_flipping(protocol, BATH, move, x, times, probability)
 
-    return np.asarray(one(jax.random.split(jax.random.key(1), NUM)))[:, 0]
+    return one(jax.random.split(jax.random.key(1), NUM))[:, 0]
 
 
 @pytest.mark.parametrize("probability", [1.0, 0.2])
@@ -53,7 +56,7 @@ def test_equilibrium_is_that_of_the_free_energy(probability):
     """To 5 errors and the bias of the step, mu k dt / 4 = 0.5 %, of the moments."""
     p = trap(BATH.temperature)
     mean, square = moments(p)
-    x = ends(p, probability)
+    x = np.asarray(ends(p, probability))
     assert abs(x.mean() - mean) < 5 * x.std() / np.sqrt(NUM) + 0.01 * square
     error = 5 * (x**2).std() / np.sqrt(NUM) + 0.01 * square
     assert abs((x**2).mean() - square) < error

@@ -14,6 +14,7 @@ from nelc_jax.oscillators import (
     QuarticNetwork,
 )
 
+from ..compilation import long_run
 from .systems import GENERATION, NOISING, random_network
 
 MEAN, DEVIATION = 0.6, 0.4
@@ -86,7 +87,7 @@ def test_both_estimates_given_the_position(unchecked):
             rows.append(jnp.stack([found - exact[0], at_zero - exact[1]]))
         return jnp.stack(rows), jnp.stack([m.target.var(), m.force.var()])
 
-    both = jax.jit(lambda: (errors(0.6), errors(0.15)))()
+    both = long_run(lambda: (errors(0.6), errors(0.15)))()
     (coarse, coarse_variance), (fine, fine_variance) = jax.tree.map(np.asarray, both)
     np.testing.assert_allclose(fine, 0, atol=0.12)
     # The slopes' biases stand out of the noise: a quarter of the time, a quarter.

@@ -11,6 +11,7 @@ from nelc_jax.oscillators import (
     ideal_entropy_rate,
 )
 
+from ..compilation import long_run
 from .systems import BATH, NOISING, moving_trap
 
 
@@ -70,7 +71,7 @@ def test_entropy_production_of_paths():
     v1 = BATH.temperature / k
     protocol, times = moving_trap(4.0, k, k), jnp.linspace(0, 4.0, 401)
 
-    @jax.jit
+    @long_run
     @jax.vmap
     def heat(key):
         start, move = jax.random.split(key)

@@ -17,6 +17,7 @@ from nelc_jax.oscillators import (
     train,
 )
 
+from ..compilation import long_run
 from .systems import GENERATION, NOISING
 
 COVARIANCE = np.array([[0.5, 0.3], [0.3, 0.4]])
@@ -52,7 +53,7 @@ def trained(x):
     def trained(rule):
         one = learner(rule)
 
-        @jax.jit
+        @long_run
         def run(key):
             state, loss = train(one, one.init(key, x), x, 1000)
             return one.network.potential(state.parameters), loss
@@ -94,7 +95,7 @@ def test_members_do_not_depend_on_company_nor_on_breaks(x, trained):
     """Member 1 of three, trained in two parts, and alone without a break."""
     one = learner(ForceMatching())
 
-    @jax.jit
+    @long_run
     @eqx.debug.assert_max_traces(max_traces=1)
     def half(states):
         return jax.vmap(lambda state: train(one, state, x, 500))(states)

@@ -1,4 +1,5 @@
 import itertools
+from functools import partial
 
 import chex
 import equinox as eqx
@@ -24,15 +25,13 @@ SYSTEMS = {
 def test_mean_over_all_signs_is_the_gradient_of_the_implicit_loss(kind):
     """With the trace of the forces' derivative by autodiff, for 2^3 signs."""
     network, parameters = SYSTEMS[kind](3)
-    knots = network.potential(parameters)
     rng = np.random.default_rng(0)
-    points = jnp.asarray(rng.normal(size=(3, 5, 3)))
-    share = jnp.asarray(rng.uniform(size=(3, 5)))
-    m = Virial().measure(network, knots, jax.random.key(0), points, share)
-    weight = GENERATION.loss_weight(network.times_between(share))
-    outward = GENERATION.pace * GENERATION.noising.stiffness
+    points, share = rng.normal(size=(3, 5, 3)), rng.uniform(size=(3, 5))
+    signs = np.array(list(itertools.product([-1.0, 1.0], repeat=3)))
 
-    def loss(knots):
+    def loss(knots, m, weight, share):
+        outward = GENERATION.pace * GENERATION.noising.stiffness
+
         def forces(x):
             return knots.forces_between(share, x)
 
@@ -46,14 +45,22 @@ def test_mean_over_all_signs_is_the_gradient_of_the_implicit_loss(kind):
         return jnp.sum(each) / 5
 
     @jax.jit
-    def by_rule(signs):
-        shaken = eqx.tree_at(lambda m: m.signs, m, jnp.broadcast_to(signs, m.x.shape))
-        return shaken.gradient(network, knots, share)
+    def both(parameters, key, points, share, every):
+        knots = network.potential(parameters)
+        m = Virial().measure(network, knots, key, points, share)
+        weight = GENERATION.loss_weight(network.times_between(share))
 
-    every = jnp.asarray(list(itertools.product([-1.0, 1.0], repeat=3)))
-    found = [by_rule(signs) for signs in every]
-    gradient, value = jax.tree.map(lambda *each: sum(each) / 8, *found)
-    expected_value, expected = jax.jit(jax.value_and_grad(loss))(knots)
+        def by_rule(signs):
+            signs = jnp.broadcast_to(signs, m.x.shape)
+            shaken = eqx.tree_at(lambda m: m.signs, m, signs)
+            return shaken.gradient(network, knots, share)
+
+        found = jax.tree.map(lambda a: jnp.mean(a, axis=0), jax.vmap(by_rule)(every))
+        return found, jax.value_and_grad(loss)(knots, m, weight, share)
+
+    (gradient, value), (expected_value, expected) = both(
+        parameters, jax.random.key(0), points, share, signs
+    )
     np.testing.assert_allclose(value, expected_value * 5 / (3 * 5 * 3), rtol=1e-10)
     if kind != "quartic":
         gradient, expected = (
@@ -65,23 +72,26 @@ def test_mean_over_all_signs_is_the_gradient_of_the_implicit_loss(kind):
 def test_same_mean_as_force_matching():
     """With no record of the noise: means of 40 x 3 x 2000 points, to 5 errors."""
     network, parameters = random_hidden_network(2)
-    knots = network.potential(parameters)
-    points = jnp.asarray(np.random.default_rng(1).normal(size=(3, 2000, 2)))
-    share = jnp.full((3, 2000), 0.5)
+    points = np.random.default_rng(1).normal(size=(3, 2000, 2))
+    share = np.full((3, 2000), 0.5)
 
-    def gradients(rule):
-        @jax.jit
-        @jax.vmap
-        def one(key):
+    @jax.jit
+    def gradients(parameters, points, share):
+        knots = network.potential(parameters)
+
+        def one(key, rule):
             m = rule.measure(network, knots, key, points, share)
-            return m.gradient(network, knots, share)[0]
+            gradient = m.gradient(network, knots, share)[0]
+            return gradient.visible, gradient.c, gradient.A
 
-        found = one(jax.random.split(jax.random.key(2), 40))
+        keys = jax.random.split(jax.random.key(2), 40)
         return [
-            np.asarray(a) for a in jax.tree.leaves((found.visible, found.c, found.A))
+            jax.vmap(partial(one, rule=rule))(keys)
+            for rule in (Virial(), ForceMatching())
         ]
 
-    pairs = zip(gradients(Virial()), gradients(ForceMatching()), strict=True)
+    leaves = map(jax.tree.leaves, gradients(parameters, points, share))
+    pairs = zip(*jax.tree.map(np.asarray, [*leaves]), strict=True)
     for found, expected in pairs:
         difference = found.mean(0) - expected.mean(0)
         error = np.sqrt((found.var(0) + expected.var(0)) / 40)
