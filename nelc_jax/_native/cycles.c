@@ -755,6 +755,8 @@ static void choose_points(const Problem *p, const uint32_t *key, int64_t first,
 
 /* ---- The gradient (eq. 16, 17) and the update ------------------------------------- */
 
+INLINE float minimum(float a, float b) { return a < b ? a : b; }
+
 /* z - mu of eq. 16c-d for all double steps, times g(z(t)) / T; and the sums over t. */
 INLINE void make_coefficients(const Problem *p, Member *m) {
     float total[LARGEST] = {0};
@@ -770,13 +772,18 @@ INLINE void make_coefficients(const Problem *p, Member *m) {
         if (p->exact) {
             float largest = h[0];
             for (int k = 1; k < p->L; k++) largest = h[k] <= largest ? largest : h[k];
+            /* sigmoid(h) = e^min(h, 0) / (1 + e^-|h|), over that of the largest field:
+             * all of them may underflow. */
             for (int k = 0; k < p->L; k++)
-                sum += weight[k] = p->softmax ? expf(h[k] - largest) : c[k];
+                sum += weight[k] = p->softmax
+                                       ? expf(h[k] - largest)
+                                       : expf(minimum(h[k], 0.0f) - minimum(largest, 0.0f)) /
+                                             (1.0f + expf(-fabsf(h[k])));
         }
         for (int k = 0; k < P; k++) {
             float mu = !p->exact || k >= p->L ? c[k] : weight[k] / sum;
             float score = (k == m->z[t]) - mu;
-            if (p->exact && !p->softmax) score *= 1.0f - c[k];
+            if (p->exact && !p->softmax) score /= 1.0f + expf(h[k]);
             c[k] = k < p->L ? scale * score : 0.0f;
             total[k] += c[k];
         }

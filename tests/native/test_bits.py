@@ -128,6 +128,28 @@ def test_any_weights(seed, scale, bias, batch, num_visible):
     )
 
 
+@pytest.mark.parametrize("score", ["paper", "exact"])
+@pytest.mark.parametrize("normalization", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("fields", [(-150, -152, -151), (150, 152, 151), (-200, 0, 40)])
+def test_fields_whose_exponentials_underflow(fields, normalization, score):
+    """All sigmoids of eq. 19 may be zero in single precision: their ratios are not."""
+    native, by_xla = rules(OneHot(3, normalization), 11, score)
+    state, x = member(native, 37, 5)
+    state = eqx.tree_at(
+        lambda s: s.model.parameters.a_bar, state, jnp.asarray(fields, jnp.float32)
+    )
+    (found, info), (expected, xla_info) = (
+        _step(rule, state, x, 5) for rule in (native, by_xla)
+    )
+    assert info.finite
+    assert xla_info.finite
+    np.testing.assert_array_equal(found.x, expected.x)
+    limit = 4 * 11 * rounding(state) + 2**-20
+    for name in ("w", "w_bar", "a_bar"):
+        a, b = (getattr(s.model.parameters, name) for s in (found, expected))
+        np.testing.assert_allclose(a, b, rtol=2**-22, atol=limit, err_msg=name)
+
+
 @pytest.mark.parametrize("number", [jnp.nan, jnp.inf, -jnp.inf])
 @pytest.mark.parametrize("name", ["w", "a", "w_bar", "a_bar"])
 def test_numbers_that_are_none_are_told(name, number):
