@@ -14,7 +14,7 @@ def own_directory(name: str) -> Path:
     try:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError as error:
-        raise FileNotFoundError(f"no cache directory: {error}") from None
+        raise FileNotFoundError(str(error)) from None
     directory = base / "nelc_jax" / name
     directory.parent.mkdir(parents=True, exist_ok=True)
     directory.mkdir(mode=0o700, exist_ok=True)
