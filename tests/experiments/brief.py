@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 
 from experiments import train_ensemble
 from experiments.command.errors import Interrupted
+from experiments.runs.directory import TRAINING
 from experiments.runs.files import write_text
+from experiments.runs.groups import history_of, state_files
 from experiments.training import job, measure, run
 from experiments.training.ensemble import Ensemble
 
@@ -83,6 +85,14 @@ def contents(out):
         for path in out.rglob("*")
         if path.is_file()
     }
+
+
+def states_in(out):
+    """The states in a directory, each with its history, and nothing else."""
+    states = state_files(out)
+    both = {*states, *map(history_of, states)}
+    assert set((out / TRAINING).iterdir()) == both
+    return {path.name for path in states}
 
 
 def assert_same(one, other):
