@@ -30,6 +30,7 @@ from .estimators import AveragedGradient, TrajectoryGradient
 from .files import load, save
 from .latent import AbstractLatent, Binary, OneHot
 from .model import Model, Parameters, init_model
+from .optima import split_merge
 from .rules import Cycles, Pcd
 from .training import State, StepInfo, rmsprop, set_learning_rate, train
 
@@ -67,6 +68,7 @@ __all__ = [
     "sample_chain",
     "save",
     "set_learning_rate",
+    "split_merge",
     "summarize",
     "train",
 ]

@@ -26,13 +26,13 @@ class Frozen(Cycles):
 
 def frozen(settings: Settings) -> Frozen:
     """The rule of the settings with w and a that never change."""
-    rule = settings.rule()
+    rule = settings.cycles()
     fixed = optax.masked(optax.set_to_zero(), parameters_named("w", "a"))
     return Frozen(rule.latent, rule.estimator, optax.chain(rule.optimizer, fixed))
 
 
 def slow(settings: Settings) -> Cycles:
     """The rule of the settings with `SLOW` times the rate for w_bar and a_bar."""
-    rule = settings.rule()
+    rule = settings.cycles()
     share = optax.masked(optax.scale(SLOW), parameters_named("w_bar", "a_bar"))
     return Cycles(rule.latent, rule.estimator, optax.chain(rule.optimizer, share))

@@ -14,6 +14,7 @@ from experiments.training.measure import (
     measure,
     measure_epoch,
 )
+from experiments.training.recipes import Recipe
 from nelc_jax import Model, ensemble, train
 from nelc_jax.training import AbstractRule, freeze
 
@@ -134,6 +135,12 @@ def _epoch(rule, states, members, seed, number, x, batch_sizes):
         begun = (number.astype(state.step.dtype) - 1) * len(batch_sizes)
         running = state.step == begun
         trained, info = train(rule, state, x, batch_sizes)
+        if isinstance(rule, Recipe):
+            # Measurements have the epoch's number, from 1 and 0 for the last.
+            between = jax.random.fold_in(
+                jax.random.fold_in(_keys(seed)[1], ~number), member
+            )
+            trained = rule.end_epoch(trained, number, between, x)
         state = freeze(state, trained, info.finite & running)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
         model, p_bar = rule.model(state), rule.occupancy(state)

@@ -153,6 +153,11 @@ def _go_on(job: Job, numbers: np.ndarray) -> Run:
         print(f"--out {out} is finished: all {epochs} epochs are done")
         latent = jax.eval_shape(job.rule.model, state).latent
         return run_directory.load_run(out, [type(latent)])
+    if job.settings.recipe == "best" and epochs != saved.config["batch_epochs"]:
+        raise UserError(
+            f"--epochs {epochs}: a run of --recipe best ends with its learning rate: "
+            "begin another run"
+        )
     checkpoints = list(saved.checkpoints.values())
     config |= _other_versions(config["versions"], checkpoints)
     with _unwritable(out):

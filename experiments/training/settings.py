@@ -1,6 +1,6 @@
 """What an ensemble is trained with: one class of settings for every command."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import jax
@@ -9,6 +9,7 @@ import optax
 
 from experiments.command.errors import UserError
 from experiments.command.options import check_positive
+from experiments.training.recipes import DECAY, Best
 from nelc_jax import (
     AbstractLatent,
     AveragedGradient,
@@ -24,6 +25,7 @@ MAX_STATES = 1024
 """Binary latent states up to which a run makes tables of them; others are sampled."""
 
 OF_RULE = (
+    "recipe",
     "latent",
     "units",
     "normalization",
@@ -61,6 +63,10 @@ class Settings:
     horizon: int = 1
     """Double steps that the gradient goes back, the paper's 1; 0: all of them, which
     needs --estimator averaged."""
+    recipe: Literal["paper", "best"] = "paper"
+    """paper: its training; best: one-hot models at the best optimum, by an exchange of
+    latent states after a third of the epochs, a learning rate that falls to a fifth, a
+    --decay of 0.99, and the average of the last sixth of the epochs."""
     epochs: int = 120
     """Epochs."""
     steps_per_epoch: int = 30
@@ -116,11 +122,31 @@ class Settings:
             return OneHot(self.units, self.normalization)
         return Binary(self.units, MAX_STATES)
 
-    def rule(self) -> Cycles:
+    def rule(self) -> Cycles | Best:
+        """The rule of the recipe with these settings.
+
+        **Raises:** `UserError` for a horizon that the estimator does not have, more
+        latent states than it can enumerate, or what the recipe has no use for.
+        """
+        if self.recipe == "paper":
+            return self.cycles()
+        if self.latent != "onehot":
+            raise UserError(
+                f"--recipe best: expected --latent onehot, not {self.latent}: it "
+                "exchanges the components of a mixture"
+            )
+        if self.decay != Settings.decay:
+            raise UserError(
+                f"--decay {self.decay}: --recipe best has its own, {DECAY}: leave one "
+                "of both away"
+            )
+        cycles = replace(self, decay=DECAY).cycles()
+        return Best(cycles, self.learning_rate, self.epochs)
+
+    def cycles(self) -> Cycles:
         """The paper's rule with these settings.
 
-        **Raises:** `UserError` for a horizon that the estimator does not have, or more
-        latent states than it can enumerate.
+        **Raises:** `UserError` as `rule`.
         """
         latent, horizon = self.latent_space(), self.horizon or None
         if horizon is None and self.estimator == "trajectory":

@@ -62,7 +62,7 @@ def init(
     chosen = jax.random.choice(key, num_points, (num_components,), replace=repeat)
     mean = 0.5 * (data[chosen] + jnp.mean(data, axis=0)[None])
     log_weights = jnp.full(num_components, -jnp.log(num_components), data.dtype)
-    return BernoulliMixture(log_weights, _bounded_logits(mean, 1 - mean))
+    return BernoulliMixture(log_weights, bounded_logits(mean, 1 - mean))
 
 
 @checked
@@ -99,7 +99,7 @@ def fit(
     check_points("x", x)
 
     def body(mixture, _):
-        return _em_step(mixture, x)
+        return em_step(mixture, x)
 
     return scan(body, mixture, None, num_steps)
 
@@ -136,8 +136,10 @@ def best(
     return jax.tree.map(lambda leaf: leaf[winner], (mixtures, log_likelihoods))
 
 
-def _em_step(
-    mixture: BernoulliMixture, x: Shaped[Array, "N D"]
+def em_step(
+    mixture: BernoulliMixture,
+    x: Shaped[Array, "N D"],
+    weights: Float[Array, " N"] | None = None,
 ) -> tuple[BernoulliMixture, Float[Array, ""]]:
     """One EM step; the likelihood never falls.
 
@@ -147,23 +149,30 @@ def _em_step(
     maximiser under that bound; what the bound costs is at most D MEAN_CLIP nats.
     A component without weight keeps its means.
 
+    With `weights`, point m counts weights[m] times.
+
     **Returns:** the next mixture, and the likelihood *before* the step in nats a point.
     """
     data = x.astype(mixture.logits.dtype)
     log_p, r = responsibilities(
         mixture.log_weights, bernoulli_log_prob(mixture.logits, data).T
     )
+    if weights is None:
+        log_likelihood = jnp.mean(log_p)
+    else:
+        r = r * weights[None]
+        log_likelihood = jnp.sum(weights * log_p) / jnp.sum(weights)
     on, off = contract(r, data), contract(r, 1 - data)
     size = jnp.sum(r, axis=1)
     tiny = jnp.finfo(size.dtype).tiny
     alive = jnp.broadcast_to((size > tiny)[:, None], on.shape)
     return BernoulliMixture(
         jnp.log(jnp.maximum(size, tiny)) - jnp.log(jnp.sum(size)),
-        jnp.where(alive, _bounded_logits(on, off), mixture.logits),
-    ), jnp.mean(log_p)
+        jnp.where(alive, bounded_logits(on, off), mixture.logits),
+    ), log_likelihood
 
 
-def _bounded_logits(on: Float[Array, "K D"], off: Float[Array, "K D"]):
+def bounded_logits(on: Float[Array, "K D"], off: Float[Array, "K D"]):
     """ln(on / off), confined; from both counts, so that both tails are precise."""
     tiny = jnp.finfo(on.dtype).tiny
     logits = jnp.log(jnp.maximum(on, tiny)) - jnp.log(jnp.maximum(off, tiny))
