@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, Key, Shaped
 from ._bernoulli import bernoulli_log_prob, responsibilities
 from ._checks import check_bits, check_class, check_points, checked
 from ._linear import contract
-from ._loops import scan
+from ._loops import scan, while_loop
 from .baselines import mixture
 from .baselines.mixture import BernoulliMixture, bounded_logits, em_step
 from .latent import OneHot
@@ -74,31 +74,24 @@ def split_merge(key: Key[Array, ""], model: Model, x: Shaped[Array, "N D"]) -> M
     begun = _settled(BernoulliMixture(equal, logits), x)
 
     def better(carry):
-        _, _, _, improved, moves = carry
+        _, _, improved, moves = carry
         return improved & (moves < MAX_MOVES)
 
     def exchange(carry):
-        now, likelihood, model, _, moves = carry
+        now, model, _, moves = carry
         found = _best_exchange(jax.random.fold_in(key, moves), now, x)
         new = _settled(found.mixture, x)
-        after = mixture.log_likelihood(new, x)
-        # Against as many steps of EM without it.
-        improved = after > mixture.log_likelihood(_settled(now, x), x)
+        without = _settled(now, x)
+        improved = mixture.log_likelihood(new, x) > mixture.log_likelihood(without, x)
         kept: Any = jax.tree.map(
             lambda a, b: jnp.where(improved, a, b),
-            (new, after, _exchanged(model, found, new)),
-            (now, likelihood, model),
+            (new, _exchanged(model, found, new)),
+            (now, model),
         )
         return *kept, improved, moves + 1
 
-    start = (
-        begun,
-        mixture.log_likelihood(begun, x),
-        model,
-        jnp.bool_(True),
-        jnp.int32(0),
-    )
-    return jax.lax.while_loop(better, exchange, start)[2]
+    start = (begun, model, jnp.bool_(True), jnp.int32(0))
+    return while_loop(better, exchange, start)[1]
 
 
 def _exchanged(model: Model, found: _Exchange, new: BernoulliMixture) -> Model:

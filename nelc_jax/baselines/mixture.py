@@ -136,6 +136,7 @@ def best(
     return jax.tree.map(lambda leaf: leaf[winner], (mixtures, log_likelihoods))
 
 
+@checked
 def em_step(
     mixture: BernoulliMixture,
     x: Shaped[Array, "N D"],
@@ -172,7 +173,10 @@ def em_step(
     ), log_likelihood
 
 
-def bounded_logits(on: Float[Array, "K D"], off: Float[Array, "K D"]):
+@checked
+def bounded_logits(
+    on: Float[Array, "K D"], off: Float[Array, "K D"]
+) -> Float[Array, "K D"]:
     """ln(on / off), confined; from both counts, so that both tails are precise."""
     tiny = jnp.finfo(on.dtype).tiny
     logits = jnp.log(jnp.maximum(on, tiny)) - jnp.log(jnp.maximum(off, tiny))

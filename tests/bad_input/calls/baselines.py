@@ -61,6 +61,12 @@ CALLS = {
         f"baselines.mixture.{name}": {"mixture": MIXTURE, "x": X}
         for name in ("log_prob", "log_likelihood")
     },
+    "baselines.mixture.em_step": {
+        "mixture": MIXTURE,
+        "x": X,
+        "weights": floats(len(X)),
+    },
+    "baselines.mixture.bounded_logits": {"on": floats(2, 5), "off": floats(2, 5)},
     "baselines.mixture.fit": {"mixture": MIXTURE, "x": X, "num_steps": 2},
     "baselines.mixture.fit_restarts": {
         "key": KEY,

@@ -177,6 +177,7 @@ CALLS = {
     "_parallel.random_maps": {**OF_KEY, "steps": jnp.arange(6)},
     "_parallel.require_enumerable": {"latent": OneHot(3)},
     "perfect.perfect_sample": {**SAMPLED, "max_steps": 4},
+    "optima.split_merge": {**OF_KEY, "x": X},
     "Cycles.init": {"key": KEY, "x": X},
     "Cycles.step": {**TRAINED, "batch_size": jnp.int32(2)},
     "Cycles.steps": {**TRAINED, "batch_sizes": SIZES},
