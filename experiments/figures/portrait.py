@@ -87,7 +87,7 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     chain_block = 2 * LINE + 2 * frame.height + GAP
     page = Page(TITLE + top_block + BLOCK_GAP + chain_block + 0.06)
 
-    page.text(0.06, 0.03, _title(run, index, rank), ha="left", va="top")
+    page.text(0.06, 0.03, heading(run, index, rank), ha="left", va="top")
     for number, chunk in enumerate(chunks):
         bias = visible_bias and number == 0
         y = TITLE + number * pitch
@@ -268,7 +268,8 @@ def _state_name(model: Model, z: np.ndarray) -> str:
     return "".join("1" if bit else "0" for bit in z)
 
 
-def _title(run: Run, index: int, rank: str) -> str:
+def heading(run: Run, index: int, rank: str) -> str:
+    """A model, its rank, and its numbers."""
     parts = [
         form.format(_number(float(run.models[name][index]), digits))
         for name, (form, digits) in _TITLE.items()

@@ -42,12 +42,13 @@ class Ring(NamedTuple):
         """Whether numbers in the nodes would be too small to read."""
         return len(self.side) > 20
 
-    def reach(self, node: int, direction: np.ndarray) -> float:
-        """From the centre of a node to its edge."""
-        half = self.side[node] / 2
-        if self.square:
-            half /= max(np.abs(direction).max() / np.hypot(*direction), 0.1)
-        return half
+    def beside(self, node: int, extent: np.ndarray) -> np.ndarray:
+        """The centre of something of this width and height, just outside of a node."""
+        outward = self.centre[node] / np.hypot(*self.centre[node])
+        apart = (self.side[node] + extent) / 2
+        return self.centre[node] + outward * np.min(
+            apart / np.maximum(np.abs(outward), 1e-9)
+        )
 
     def line(self, start: int, end: int) -> np.ndarray:
         """Points (P, 2) from centre to centre, on the inner side of nodes between."""

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.artist import Artist
@@ -16,12 +13,7 @@ from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
-from ..diagnostics import (
-    cycle_states,
-    entropy_production_rate_log,
-    fluxes,
-    fundamental_cycles,
-)
+from ._dominant import Measured, measure
 from ._ring import Ring, arrow, make_ring, ribbon
 
 __all__ = ["CycleGraph", "cycle_graph", "cycle_order"]
@@ -29,12 +21,16 @@ __all__ = ["CycleGraph", "cycle_graph", "cycle_order"]
 DOMINANT, OTHER, TRAFFIC = "#D55E00", "#0072B2", "0.85"
 """Colours of arrows and ribbons, told apart with any colour vision (Okabe and Ito)."""
 
+LABELS = {
+    TRAFFIC: "jumps between two states, both ways",
+    DOMINANT: "net current of the dominant cycle",
+    OTHER: "net current elsewhere",
+}
+"""What the legend of the axes calls them."""
+
 THINNEST = 0.0025
 """Of the radius of the circle, a quarter of a point in a column: what is thinner is
 not drawn."""
-
-ROUNDING = 64
-"""Units of rounding of the largest flux, below which a current is none."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ def cycle_order(
 
     **Raises:** `ValueError` for nan.
     """
-    return _order(_measure(log_M, p_bar))
+    return measure(log_M, p_bar).order()
 
 
 def cycle_graph(
@@ -107,9 +103,9 @@ def cycle_graph(
     **Raises:** `ValueError` for nan, for images of another number, and for an `order`
     with a state twice or one that is not there.
     """
-    found = _measure(log_M, p_bar)
+    found = measure(log_M, p_bar)
     size = len(found.p_bar)
-    order = _order(found) if order is None else [int(state) for state in order]
+    order = found.order() if order is None else [int(state) for state in order]
     if len(set(order)) < len(order) or not set(order) <= set(range(size)):
         raise ValueError(f"order={order}: expected some of {size} states, each once")
     if images is not None and (np.ndim(images) != 3 or len(images) != size):
@@ -147,70 +143,12 @@ def cycle_graph(
     )
 
 
-@dataclass(frozen=True)
-class _Measured:
-    p_bar: np.ndarray
-    flux: np.ndarray
-    sigma: float
-    cycle: list[int]
-    affinity: float
-    share: float
-
-    @property
-    def net(self) -> np.ndarray:
-        """J."""
-        return self.flux - self.flux.T
-
-
-# Compiled: one by one, its operations take four times as long to build.
-_cycles = jax.jit(fundamental_cycles)
-
-
-@jax.jit
-def _sigma_and_flux(log_M: Float[Array, "S S"], p_bar: Float[Array, " S"]):
-    return entropy_production_rate_log(log_M, p_bar), fluxes(jnp.exp(log_M), p_bar)
-
-
-def _measure(log_M: Any, p_bar: Any) -> _Measured:
-    for name, values in (("log_M", log_M), ("p_bar", p_bar)):
-        if np.isnan(values).any():
-            raise ValueError(f"{name} has nan: expected numbers")
-    log_M, p_bar = jnp.asarray(log_M), jnp.asarray(p_bar)
-    sigma, flux = map(np.asarray, _sigma_and_flux(log_M, p_bar))
-    known = np.asarray(log_M) > -np.inf
-    # A jump without a reverse is an edge as well: of a cycle that is never run back.
-    least = np.where(known | known.T, np.log(np.finfo(flux.dtype).tiny), -np.inf)
-    cycles = _cycles(jnp.maximum(log_M, least.astype(flux.dtype)), p_bar)
-    cycle: list[int] = []
-    rounding = ROUNDING * np.finfo(flux.dtype).eps * flux.max()
-    # Of one or two states there is none.
-    if len(p_bar) > 2 and cycles.current[0] > rounding:
-        cycle = cycle_states(jax.tree.map(np.asarray, cycles), 0)
-    affinity = share = 0.0
-    if cycle:
-        two_way = known.T[cycle, [*cycle[1:], cycle[0]]].all()
-        affinity = float(cycles.affinity[0]) if two_way else np.inf
-        share = float(cycles.contribution[0] / sigma) if sigma < np.inf else np.nan
-    return _Measured(np.asarray(p_bar), flux, float(sigma), cycle, affinity, share)
-
-
-def _order(found: _Measured) -> list[int]:
-    order, forward = list(found.cycle), np.maximum(found.net, 0)
-    for state in np.argsort(-found.p_bar, kind="stable").tolist():
-        if state in order:
-            continue
-        after = [*order[1:], *order[:1]]
-        gain = forward[order, state] + forward[state, after]
-        # Behind all others where it has no part in any current.
-        place = 1 + int(np.argmax(gain)) if gain.any() else len(order)
-        order.insert(place, state)
-    return order
-
-
 def _draw_traffic(axes: Axes, ring: Ring, widths: np.ndarray) -> PolyCollection:
     pairs = np.argwhere(np.triu(widths, 1) >= THINNEST).tolist()
     ribbons = [ribbon(ring.line(*pair), widths[tuple(pair)]) for pair in pairs]
-    drawn = PolyCollection(ribbons, facecolors=TRAFFIC, linewidths=0, zorder=1)
+    drawn = PolyCollection(
+        ribbons, facecolors=TRAFFIC, linewidths=0, zorder=1, label=LABELS[TRAFFIC]
+    )
     axes.add_collection(drawn, autolim=False)
     return drawn
 
@@ -220,19 +158,26 @@ def _draw_currents(
 ) -> dict[tuple[int, int], Polygon]:
     """Arrows of the given `widths`, and those of the cycle however thin."""
     on_cycle = set(zip(cycle, [*cycle[1:], *cycle[:1]], strict=True))
-    drawn = {}
-    for start, end in np.argwhere(widths > 0).tolist():
-        pair = (order[start], order[end])
-        dominant = pair in on_cycle
+    labels, drawn = dict(LABELS), {}
+    pairs = {
+        (order[start], order[end]): (start, end)
+        for start, end in np.argwhere(widths > 0).tolist()
+    }
+    # Those of the cycle come first in a legend.
+    for pair in sorted(pairs, key=lambda pair: pair not in on_cycle):
+        (start, end), dominant = pairs[pair], pair in on_cycle
         width = max(widths[start, end], THINNEST * dominant)
         points = ring.between(start, end)
         if width >= THINNEST and len(points) > 2:
+            colour = DOMINANT if dominant else OTHER
             outline = arrow(ring.centre[start], points, width, width + ring.widest / 2)
             drawn[pair] = axes.add_patch(
                 Polygon(
                     outline,
-                    facecolor=DOMINANT if dominant else OTHER,
+                    facecolor=colour,
                     linewidth=0,
+                    # One entry a colour.
+                    label=labels.pop(colour, None),
                     zorder=2.5 if dominant else 2,
                 )
             )
@@ -268,29 +213,33 @@ def _draw_number(axes: Axes, ring: Ring, place: int, number: str) -> PathPatch:
     centre, side = ring.centre[place], ring.side[place]
     height = min(0.08, 0.45 * ring.pitch)
     inside = min(0.45 * side, 0.7 * side / len(number))
-    if ring.square or ring.crowded or inside < 0.6 * height:
-        outward = centre / np.hypot(*centre)
-        centre = centre + outward * (ring.reach(place, outward) + 0.8 * height)
-    else:
+    outside = ring.square or ring.crowded or inside < 0.6 * height
+    if not outside:
         height = min(inside, 1.2 * height)
     text = TextPath((0, 0), number, size=1)
-    box = text.get_extents()
-    move = Affine2D().translate(*-(box.min + box.max) / 2).scale(height / 0.66)
+    (left, bottom), (right, top) = text.get_extents().get_points()
+    size = height / (top - bottom)
+    if outside:
+        extent = np.array([right - left, top - bottom]) * size
+        centre = ring.beside(place, extent + 0.4 * height)
+    move = Affine2D().translate(-(left + right) / 2, -(bottom + top) / 2).scale(size)
     path = text.transformed(move.translate(*centre))
-    return axes.add_patch(PathPatch(path, facecolor="0.1", linewidth=0, zorder=4))
+    drawn = PathPatch(path, facecolor="0.1", linewidth=0, zorder=4)
+    axes.add_patch(drawn)
+    return drawn
 
 
-def _title(found: _Measured) -> str:
+def _title(found: Measured) -> str:
     if not found.cycle:
         return "no net current"
     if not np.isfinite(found.affinity):
-        return "dominant cycle of one-way jumps:\naffinity and σ infinite"
+        return "dominant cycle of one-way jumps:\naffinity and $\\sigma$ infinite"
     words = f"dominant cycle: affinity {_three(found.affinity)} nats"
     if not np.isfinite(found.sigma):
-        return f"{words},\nσ infinite by jumps outside of it"
+        return f"{words},\n$\\sigma$ infinite by jumps outside of it"
     return (
-        f"{words},\n{_three(100 * found.share)} % of σ = {_three(found.sigma)} "
-        "nats per double step"
+        f"{words},\n{_three(100 * found.share)} % of $\\sigma$ = "
+        f"{_three(found.sigma)} nats per double step"
     )
 
 
