@@ -9,7 +9,6 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments.figures.portrait import heading
-from experiments.figures.states import most
 from experiments.figures.style import STYLE, TWO_COLUMNS, add_legend
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
@@ -17,8 +16,9 @@ from nelc_jax.diagnostics import reversible_part
 from nelc_jax.model import state_logits
 from nelc_jax.plot import CycleGraph, cycle_graph, cycle_order
 
-MAX_STATES = 64
-"""Of more latent states, those most often visited are shown."""
+MAX_STATES, VISITED = 64, 0.999
+"""Beside the dominant cycle, the most visited states are shown: so many at most, and no
+more than together make up that share of the time."""
 
 HEIGHT = 3.9
 """Inches."""
@@ -44,8 +44,9 @@ def cycle_figure(run: Run, index: int, rank: str) -> tuple[Figure, CycleGraph]:
     if shape is not None:
         means = jax.nn.sigmoid(state_logits(model_of(run, index)))
         images = np.asarray(means).reshape(-1, *shape)
-    shown = most(np.asarray(p_bar), MAX_STATES)
-    order = [state for state in cycle_order(log_M, p_bar) if state in shown]
+    visited = np.cumsum(np.sort(p_bar)[::-1])
+    count = min(1 + int(np.sum(visited < VISITED)), MAX_STATES)
+    order = cycle_order(log_M, p_bar, count)
     figure = Figure(figsize=(TWO_COLUMNS, HEIGHT), layout="constrained")
     figure.suptitle(heading(run, index, rank), x=0.01, ha="left", fontsize=8)
     left, right = figure.subplots(1, 2)
@@ -81,12 +82,18 @@ def cycle_alt(run: Run, index: int, graph: CycleGraph) -> str:
 def cycle_caption(run: Run, index: int, graph: CycleGraph) -> str:
     """What the figure says, first for who has not read the paper."""
     sigma = float(run.models["entropy_production_rate"][index])
-    node, states = "square", len(run.arrays["occupancy"][index])
+    node, p_bar = "square", run.arrays["occupancy"][index]
     content = "the image that it generates"
     if run.config.get("image_shape") is None:
         node, content = "circle", "its number"
-    many = f" (the {len(graph.order)} most visited of {states})"
-    cycle = ""
+    some = cycle = ""
+    if len(graph.order) < len(p_bar):
+        time = p_bar[graph.order].sum()
+        share = f"over {100 * VISITED:g}" if time > VISITED else f"{100 * time:.3g}"
+        some = (
+            f" ({len(graph.order)} of {len(p_bar)}, in which the model spends "
+            f"{share} % of the time)"
+        )
     if graph.cycle:
         cycle = (
             " Orange is the cycle with the largest part in σ, its net current times "
@@ -98,7 +105,7 @@ def cycle_caption(run: Run, index: int, graph: CycleGraph) -> str:
         "often than it comes back: "
         f"{_odds(sigma)}; the chain on the right makes the same jumps as often, but "
         f"each as often backwards, so that a film of it has no direction. A {node} is "
-        f"a latent state{many * (len(graph.order) < states)} with {content}, its "
+        f"a latent state{some} with {content}, its "
         "area the share of the time spent in it; a grey ribbon is as wide as the jumps "
         f"between two states, both ways together (the widest {graph.widest:.2g} per "
         f"double step), and an arrow as the net current J on it.{cycle} What is below "

@@ -30,10 +30,10 @@ class Measured:
     affinity: float
     share: float
 
-    def order(self) -> list[int]:
-        """All states, those of the cycle in its order: see `cycle_order`."""
+    def order(self, num_states: int | None = None) -> list[int]:
+        """States, those of the cycle in its order: see `cycle_order`."""
         order, forward = list(self.cycle), np.maximum(self.flux - self.flux.T, 0)
-        for state in np.argsort(-self.p_bar, kind="stable").tolist():
+        for state in np.argsort(-self.p_bar, kind="stable")[:num_states].tolist():
             if state in order:
                 continue
             after = [*order[1:], *order[:1]]
@@ -77,4 +77,6 @@ def measure(log_M: Any, p_bar: Any) -> Measured:
         two_way = (known & known.T)[cycle, [*cycle[1:], cycle[0]]].all()
         affinity = float(cycles.affinity[0]) if two_way else np.inf
         share = float(cycles.contribution[0] / sigma) if sigma < np.inf else np.nan
-    return Measured(np.asarray(p_bar), flux, float(sigma), cycle, affinity, share)
+    # Doubles from here on: drawing is not what costs time.
+    law, flux = np.asarray(p_bar, float), flux.astype(float)
+    return Measured(law, flux, float(sigma), cycle, affinity, share)

@@ -84,11 +84,11 @@ class Ring(NamedTuple):
 def make_ring(weight: np.ndarray, square: bool) -> Ring:
     """Nodes in order, with areas in proportion to their weights.
 
-    A third of the circle is shared equally, the rest by side.
+    Half of the circle is shared equally, for their numbers, and half by side.
     """
     root = np.sqrt(np.maximum(weight, 1e-4 * weight.max()))
-    share = (1 / len(root) + 2 * root / root.sum()) / 3
-    angle = 2 * np.pi * (np.cumsum(share) - share / 2)
+    share = 1 / len(root) + root / root.sum()
+    angle = np.pi * (np.cumsum(share) - share / 2)
     angle -= angle[0]
     centre = np.stack([np.sin(angle), np.cos(angle)], axis=1)
     scale = LARGEST / root.max()

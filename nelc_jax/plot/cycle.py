@@ -58,18 +58,22 @@ class CycleGraph:
 
 
 def cycle_order(
-    log_M: Float[Array | np.ndarray, "S S"], p_bar: Float[Array | np.ndarray, " S"]
+    log_M: Float[Array | np.ndarray, "S S"],
+    p_bar: Float[Array | np.ndarray, " S"],
+    num_states: int | None = None,
 ) -> list[int]:
-    """All states, those of the dominant cycle in its order.
+    """The states, those of the dominant cycle in its order.
 
-    Every other state, the most occupied first, stands where the net currents from the
+    Every other state, the most visited first, stands where the net currents from the
     state before it and to the state after it are largest.
 
-    **Arguments:** as `diagnostics.fundamental_cycles`.
+    **Arguments:** `log_M`, `p_bar` as in `diagnostics.fundamental_cycles`;
+    `num_states`, how many to take of those most visited, beside the dominant cycle: by
+    default all.
 
     **Raises:** `ValueError` for nan.
     """
-    return measure(log_M, p_bar).order()
+    return measure(log_M, p_bar).order(num_states)
 
 
 def cycle_graph(
@@ -89,12 +93,12 @@ def cycle_graph(
     what is too thin to see is left out.
 
     The dominant cycle c is that of the largest J_c F_c among the fundamental cycles
-    (`diagnostics.fundamental_cycles`), and its share J_c F_c / sigma. J_c is the
-    smallest current on c, so that the share is at most one; shares of the others may be
-    negative, and all of them sum to one. It is a share in that decomposition: cycles of
-    another spanning tree divide the same sigma in other ways, and a chain whose cycles
-    have many edges in common has none that stands for it. A cycle with one-way jumps
-    has an infinite affinity, and no share.
+    (`diagnostics.fundamental_cycles`: current times affinity), and its share of sigma
+    J_c F_c / sigma, of which all cycles together have one. It is at most one, and close
+    to it where the chain runs round this cycle and nothing else; but it is a share in
+    that decomposition, no property of the cycle alone: where cycles have edges in
+    common, part of what flows round this one is in the account of others. A cycle with
+    one-way jumps has an infinite affinity, and no share.
 
     **Arguments:** `axes`, whose limits and aspect are set; `log_M[z', z]`, z' from,
     `-inf` where M is zero; `p_bar`; `images` in [0, 1], the mean image of each state;
@@ -211,7 +215,7 @@ def _draw_node(
 def _draw_number(axes: Axes, ring: Ring, place: int, number: str) -> PathPatch:
     """In a node without an image where there is room, else outside of it."""
     centre, side = ring.centre[place], ring.side[place]
-    height = min(0.08, 0.45 * ring.pitch)
+    height = min(0.08, 0.42 * ring.pitch)
     inside = min(0.45 * side, 0.7 * side / len(number))
     outside = ring.square or ring.crowded or inside < 0.6 * height
     if not outside:
