@@ -28,10 +28,10 @@ from experiments.figures.states import (
     numbered_by_bits,
     units_are_states,
 )
-from experiments.figures.style import STYLE
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
 from nelc_jax._disk import write_whole
+from nelc_jax.plot.style import STYLE
 
 DOTS_PER_INCH = 220
 

@@ -10,12 +10,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments.figures.portrait import heading
-from experiments.figures.style import STYLE, TWO_COLUMNS, add_legend
+from experiments.figures.style import TWO_COLUMNS, add_legend
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
 from nelc_jax.diagnostics import reversible_part
 from nelc_jax.model import state_logits
 from nelc_jax.plot import CycleGraph, cycle_graph, cycle_order
+from nelc_jax.plot.style import STYLE
 
 MAX_STATES, VISITED = 64, 0.999
 """Beside the dominant cycle, the most visited states are shown: so many at most, and no

@@ -6,17 +6,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from matplotlib import rc_context
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from experiments.figures.page import FRAME, Cell, Page, fit_cell
+from experiments.figures.page import Cell, Page, fit_cell
 from experiments.figures.states import listed_states, most, units_are_states
-from experiments.figures.style import STYLE, TWO_COLUMNS, whole_ticks
+from experiments.figures.style import TWO_COLUMNS
 from experiments.runs.directory import Run
 from experiments.runs.diverged import diverged_in
 from experiments.runs.finished import model_of
 from nelc_jax.chain import sample_chain
 from nelc_jax.model import Model, forward_logits
+from nelc_jax.plot import kernel_map
+from nelc_jax.plot.kernel import MAX_ANNOTATED
+from nelc_jax.plot.style import FRAME, STYLE
 
 NUM_STEPS = 12
 """Double steps of the chain that are shown."""
@@ -26,9 +30,6 @@ ACTIVATION_STEPS = 1000
 
 MAX_UNITS = 18
 """Of more latent units, those most often on are shown."""
-
-MAX_ANNOTATED = 12
-"""Kernels of at most this many states have their values written in the cells."""
 
 MAX_KERNEL = 64
 """Of larger kernels, the part of the states most often visited is shown."""
@@ -142,7 +143,7 @@ def _draw_units(
         colours = {"norm": Normalize(-limit, limit), "cmap": "RdBu_r"}
         for slot, values in enumerate(row):
             page.image(LEFT + slot * pitch, y, cell, values, **colours)
-        page.colour_bar(LEFT + width + 0.06, y, cell.height, **colours)
+        page.colour_bar(LEFT + width + 0.06, y, cell.height, ScalarMappable(**colours))
         y += cell.height + GAP
     _draw_biases(page, y, p.a_bar, units, cell)
 
@@ -174,39 +175,12 @@ def _draw_biases(
 def _draw_kernel(
     page: Page, y: float, side: float, kernel: np.ndarray, states: np.ndarray
 ) -> None:
-    """M with the state of origin down and the next one across, at the right margin."""
+    """M at the right margin, with a scale where its values are not written."""
     annotated = len(kernel) <= MAX_ANNOTATED
     x = TWO_COLUMNS - RIGHT - side - (0 if annotated else SCALES)
-    axes = page.axes(x, y, side, side)
-    top = 1.0 if annotated else float(kernel.max())
-    colours = {"norm": Normalize(0, top), "cmap": "Blues"}
-    axes.imshow(kernel, **colours, aspect="auto")
-    axes.set_xlabel("to $z$", labelpad=1.5)
-    axes.set_ylabel("from $z$′", labelpad=1.5)
-    axes.set_title("latent kernel $M$", pad=4)
-    axes.spines[:].set(**FRAME)
-    axes.tick_params(length=0, pad=2)
+    drawn = kernel_map(page.axes(x, y, side, side), kernel, states)
     if not annotated:
-        page.colour_bar(x + side + 0.06, y, side, **colours)
-        if states[-1] < len(states):
-            whole_ticks(axes.xaxis, axes.yaxis)
-            return
-        places = np.arange(0, len(states), -(-len(states) // 4))
-        for set_ticks in (axes.set_xticks, axes.set_yticks):
-            set_ticks(places, [str(state) for state in states[places]])
-        return
-    axes.set(xticks=range(len(kernel)), yticks=range(len(kernel)))
-    size = min(7.5, 72 * side / len(kernel) / 2.0)
-    for (row, col), value in np.ndenumerate(kernel):
-        axes.text(
-            col,
-            row,
-            _short(value),
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="white" if value > 0.55 else "0.15",
-        )
+        page.colour_bar(x + side + 0.06, y, side, drawn)
 
 
 def _draw_chain(
@@ -251,12 +225,6 @@ def _robust(values: np.ndarray) -> float:
     """A limit for colours that a few extreme weights do not set."""
     finite = np.abs(values[np.isfinite(values)])
     return float(np.quantile(finite, 0.99)) or 1.0 if finite.size else 1.0
-
-
-def _short(probability: float) -> str:
-    """Two decimals without the leading zero, as wide as a cell allows."""
-    text = f"{probability:.2f}"
-    return "0" if text == "0.00" else text.removeprefix("0")
 
 
 def _state_name(model: Model, z: np.ndarray) -> str:

@@ -11,5 +11,16 @@ except ModuleNotFoundError as error:
     ) from None
 
 from .cycle import CycleGraph, cycle_graph, cycle_order
+from .kernel import kernel_map
+from .samples import sample_grid, trajectories
+from .style import state_colours
 
-__all__ = ["CycleGraph", "cycle_graph", "cycle_order"]
+__all__ = [
+    "CycleGraph",
+    "cycle_graph",
+    "cycle_order",
+    "kernel_map",
+    "sample_grid",
+    "state_colours",
+    "trajectories",
+]
