@@ -54,12 +54,13 @@ def cycle_figure(run: Run, index: int, rank: str) -> tuple[Figure, CycleGraph]:
         images = np.asarray(means).reshape(-1, *shape)
     visited = np.cumsum(np.sort(p_bar)[::-1])
     count = min(1 + int(np.sum(visited < VISITED)), MAX_STATES)
-    order = cycle_order(log_M, p_bar, count)
+    order = None if count == len(p_bar) else cycle_order(log_M, p_bar, count)
     figure = Figure(figsize=(TWO_COLUMNS, HEIGHT), layout="constrained")
     figure.suptitle(heading(run, index, rank), x=0.01, ha="left", fontsize=8)
     left, right = figure.subplots(1, 2)
     graph = cycle_graph(left, log_M, p_bar, images, order)
-    balanced = cycle_graph(right, _balanced(log_M, p_bar), p_bar, images, order)
+    still = _balanced(log_M, p_bar)
+    balanced = cycle_graph(right, still, p_bar, images, graph.order)
     balanced.title.set_text("the same chain without its currents:\n$\\sigma$ = 0")
     add_legend(figure, left)
     return figure, graph
@@ -127,7 +128,7 @@ def _odds(sigma: float) -> str:
     factor = float(f"{math.exp(sigma):.2g}")
     return (
         "the odds that a film of it runs forwards and not backwards typically grow by "
-        f"a factor of e^σ = {factor:,.{2 if factor < 10 else 0}f} a double step"
+        f"a factor of exp σ = {factor:,.{2 if factor < 10 else 0}f} a double step"
     )
 
 

@@ -1,6 +1,6 @@
 """The dominant cycle of a chain, and the states in its order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -63,20 +63,24 @@ def measure(log_M: Any, p_bar: Any) -> Measured:
             raise ValueError(f"{name} has nan: expected numbers")
     log_M, p_bar = jnp.asarray(log_M), jnp.asarray(p_bar)
     sigma, flux = map(np.asarray, _sigma_and_flux(log_M, p_bar))
+    # Doubles from here on: drawing is not what costs time.
+    law, doubled = np.asarray(p_bar, float), flux.astype(float)
+    none = Measured(law, doubled, float(sigma), [], 0.0, 0.0)
+    rounding = ROUNDING * jnp.finfo(flux.dtype).eps * flux.max()
+    # One or two states have no cycle, and it may cost time to look for one.
+    if len(p_bar) < 3 or np.max(flux - flux.T) <= rounding:
+        return none
     known = np.asarray(log_M) > -np.inf
     # A jump without a reverse is an edge as well: of a cycle that is never run back.
     least = np.where(known | known.T, np.log(jnp.finfo(flux.dtype).tiny), -np.inf)
     cycles = _cycles(jnp.maximum(log_M, least.astype(flux.dtype)), p_bar)
-    cycle: list[int] = []
-    rounding = ROUNDING * jnp.finfo(flux.dtype).eps * flux.max()
-    # Of one or two states there is none.
-    if len(p_bar) > 2 and cycles.current[0] > rounding:
-        cycle = cycle_states(jax.tree.map(np.asarray, cycles), 0)
-    affinity = share = 0.0
-    if cycle:
-        two_way = (known & known.T)[cycle, [*cycle[1:], cycle[0]]].all()
-        affinity = float(cycles.affinity[0]) if two_way else np.inf
-        share = float(cycles.contribution[0] / sigma) if sigma < np.inf else np.nan
-    # Doubles from here on: drawing is not what costs time.
-    law, flux = np.asarray(p_bar, float), flux.astype(float)
-    return Measured(law, flux, float(sigma), cycle, affinity, share)
+    if cycles.current[0] <= rounding:
+        return none
+    states = cycle_states(jax.tree.map(np.asarray, cycles), 0)
+    two_way = (known & known.T)[states, [*states[1:], states[0]]].all()
+    return replace(
+        none,
+        cycle=states,
+        affinity=float(cycles.affinity[0]) if two_way else np.inf,
+        share=float(cycles.contribution[0] / sigma) if sigma < np.inf else np.nan,
+    )

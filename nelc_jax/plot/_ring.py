@@ -112,6 +112,7 @@ def arrow(start: np.ndarray, points: np.ndarray, width: float, head: float):
     """
     length = np.append(0, np.cumsum(np.hypot(*np.diff(points, axis=0).T)))
     neck = np.searchsorted(length, max(length[-1] - head, length[-1] / 5))
+    neck = min(neck, len(points) - 2)
     shaft = np.concatenate([start[None], points[: neck + 1]])
     across = _normals(np.concatenate([shaft, points[-1:]]))[:-1]
     side, wing, base = across * width / 2, across[-1] * head / 2, shaft[-1]

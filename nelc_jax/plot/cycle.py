@@ -28,9 +28,9 @@ LABELS = {
 }
 """What the legend of the axes calls them."""
 
-THINNEST = 0.0025
+THINNEST, LINES = 0.0025, 3
 """Of the radius of the circle, a quarter of a point in a column: what is thinner is
-not drawn."""
+not drawn, nor more ribbons than so many a state, the widest first."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,12 @@ def cycle_graph(
     np.fill_diagonal(flux, 0)
     widest = float((flux + flux.T).max(initial=0))
     scale = ring.widest / (widest or 1)
-    traffic = _draw_traffic(axes, ring, scale * (flux + flux.T))
-    arrows = _draw_currents(axes, ring, order, found.cycle, scale * (flux - flux.T))
+    total = scale * np.triu(flux + flux.T, 1)
+    least = np.sort(total, axis=None)[-min(LINES * len(order), total.size)]
+    least = max(THINNEST, float(least))
+    traffic = _draw_traffic(axes, ring, total, least)
+    net = scale * (flux - flux.T)
+    arrows = _draw_currents(axes, ring, order, found.cycle, net, least)
     nodes, numbers = [], []
     for place, state in enumerate(order):
         colour = DOMINANT if state in found.cycle else "0.5"
@@ -143,12 +147,14 @@ def cycle_graph(
         found.affinity,
         found.share,
         widest,
-        THINNEST / scale,
+        least / scale,
     )
 
 
-def _draw_traffic(axes: Axes, ring: Ring, widths: np.ndarray) -> PolyCollection:
-    pairs = np.argwhere(np.triu(widths, 1) >= THINNEST).tolist()
+def _draw_traffic(
+    axes: Axes, ring: Ring, widths: np.ndarray, least: float
+) -> PolyCollection:
+    pairs = np.argwhere(widths >= least).tolist()
     ribbons = [ribbon(ring.line(*pair), widths[tuple(pair)]) for pair in pairs]
     drawn = PolyCollection(
         ribbons, facecolors=TRAFFIC, linewidths=0, zorder=1, label=LABELS[TRAFFIC]
@@ -158,33 +164,36 @@ def _draw_traffic(axes: Axes, ring: Ring, widths: np.ndarray) -> PolyCollection:
 
 
 def _draw_currents(
-    axes: Axes, ring: Ring, order: list[int], cycle: list[int], widths: np.ndarray
+    axes: Axes,
+    ring: Ring,
+    order: list[int],
+    cycle: list[int],
+    widths: np.ndarray,
+    least: float,
 ) -> dict[tuple[int, int], Polygon]:
-    """Arrows of the given `widths`, and those of the cycle however thin."""
+    """Arrows of `widths` from `least` on, and those of the cycle however thin."""
     on_cycle = set(zip(cycle, [*cycle[1:], *cycle[:1]], strict=True))
-    labels, drawn = dict(LABELS), {}
-    pairs = {
-        (order[start], order[end]): (start, end)
-        for start, end in np.argwhere(widths > 0).tolist()
-    }
-    # Those of the cycle come first in a legend.
-    for pair in sorted(pairs, key=lambda pair: pair not in on_cycle):
-        (start, end), dominant = pairs[pair], pair in on_cycle
-        width = max(widths[start, end], THINNEST * dominant)
-        points = ring.between(start, end)
-        if width >= THINNEST and len(points) > 2:
-            colour = DOMINANT if dominant else OTHER
+    dominant, others = [], []
+    for start, end in np.argwhere(widths > 0).tolist():
+        if (order[start], order[end]) in on_cycle:
+            dominant.append((start, end, max(widths[start, end], THINNEST)))
+        elif widths[start, end] >= least:
+            others.append((start, end, widths[start, end]))
+    drawn = {}
+    for colour, lines in ((DOMINANT, dominant), (OTHER, others)):
+        # One entry of a legend, for the first.
+        label = LABELS[colour]
+        for start, end, width in lines:
+            points = ring.between(start, end)
+            # Nodes that touch have no room.
+            if len(points) < 3:
+                continue
             outline = arrow(ring.centre[start], points, width, width + ring.widest / 2)
-            drawn[pair] = axes.add_patch(
-                Polygon(
-                    outline,
-                    facecolor=colour,
-                    linewidth=0,
-                    # One entry a colour.
-                    label=labels.pop(colour, None),
-                    zorder=2.5 if dominant else 2,
-                )
-            )
+            patch = Polygon(outline, facecolor=colour, linewidth=0, label=label)
+            patch.set_zorder(2.5 if colour == DOMINANT else 2)
+            axes.add_artist(patch)
+            drawn[order[start], order[end]] = patch
+            label = None
     return drawn
 
 
@@ -206,7 +215,7 @@ def _draw_node(
         interpolation="none",
         zorder=3,
     )
-    axes.add_patch(
+    axes.add_artist(
         Rectangle((left, bottom), 2 * half, 2 * half, fill=False, zorder=3.5, **frame)
     )
     return drawn
@@ -229,7 +238,7 @@ def _draw_number(axes: Axes, ring: Ring, place: int, number: str) -> PathPatch:
     move = Affine2D().translate(-(left + right) / 2, -(bottom + top) / 2).scale(size)
     path = text.transformed(move.translate(*centre))
     drawn = PathPatch(path, facecolor="0.1", linewidth=0, zorder=4)
-    axes.add_patch(drawn)
+    axes.add_artist(drawn)
     return drawn
 
 

@@ -47,7 +47,7 @@ def test_words_for_who_has_not_read_the_paper():
     _, graph = cycle_figure(run, 1, "")
     caption, alt = cycle_caption(run, 1, graph), cycle_alt(run, 1, graph)
     # e^sigma = 18^0.85 = 11.66.
-    assert "a factor of e^σ = 12 a double step" in caption
+    assert "a factor of exp σ = 12 a double step" in caption
     assert "spends" not in caption
     path = ", ".join(map(str, graph.cycle))
     assert f"lead round through the states {path} and back to {path[0]}" in alt
