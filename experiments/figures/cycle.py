@@ -116,8 +116,8 @@ def cycle_caption(run: Run, index: int, graph: CycleGraph) -> str:
         f"a latent state{some} with {content}, its "
         "area the share of the time spent in it; a grey ribbon is as wide as the jumps "
         f"between two states, both ways together (the widest {graph.widest:.2g} per "
-        f"double step), and an arrow as the net current J on it.{cycle} What is below "
-        f"{graph.thinnest:.1g} per double step is too thin to be drawn."
+        f"double step), and an arrow as the net current J on it.{cycle} Less than "
+        f"{graph.thinnest:.2g} per double step is not drawn."
     )
 
 

@@ -89,8 +89,8 @@ def cycle_graph(
     number. Between two nodes lies a grey ribbon as wide as the jumps between them per
     double step, in both directions together, and on it an arrow as wide as J: one that
     covers its ribbon is a one-way street, a ribbon without arrow is in balance. The
-    dominant cycle is orange, and the title has its affinity and its share of sigma;
-    what is too thin to see is left out.
+    dominant cycle is orange, and the title has its affinity and its share of sigma.
+    Lines too thin to see are left out, and of many states all but the widest.
 
     The dominant cycle c is that of the largest J_c F_c among the fundamental cycles
     (`diagnostics.fundamental_cycles`: current times affinity), and its share of sigma
