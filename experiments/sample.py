@@ -33,8 +33,8 @@ from experiments.runs.finished import model_of, open_run
 from experiments.runs.lock import claimed
 from nelc_jax._disk import write_whole
 from nelc_jax.chain import sample_chain
-from nelc_jax.diagnostics import cycle_states, fundamental_cycles
 from nelc_jax.model import Model, state_logits
+from nelc_jax.plot import cycle_order
 
 CHAINS = 12
 """Chains that are followed."""
@@ -190,19 +190,11 @@ def _write(out: Path, run: Run, index: int, model: Model, drawn: Drawn) -> None:
     figure = grid_figure(x, image_shape)
     save_figure(out, "images", f"Model {number}: samples", "", figure)
     expected = np.asarray(jax.nn.sigmoid(state_logits(model)))
-    figure = trajectory_figure(chain_z, _order(run, index), expected, image_shape)
+    arrays = run.arrays
+    order = cycle_order(arrays["log_latent_kernel"][index], arrays["occupancy"][index])
+    figure = trajectory_figure(chain_z, order, expected, image_shape)
     save_figure(out, "trajectories", f"Model {number}: trajectories", "", figure)
     write_animation(out / "chains.gif", chain_x, chain_z, image_shape)
-
-
-def _order(run: Run, index: int) -> list[int]:
-    """The latent states, those of the dominant cycle first and in its order."""
-    log_M = jnp.asarray(run.arrays["log_latent_kernel"][index])
-    first: list[int] = []
-    if len(log_M) > 1:
-        occupancy = jnp.asarray(run.arrays["occupancy"][index])
-        first = cycle_states(jax.jit(fundamental_cycles)(log_M, occupancy), 0)
-    return [*first, *(state for state in range(len(log_M)) if state not in first)]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Behind it, module by module: `likelihood` (App. A3 of arXiv 2512.11415), `exact`
 (enumeration of small systems), `diagnostics` (Sect. IV B), `markov` (finite chains),
 `perfect` (coupling from the past), `ensemble` (independent members on all devices),
 `estimators` and `rules`, `baselines` (the RBM and the mixture), and `oscillators`, the
-second paper (arXiv 2506.19136).
+second paper (arXiv 2506.19136). `nelc_jax.plot`, which needs matplotlib, is imported by
+its name.
 """
 
 from importlib.metadata import version

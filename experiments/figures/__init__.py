@@ -8,6 +8,12 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from experiments.figures.cycle import (
+    cycle_alt,
+    cycle_caption,
+    cycle_figure,
+    has_cycle,
+)
 from experiments.figures.ensemble import fig2, fig4, training_figure, undrawn_kl
 from experiments.figures.portrait import (
     MAX_BITS,
@@ -22,23 +28,27 @@ from experiments.figures.states import (
     numbered_by_bits,
     units_are_states,
 )
-from experiments.figures.style import STYLE
 from experiments.runs.directory import Run
 from experiments.runs.finished import model_of
 from nelc_jax._disk import write_whole
+from nelc_jax.plot.style import STYLE
 
 DOTS_PER_INCH = 220
 
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure on disk and the words that go with it."""
+    """A figure on disk and the words that go with it.
+
+    `alt` describes it to who does not see it, where that is more than the title.
+    """
 
     name: str
     title: str
     caption: str
     png: Path
     pdf: Path
+    alt: str = ""
 
 
 def enumerated(run: Run) -> bool:
@@ -46,16 +56,31 @@ def enumerated(run: Run) -> bool:
     return "latent_kernel" in run.arrays
 
 
+CYCLE = "cycle_"
+"""What the names of figures of a cycle begin with."""
+
+
+def shows_cycle(figure: SavedFigure) -> bool:
+    """Whether it is one of a model's currents, for the top of a report."""
+    return figure.name.startswith(CYCLE)
+
+
 def save_figures(run: Run, directory: Path) -> list[SavedFigure]:
     """Write every figure of a run as `<name>.pdf` and `<name>.png`.
 
-    The same run gives the same bytes. A run of a single model has no `fig3_worst`.
+    The same run gives the same bytes. A run of a single model has no `cycle_worst` and
+    `fig3_worst`, and one of sampled latent states, or of less than three, no cycles.
     """
     return [save_figure(directory, *parts) for parts in _figures(run)]
 
 
 def save_figure(
-    directory: Path, name: str, title: str, caption: str, figure: Figure
+    directory: Path,
+    name: str,
+    title: str,
+    caption: str,
+    figure: Figure,
+    alt: str = "",
 ) -> SavedFigure:
     """Write one figure as `<name>.pdf` and `<name>.png`, the same bytes every time."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -68,12 +93,14 @@ def save_figure(
         about = {"CreationDate": None, "Title": title}
         figure.savefig(page, format="pdf", metadata=about)
     write_whole({png: image.getvalue(), pdf: page.getvalue()})
-    return SavedFigure(name, title, caption, png, pdf)
+    return SavedFigure(name, title, caption, png, pdf, alt)
 
 
-def _figures(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
+def _figures(run: Run) -> Iterator[tuple]:
+    """Name, title, caption, figure and, of some, a description of each."""
     if not len(by_likelihood(run)):
         return
+    yield from _cycles(run)
     yield from _training(run)
     yield from _portraits(run)
     if enumerated(run):
@@ -104,24 +131,37 @@ def _training(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
     )
 
 
-def _portraits(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
-    ranking = by_likelihood(run)
+def _extremes(run: Run) -> list[tuple[int, str, str, str]]:
+    """Row, suffix of a name, rank, and title of the best and of the worst model."""
+    ranking = by_likelihood(run).tolist()
     count = len(ranking)
-    best, worst = int(ranking[0]), int(ranking[-1])
     rank = f"best of {count}" if count > 1 else "the only model"
-    yield (
-        "fig3_best",
-        "The model with the highest log-likelihood",
-        _portrait_caption(run, best),
-        fig3(run, best, rank),
-    )
+    found = [(ranking[0], "best", rank, "model with the highest log-likelihood")]
     if count > 1:
-        yield (
-            "fig3_worst",
-            "The model with the lowest log-likelihood",
-            _portrait_caption(run, worst),
-            fig3(run, worst, f"worst of {count}"),
+        rank = f"worst of {count}"
+        found.append(
+            (ranking[-1], "worst", rank, "model with the lowest log-likelihood")
         )
+    return found
+
+
+def _cycles(run: Run) -> Iterator[tuple[str, str, str, Figure, str]]:
+    for row, suffix, rank, title in _extremes(run):
+        if has_cycle(run, row):
+            figure, graph = cycle_figure(run, row, rank)
+            yield (
+                f"{CYCLE}{suffix}",
+                f"Currents of the {title}",
+                cycle_caption(run, row, graph),
+                figure,
+                cycle_alt(run, row, graph),
+            )
+
+
+def _portraits(run: Run) -> Iterator[tuple[str, str, str, Figure]]:
+    for row, suffix, rank, title in _extremes(run):
+        figure = fig3(run, row, rank)
+        yield f"fig3_{suffix}", f"The {title}", _portrait_caption(run, row), figure
 
 
 def _irreversibility(run: Run) -> Iterator[tuple[str, str, str, Figure]]:

@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 from experiments.figures.style import (
     LOG_LIKELIHOOD,
     SIGMA,
-    STYLE,
     TWO_COLUMNS,
     draw_points,
     fit_limits,
@@ -23,6 +22,7 @@ from experiments.figures.style import (
 )
 from experiments.runs.directory import Run
 from experiments.runs.diverged import diverged_in, sound
+from nelc_jax.plot.style import STYLE
 
 
 @rc_context(STYLE)

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from experiments.figures.style import TWO_COLUMNS
-
-FRAME = {"color": "0.5", "linewidth": 0.4}
-"""Line around an image."""
+from nelc_jax.plot.style import FRAME
 
 
 @dataclass(frozen=True)
@@ -73,11 +70,11 @@ class Page:
         axes.spines[:].set(**FRAME)
 
     def colour_bar(
-        self, x: float, y: float, height: float, norm: Normalize, cmap: str
+        self, x: float, y: float, height: float, colours: ScalarMappable
     ) -> None:
         """A narrow colour bar with its scale on the right."""
         axes = self.axes(x, y, 0.07, height)
-        bar = self.figure.colorbar(ScalarMappable(norm, cmap), cax=axes)
+        bar = self.figure.colorbar(colours, cax=axes)
         bar.outline.set(**FRAME)
         axes.tick_params(labelsize=7, direction="out", size=2, pad=1.5, right=True)
         axes.locator_params(nbins=4)

@@ -6,17 +6,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from matplotlib import rc_context
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from experiments.figures.page import FRAME, Cell, Page, fit_cell
+from experiments.figures.page import Cell, Page, fit_cell
 from experiments.figures.states import listed_states, most, units_are_states
-from experiments.figures.style import STYLE, TWO_COLUMNS, whole_ticks
+from experiments.figures.style import TWO_COLUMNS
 from experiments.runs.directory import Run
 from experiments.runs.diverged import diverged_in
 from experiments.runs.finished import model_of
 from nelc_jax.chain import sample_chain
 from nelc_jax.model import Model, forward_logits
+from nelc_jax.plot import kernel_map
+from nelc_jax.plot.kernel import MAX_ANNOTATED
+from nelc_jax.plot.style import FRAME, STYLE
 
 NUM_STEPS = 12
 """Double steps of the chain that are shown."""
@@ -26,9 +30,6 @@ ACTIVATION_STEPS = 1000
 
 MAX_UNITS = 18
 """Of more latent units, those most often on are shown."""
-
-MAX_ANNOTATED = 12
-"""Kernels of at most this many states have their values written in the cells."""
 
 MAX_KERNEL = 64
 """Of larger kernels, the part of the states most often visited is shown."""
@@ -87,7 +88,7 @@ def fig3(run: Run, index: int, rank: str) -> Figure:
     chain_block = 2 * LINE + 2 * frame.height + GAP
     page = Page(TITLE + top_block + BLOCK_GAP + chain_block + 0.06)
 
-    page.text(0.06, 0.03, _title(run, index, rank), ha="left", va="top")
+    page.text(0.06, 0.03, heading(run, index, rank), ha="left", va="top")
     for number, chunk in enumerate(chunks):
         bias = visible_bias and number == 0
         y = TITLE + number * pitch
@@ -142,7 +143,7 @@ def _draw_units(
         colours = {"norm": Normalize(-limit, limit), "cmap": "RdBu_r"}
         for slot, values in enumerate(row):
             page.image(LEFT + slot * pitch, y, cell, values, **colours)
-        page.colour_bar(LEFT + width + 0.06, y, cell.height, **colours)
+        page.colour_bar(LEFT + width + 0.06, y, cell.height, ScalarMappable(**colours))
         y += cell.height + GAP
     _draw_biases(page, y, p.a_bar, units, cell)
 
@@ -174,39 +175,12 @@ def _draw_biases(
 def _draw_kernel(
     page: Page, y: float, side: float, kernel: np.ndarray, states: np.ndarray
 ) -> None:
-    """M with the state of origin down and the next one across, at the right margin."""
+    """M at the right margin, with a scale where its values are not written."""
     annotated = len(kernel) <= MAX_ANNOTATED
     x = TWO_COLUMNS - RIGHT - side - (0 if annotated else SCALES)
-    axes = page.axes(x, y, side, side)
-    top = 1.0 if annotated else float(kernel.max())
-    colours = {"norm": Normalize(0, top), "cmap": "Blues"}
-    axes.imshow(kernel, **colours, aspect="auto")
-    axes.set_xlabel("to $z$", labelpad=1.5)
-    axes.set_ylabel("from $z$′", labelpad=1.5)
-    axes.set_title("latent kernel $M$", pad=4)
-    axes.spines[:].set(**FRAME)
-    axes.tick_params(length=0, pad=2)
+    drawn = kernel_map(page.axes(x, y, side, side), kernel, states)
     if not annotated:
-        page.colour_bar(x + side + 0.06, y, side, **colours)
-        if states[-1] < len(states):
-            whole_ticks(axes.xaxis, axes.yaxis)
-            return
-        places = np.arange(0, len(states), -(-len(states) // 4))
-        for set_ticks in (axes.set_xticks, axes.set_yticks):
-            set_ticks(places, [str(state) for state in states[places]])
-        return
-    axes.set(xticks=range(len(kernel)), yticks=range(len(kernel)))
-    size = min(7.5, 72 * side / len(kernel) / 2.0)
-    for (row, col), value in np.ndenumerate(kernel):
-        axes.text(
-            col,
-            row,
-            _short(value),
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="white" if value > 0.55 else "0.15",
-        )
+        page.colour_bar(x + side + 0.06, y, side, drawn)
 
 
 def _draw_chain(
@@ -253,12 +227,6 @@ def _robust(values: np.ndarray) -> float:
     return float(np.quantile(finite, 0.99)) or 1.0 if finite.size else 1.0
 
 
-def _short(probability: float) -> str:
-    """Two decimals without the leading zero, as wide as a cell allows."""
-    text = f"{probability:.2f}"
-    return "0" if text == "0.00" else text.removeprefix("0")
-
-
 def _state_name(model: Model, z: np.ndarray) -> str:
     """The state's number if it has one, or its bits, first unit first, if they fit."""
     if not model.latent.enumerable and len(z) > MAX_BITS:
@@ -268,7 +236,8 @@ def _state_name(model: Model, z: np.ndarray) -> str:
     return "".join("1" if bit else "0" for bit in z)
 
 
-def _title(run: Run, index: int, rank: str) -> str:
+def heading(run: Run, index: int, rank: str) -> str:
+    """A model, its rank, and its numbers."""
     parts = [
         form.format(_number(float(run.models[name][index]), digits))
         for name, (form, digits) in _TITLE.items()

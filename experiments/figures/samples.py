@@ -4,36 +4,26 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.animation import PillowWriter
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from experiments.figures.page import FRAME, Page, fit_cell
-from experiments.figures.style import STYLE, TWO_COLUMNS, whole_ticks
+from experiments.figures.page import Page, fit_cell
+from experiments.figures.style import TWO_COLUMNS
 from nelc_jax._disk import write_whole
+from nelc_jax.plot import sample_grid, state_colours, trajectories
+from nelc_jax.plot.style import STYLE, whole_ticks
 
 FRAMES_PER_SECOND = 5
 SCREEN_DOTS_PER_INCH = 110
-
-COLOURS = (
-    *("#332288", "#88CCEE", "#44AA99", "#117733", "#999933"),
-    *("#DDCC77", "#CC6677", "#882255", "#AA4499"),
-)
-"""Tol's muted colours, told apart with any colour vision."""
 
 MAX_PORTRAYED = 12
 """Latent states up to which each is shown with the image that it sets."""
 
 LEFT, RIGHT, GAP, LINE = 0.5, 0.06, 0.06, 0.16
 """Inches, as in `portrait`."""
-
-SEPARATOR = 0.35
-"""Grey level between the images of a grid, of which 1 is black."""
 
 
 @rc_context(STYLE)
@@ -44,18 +34,11 @@ def grid_figure(x: np.ndarray, image_shape: Sequence[int] | None) -> Figure:
     """
     figure = Figure(figsize=(TWO_COLUMNS, 2.4), layout="constrained")
     axes = figure.subplots()
-    if image_shape is None:
-        axes.imshow(x.T, cmap="Greys", vmin=0, vmax=1, aspect="auto")
-        axes.set(xlabel="sample", ylabel="visible unit")
-        whole_ticks(axes.xaxis, axes.yaxis)
-        axes.tick_params(which="both", top=False, right=False, direction="out")
-        return figure
-    grid = _mosaic(x, image_shape, _columns(len(x)))
-    figure.set_size_inches(TWO_COLUMNS, TWO_COLUMNS * grid.shape[0] / grid.shape[1])
-    figure.set_layout_engine("none")
-    axes.set_position((0, 0, 1, 1))
-    axes.imshow(grid, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_axis_off()
+    grid = sample_grid(axes, x, image_shape).get_size()
+    if image_shape is not None:
+        figure.set_size_inches(TWO_COLUMNS, TWO_COLUMNS * grid[0] / grid[1])
+        figure.set_layout_engine("none")
+        axes.set_position((0, 0, 1, 1))
     return figure
 
 
@@ -77,7 +60,7 @@ def trajectory_figure(
     """
     count, steps = z.shape
     place = np.argsort(order)
-    colours = _colours(len(order))
+    colours = state_colours(len(order))
     portrayed = len(order) <= MAX_PORTRAYED
     width = TWO_COLUMNS - LEFT - RIGHT
     cell = fit_cell(image_shape, expected.shape[1], min(0.66, width / len(order) - GAP))
@@ -103,7 +86,7 @@ def trajectory_figure(
     if portrayed:
         axes.set_yticks(range(len(order)), [str(state) for state in order])
     axes.tick_params(axis="y", length=0)
-    _draw_rows(page.axes(LEFT, top + line + 0.08, width, rows), place[z], colours)
+    trajectories(page.axes(LEFT, top + line + 0.08, width, rows), z, order)
     return page.figure
 
 
@@ -144,48 +127,3 @@ def write_animation(
                     labels[chain].set_text(f"$z$ = {z[chain, step]}")
                 writer.grab_frame()
         write_whole({path: film.read_bytes()})
-
-
-def _columns(count: int) -> int:
-    """As many images a row as fit a page, with a full last row where possible."""
-    if count <= 10:
-        return count
-    full = [columns for columns in range(10, 17) if count % columns == 0]
-    return max(full, default=16)
-
-
-def _mosaic(x: np.ndarray, shape: Sequence[int], columns: int) -> np.ndarray:
-    """Images in rows of `columns` with lines of one pixel around each; rest white."""
-    height, width = shape[0] + 1, shape[1] + 1
-    rows = -(-len(x) // columns)
-    grid = np.full((rows * height + 1, columns * width + 1), SEPARATOR)
-    grid[(len(x) // columns) * height + 1 :, (len(x) % columns) * width + 1 :] = 0
-    for number, image in enumerate(x):
-        top, left = (number // columns) * height + 1, (number % columns) * width + 1
-        grid[top : top + shape[0], left : left + shape[1]] = image.reshape(shape)
-    return grid
-
-
-def _colours(count: int) -> ListedColormap:
-    if count <= len(COLOURS):
-        return ListedColormap(COLOURS[:count])
-    return ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 1, count)))
-
-
-def _draw_rows(axes: Axes, places: np.ndarray, colours: ListedColormap) -> None:
-    axes.imshow(
-        places,
-        cmap=colours,
-        vmin=-0.5,
-        vmax=colours.N - 0.5,
-        aspect="auto",
-        interpolation="nearest",
-    )
-    for chain in range(1, len(places)):
-        axes.axhline(chain - 0.5, color="white", linewidth=1.2)
-    axes.set_xlabel("$t$ (double steps)")
-    axes.set_ylabel("chain")
-    whole_ticks(axes.xaxis)
-    axes.set_yticks([0, len(places) - 1] if len(places) > 1 else [0])
-    axes.spines[:].set(**FRAME)
-    axes.tick_params(length=0, pad=2)

@@ -6,11 +6,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 TWO_COLUMNS = 7.0
 """Width in inches of a figure across both columns of a page."""
@@ -20,33 +19,6 @@ LOG_LIKELIHOOD = r"$\mathcal{L}$ (nats)"
 
 THRESHOLD: dict[str, Any] = {"color": "0.4", "linewidth": 0.8, "dashes": (4, 2.5)}
 """Line at a value that others are compared with."""
-
-STYLE: dict[Any, Any] = {
-    "font.family": "STIXGeneral",
-    "mathtext.fontset": "stix",
-    "font.size": 8.0,
-    "axes.titlesize": 8.0,
-    "axes.labelsize": 8.0,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "axes.linewidth": 0.6,
-    "axes.labelpad": 2.5,
-    "axes.titlepad": 4.0,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "xtick.top": True,
-    "ytick.right": True,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.minor.width": 0.4,
-    "ytick.minor.width": 0.4,
-    "xtick.major.size": 2.8,
-    "ytick.major.size": 2.8,
-    "xtick.minor.size": 1.6,
-    "ytick.minor.size": 1.6,
-    "pdf.fonttype": 42,
-}
-"""Settings for an `rc_context`: PRE's type and type size, ticks inside."""
 
 
 def sigma_colours(sigma: np.ndarray) -> ScalarMappable:
@@ -89,12 +61,6 @@ def fit_limits(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
         if not _drawable(values, axis.get_scale()).any():
             axis.set_major_locator(NullLocator())
             axis.set_minor_locator(NullLocator())
-
-
-def whole_ticks(*axes: Axis) -> None:
-    """Ticks at whole numbers, multiples of 1, 2 or 5."""
-    for axis in axes:
-        axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
 
 
 def draw_points(

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from experiments.figures.style import (
     LOG_LIKELIHOOD,
     SIGMA,
-    STYLE,
     THRESHOLD,
     TWO_COLUMNS,
     add_legend,
@@ -19,6 +18,7 @@ from experiments.figures.style import (
 from experiments.horizon.cycle_types import cycle_types, random_permutations
 from experiments.report.tables import markdown_table
 from experiments.runs.directory import Run
+from nelc_jax.plot.style import STYLE
 
 REACHED = 1.18
 """Nats below the ceiling where the steps are counted: -147.5 on the paper's data."""

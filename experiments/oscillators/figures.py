@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.quiver import Quiver
 
 from experiments.figures.page import Cell, Page
-from experiments.figures.style import STYLE, TWO_COLUMNS, label_panels
+from experiments.figures.style import TWO_COLUMNS, label_panels
+from nelc_jax.plot.style import STYLE
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Okabe's and Ito's colours, told apart with any colour vision."""

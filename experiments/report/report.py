@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from experiments.figures import SavedFigure, by_likelihood, enumerated
+from experiments.figures import (
+    SavedFigure,
+    by_likelihood,
+    enumerated,
+    shows_cycle,
+)
 from experiments.figures.ensemble import undrawn_kl
 from experiments.report.cycles import dominant_cycles
 from experiments.report.numbers import quantiles, rounded, typeset
@@ -42,7 +47,8 @@ def write_report(run: Run, figures: Sequence[SavedFigure], path: Path) -> None:
             for name in SUMMARISED
             if name in run.models
         ],
-        figures=figures,
+        currents=[figure for figure in figures if shows_cycle(figure)],
+        figures=[figure for figure in figures if not shows_cycle(figure)],
         cycles=dominant_cycles(run),
         sampled=None if enumerated(run) else run.latent,
         classes="classes" in run.arrays,

@@ -8,7 +8,6 @@ from scipy import stats
 from experiments.figures.style import (
     LOG_LIKELIHOOD,
     SIGMA,
-    STYLE,
     THRESHOLD,
     TWO_COLUMNS,
     add_legend,
@@ -18,6 +17,7 @@ from experiments.runs.directory import Run
 from experiments.verdict.claims import CLAIMS, Members, members_of, rank_correlation
 from experiments.verdict.judgements import Judgement
 from experiments.verdict.sampling import match
+from nelc_jax.plot.style import STYLE
 
 MARKS = {"holds": "yes", "does not hold": "no", "undecided": "?"}
 SIGMA_COLUMN = "entropy_production_rate"

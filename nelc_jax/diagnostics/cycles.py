@@ -5,6 +5,12 @@ leaves C = E - S + K chords; each closes one *fundamental cycle* with its tree. 
 the net current through chord c and F_c the affinity of its cycle, the sum of ln(flux /
 reverse flux) around it, Kirchhoff's law makes sigma = sum_c J_c F_c (Schnakenberg, Rev.
 Mod. Phys. 48, 571 (1976)).
+
+What J_c F_c / sigma says depends on the forest: the cycles of another one divide the
+same sigma in other ways. The shares sum to one, and single ones may be negative. For
+the forest of the largest currents none exceeds one: its chord carries the smallest
+current of the cycle, so that J_c F_c is at most the sum, over the edges whose current
+runs along the cycle, of current times force, which is a part of sigma.
 """
 
 import equinox as eqx

@@ -40,6 +40,19 @@ def test_contributions_sum_to_sigma(x64, size, seed):
     )
 
 
+def test_no_cycle_has_more_than_the_whole(x64):
+    """The chord is the weakest edge of its cycle; shares below zero there are."""
+    kernels = [reference.random_stochastic(7, seed, 0.3) for seed in range(64)]
+    found, _, sigma = jax.tree.map(
+        np.asarray, jax.jit(jax.vmap(run))(np.stack(kernels))
+    )
+    share = found.contribution / sigma[:, None]
+    assert share.max() <= 1
+    # Of 15 that sum to one, the largest has a fifteenth at least.
+    assert share[:, 0].min() >= 1 / 15
+    assert share.min() < 0
+
+
 def test_affinities_are_sums_around_cycles(x64):
     """Each named cycle, walked edge by edge; its chord carries the net current."""
     M = reference.random_stochastic(6, 4)

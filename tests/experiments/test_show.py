@@ -34,8 +34,9 @@ def test_show_makes_figures_and_report_again(finished, capsys):
     assert capsys.readouterr().out == f"{report}\n"
     names = {path.name for path in old.parent.iterdir()}
     assert {"fig2.png", "fig2.pdf", "fig3_best.png", "fig3_worst.png"} <= names
+    assert {"cycle_best.png", "cycle_best.pdf", "cycle_worst.png"} <= names
     assert imread(old).size
-    assert report.read_text().count("data:image/png;base64,") == 4
+    assert report.read_text().count("data:image/png;base64,") == 6
 
 
 def test_links_at_figures_are_replaced_and_leftovers_removed(finished, tmp_path, blank):

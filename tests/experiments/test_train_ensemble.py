@@ -81,8 +81,8 @@ def assert_whole(out, latent, num_models, num_states, counted):
     names = {path.suffix for path in (out / "figures").iterdir()}
     assert names == {".png", ".pdf"}
     shown = (out / "report.html").read_text().count("data:image/png;base64,")
-    # The best, the worst if it is another, and two of all.
-    assert shown == 3 + (num_models > 1)
+    # Two of the best, two of the worst if it is another, and two of all.
+    assert shown == 4 + 2 * (num_models > 1)
 
 
 def test_member_does_not_depend_on_the_ensemble(points, tmp_path, three, trained_alone):

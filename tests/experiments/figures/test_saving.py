@@ -31,7 +31,11 @@ def test_best_and_worst_are_named(tmp_path):
     run.history["model"] += 40
     run.models["log_likelihood"][:] = [-5, -4, -9, -3, -8]
     saved = {figure.name: figure for figure in save_figures(run, tmp_path)}
-    assert list(saved) == ["fig2", "fig3_best", "fig3_worst", "fig4"]
+    cycles = ["cycle_best", "cycle_worst"]
+    assert list(saved) == [*cycles, "fig2", "fig3_best", "fig3_worst", "fig4"]
+    for name, model in zip(cycles, ("43", "42"), strict=True):
+        assert saved[name].caption.startswith(f"Model {model} jumps")
+        assert f"latent states of model {model}," in saved[name].alt
     assert saved["fig3_best"].caption.startswith("Model 43.")
     assert saved["fig3_worst"].caption.startswith("Model 42.")
     assert "triangles" not in saved["fig4"].caption

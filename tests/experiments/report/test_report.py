@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,17 @@ def test_page_is_well_formed_and_in_one_language(read):
     ids = [have["id"] for have, _ in page.find("h2")]
     labels = [have.get("aria-labelledby") for have, _ in page.find("section")]
     assert ids == labels == ["results", "figures", "cycles", "models", "settings"]
+
+
+def test_the_currents_come_first_and_are_described(tmp_path, figures):
+    words = "Two rings, of which <one> has arrows."
+    currents = replace(figures[1], name="cycle_best", alt=words)
+    write_report(synthetic_run(), [figures[0], currents], tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    headings = [have["id"] for have, _ in page.find("h2")]
+    assert headings[:3] == ["currents", "results", "figures"]
+    shown = [have["alt"] for have, _ in page.find("img")]
+    assert shown == [words, figures[0].title]
 
 
 def test_every_model_has_its_row(read):
