@@ -21,7 +21,7 @@ from .flipping import drive_flipping
 from .force_matching import ForceMatching
 from .hidden import Hidden, HiddenNetwork, HiddenParameters
 from .learning import AbstractMeasurement, AbstractRule, Measurement
-from .network import AbstractNetwork, all_to_all, lattice
+from .network import AbstractNetwork, all_to_all, box_lattice, lattice
 from .observed_motion import ObservedMotion
 from .pairs import Pairs, PairsNetwork
 from .potential import AbstractLinearPotential, AbstractPotential, Protocol
@@ -65,6 +65,7 @@ __all__ = [
     "Virial",
     "VirialMeasurement",
     "all_to_all",
+    "box_lattice",
     "drive",
     "drive_flipping",
     "drive_metered",
