@@ -8,12 +8,20 @@ from experiments.command.programs import keep_programs
 from experiments.oscillators import options as given
 from experiments.oscillators.data import load_gray
 from experiments.oscillators.digits import NOISING, Digits, run_digits
-from experiments.oscillators.gaussians import Gaussians, run_gaussians
+from experiments.oscillators.gaussians import (
+    BROAD,
+    NARROW,
+    Gaussians,
+    run_gaussians,
+)
 from experiments.oscillators.members import Training
 from experiments.oscillators.pages import digits_page, gaussians_page
 from experiments.oscillators.plans import (
     Plans,
+    broad_plans,
     hidden_plans,
+    narrow_plans,
+    pairs_plans,
     quartic_plans,
 )
 from experiments.oscillators.report import write_oscillator_report
@@ -47,7 +55,7 @@ def _run(options: given.Oscillators, training: Training) -> Path:
     config = given.config(options)
     with taken_up(out, config):
         if data is None:
-            result = run_gaussians(training)
+            result = _plane(options, training)
         else:
             result = run_digits(training, data, _plans(options, training))
         config = {**config, "seconds": result.seconds}
@@ -67,9 +75,18 @@ def _run(options: given.Oscillators, training: Training) -> Path:
     return out
 
 
+def _plane(options: given.Oscillators, training: Training) -> Gaussians:
+    if options.modes == "narrow":
+        plans = narrow_plans(NARROW.noising, training)
+        return run_gaussians(training, NARROW, plans)
+    return run_gaussians(training, BROAD, broad_plans(BROAD.noising, training))
+
+
 def _plans(options: given.Oscillators, training: Training) -> Plans:
     if options.network == "hidden":
         return hidden_plans(NOISING, training, options.side, options.hidden)
+    if options.network == "pairs":
+        return pairs_plans(NOISING, training, options.side)
     return quartic_plans(NOISING, training, options.side, float(options.radius))
 
 

@@ -1,6 +1,5 @@
 """Task digits: networks that generate images of zeros and ones."""
 
-import re
 from dataclasses import dataclass
 
 import jax
@@ -23,6 +22,7 @@ from experiments.oscillators.sampling import draw_samples, limit_protocol
 from experiments.oscillators.tables import (
     Columns,
     Results,
+    array_name,
     comparison,
     history,
     protocol_arrays,
@@ -85,7 +85,7 @@ def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
         )
         protocols = trained[name].protocols
         samples[name] = _samples(protocols, network, next(keys))
-        arrays |= protocol_arrays(re.sub(r"\W+", "_", name).strip("_"), protocols)
+        arrays |= protocol_arrays(array_name(name), protocols)
         if not costs:
             # One member: slow generation takes many steps.
             costs = cost_table(

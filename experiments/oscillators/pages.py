@@ -18,14 +18,23 @@ from experiments.oscillators.figures import (
 from experiments.oscillators.gaussians import FIELD_TIMES, Gaussians
 from experiments.oscillators.report import Page
 
-SHOWN = ("data", "force matching", "observed motion", "projection", "exact score")
-"""Whose samples in the plane are drawn."""
+SHOWN = (
+    "data",
+    "force matching",
+    "observed motion",
+    "contrastive divergence",
+    "projection",
+    "exact score",
+)
+"""Whose samples in the plane are drawn, where there are any."""
 
 
 def gaussians_page(result: Gaussians, directory: Path) -> Page:
     """Draw the figures of the plane to `directory`, and say what the page holds."""
-    methods = list(result.rows["method"])
-    floor = result.rows["energy_distance"][methods.index("projection")]
+    distances = dict(
+        zip(result.rows["method"], result.rows["energy_distance"], strict=True)
+    )
+    samples = {name: result.samples[name] for name in SHOWN if name in result.samples}
     figures = [
         save_figure(
             directory,
@@ -41,10 +50,9 @@ def gaussians_page(result: Gaussians, directory: Path) -> Page:
             directory,
             "samples",
             "Samples",
-            "Data, and what is generated: by networks that learned from forces and "
-            "from observed motion, by the exact force projected onto what a network "
-            "can exert, and by the exact force itself.",
-            cloud_figure({name: result.samples[name] for name in SHOWN}),
+            "Data, and what is generated: by networks, by rule; by the exact force "
+            "projected onto what a network can exert; and by the exact force itself.",
+            cloud_figure(samples),
         ),
         save_figure(
             directory,
@@ -54,7 +62,7 @@ def gaussians_page(result: Gaussians, directory: Path) -> Page:
             "duration, and that of generation without error. (b) Work done on the "
             "network and heat given to the bath, mean over samples. (c) Energy "
             "distance of the samples to data. Bars: standard error over members.",
-            cost_figure(result.costs, floor),
+            cost_figure(result.costs, distances.get("projection")),
         ),
         _loss(result.history, {0: "force matching"}, directory),
     ]

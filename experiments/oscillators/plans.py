@@ -1,4 +1,4 @@
-"""Which networks of digits are trained, and by which rules."""
+"""Which networks are trained, and by which rules."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,16 +7,43 @@ from experiments.oscillators.members import Training, network_at_pace
 from nelc_jax.oscillators import (
     AbstractNetwork,
     AbstractRule,
+    ContrastiveDivergence,
     HeldContrast,
     HiddenNetwork,
     Noising,
+    PairsNetwork,
     Virial,
     all_to_all,
+    box_lattice,
     lattice,
 )
 
+REACH = 6
+"""Rows and columns within which the paper couples pixels."""
+
 Plans = dict[str, tuple[AbstractNetwork, AbstractRule]]
 """By the method's name in tables. The first is shown in most detail."""
+
+
+def broad_plans(noising: Noising, training: Training) -> Plans:
+    """Two coupled quartic wells, by both of our rules."""
+    network = network_at_pace(noising, all_to_all(2), training.knots)
+    return {name: (network, rule) for name, rule in training.rules().items()}
+
+
+def narrow_plans(noising: Noising, training: Training) -> Plans:
+    """The paper's family by the paper's rules and ours, and the quartic one by one."""
+    quartic = network_at_pace(noising, all_to_all(2), training.knots)
+    coupled = jnp.asarray(all_to_all(2))
+    network = PairsNetwork(quartic.generation, quartic.knots, coupled)
+    rules = training.rules()
+    rules["held contrast"] = HeldContrast()
+    plans: Plans = {name: (network, rule) for name, rule in (rules | _paper()).items()}
+    return plans | {"force matching (quartic)": (quartic, rules["force matching"])}
+
+
+def _paper() -> dict[str, AbstractRule]:
+    return {"virial": Virial(), "contrastive divergence": ContrastiveDivergence()}
 
 
 def quartic_plans(
@@ -46,3 +73,12 @@ def hidden_plans(noising: Noising, training: Training, side: int, hidden: int) -
         "virial": Virial(),
     }
     return {f"{name} (hidden)": (network, rule) for name, rule in rules.items()}
+
+
+def pairs_plans(noising: Noising, training: Training, side: int) -> Plans:
+    """The paper's family and, beside force matching, the paper's rules."""
+    bare = network_at_pace(noising, None, training.knots)
+    coupled = jnp.asarray(box_lattice(side, side, REACH))
+    network = PairsNetwork(bare.generation, bare.knots, coupled)
+    rules = {"force matching": training.rules()["force matching"]} | _paper()
+    return {f"{name} (pairs)": (network, rule) for name, rule in rules.items()}

@@ -42,8 +42,8 @@ def trained_once(monkeypatch):
     """What was trained is found again."""
     train, found = command.run_gaussians, []
 
-    def trained(training):
-        found.append(found[0] if found else train(training))
+    def trained(*arguments):
+        found.append(found[0] if found else train(*arguments))
         return found[0]
 
     monkeypatch.setattr(command, "run_gaussians", trained)
@@ -62,13 +62,13 @@ def test_gaussians(tmp_path, monkeypatch, trained_once):
         with pytest.raises(UserError, match=r"cannot be written \(No space left on"):
             command.main(given)
     # What was trained is there, and the same command goes on.
-    assert load_run(out).arrays["force.J"].shape == (3, 12, 2, 2)
+    assert load_run(out).arrays["force_matching.J"].shape == (3, 12, 2, 2)
     command.main(given)
     with pytest.raises(UserError, match="already holds a run"):
         command.main(given)
     run = load_run(out)
     assert run.config["task"] == "gaussians"
-    assert run.arrays["force.J"].shape == (3, 12, 2, 2)
+    assert run.arrays["force_matching.J"].shape == (3, 12, 2, 2)
     assert len(run.history["loss"]) == 2 * 3 * 40
     header, *rows = read(out, "comparison.csv")
     found = {
@@ -101,6 +101,15 @@ KINDS = {
         },
         "force_matching_hidden.A",
         (1, 12, 7, 25),
+    ),
+    "pairs": (
+        {
+            "force matching (pairs)",
+            "virial (pairs)",
+            "contrastive divergence (pairs)",
+        },
+        "virial_pairs.Q",
+        (1, 12, 25, 25),
     ),
     "quartic": (
         {
@@ -164,7 +173,7 @@ def test_faults_of_devices():
 
 def test_members_do_not_depend_on_company():
     """Three on two devices, one of them twice, and the second alone."""
-    network = members.network_at_pace(gaussians.NOISING, all_to_all(2), 12)
+    network = members.network_at_pace(gaussians.BROAD.noising, all_to_all(2), 12)
     learner = Learner(network, optimizer=members.cosine_adam(0.02, 40), batch=4)
     keys = jax.random.split(jax.random.key(0), 3)
     x = np.random.default_rng(0).normal(size=(500, 2))
@@ -221,7 +230,7 @@ def test_command_line_refuses_in_one_line(tmp_path):
 def test_non_finite_losses_stop_the_run(tmp_path, monkeypatch):
     """By way of the data: another learning rate would be another program."""
 
-    def draw_data(key, count):
+    def draw_data(plane, key, count):
         return np.full((count, 2), np.inf, np.float32)
 
     monkeypatch.setattr(gaussians, "draw_data", draw_data)
