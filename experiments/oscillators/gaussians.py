@@ -74,6 +74,11 @@ class Plane:
         along = (x - second) @ way / (way @ way)
         return np.mean(np.abs(along - 0.5) < 0.1, axis=-1)
 
+    def astray(self, x: np.ndarray) -> np.ndarray:
+        """The share of samples farther than 1 from both means."""
+        away = np.linalg.norm(x[..., None, :] - self.points, axis=-1)
+        return np.mean(away.min(axis=-1) > 1, axis=-1)
+
     def width(self, x: np.ndarray) -> np.ndarray:
         """The median distance to the nearer mean, in units of that in the data."""
         away = np.linalg.norm(x - self.points[self._nearest(x)], axis=-1)
@@ -93,7 +98,7 @@ NARROW = Plane(
     ((1.0, 0.5), (-1.0, -0.5)),
     (0.6, 0.4),
     0.001**0.5,
-    Noising(1.0, Bath(), 2e-5, 4.0),
+    Noising(1.0, Bath(), 1e-4, 4.0),
 )
 """The paper's data."""
 
@@ -152,7 +157,11 @@ def run_gaussians(training: Training, plane: Plane, plans: Plans) -> Gaussians:
     rows, members = comparison(
         {
             name: quality(values)
-            | {"valley": plane.valley(values), "width": plane.width(values)}
+            | {
+                "valley": plane.valley(values),
+                "width": plane.width(values),
+                "astray": plane.astray(values),
+            }
             for name, values in samples.items()
             if name != "data"
         }

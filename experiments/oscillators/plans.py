@@ -1,5 +1,6 @@
 """Which networks are trained, and by which rules."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
@@ -18,8 +19,12 @@ from nelc_jax.oscillators import (
     lattice,
 )
 
-REACH = 6
+NEAR = 6
 """Rows and columns within which the paper couples pixels."""
+
+REACH = 2.0
+"""Of the bath of wells to x^6, in deviations of the trap: far outside of the data such
+wells can be too steep for any step."""
 
 Plans = dict[str, tuple[AbstractNetwork, AbstractRule]]
 """By the method's name in tables. The first is shown in most detail."""
@@ -34,8 +39,7 @@ def broad_plans(noising: Noising, training: Training) -> Plans:
 def narrow_plans(noising: Noising, training: Training) -> Plans:
     """The paper's family by the paper's rules and ours, and the quartic one by one."""
     quartic = network_at_pace(noising, all_to_all(2), training.knots)
-    coupled = jnp.asarray(all_to_all(2))
-    network = PairsNetwork(quartic.generation, quartic.knots, coupled)
+    network = _pairs_network(noising, all_to_all(2), training)
     rules = training.rules()
     rules["held contrast"] = HeldContrast()
     plans: Plans = {name: (network, rule) for name, rule in (rules | _paper()).items()}
@@ -77,8 +81,18 @@ def hidden_plans(noising: Noising, training: Training, side: int, hidden: int) -
 
 def pairs_plans(noising: Noising, training: Training, side: int) -> Plans:
     """The paper's family and, beside force matching, the paper's rules."""
-    bare = network_at_pace(noising, None, training.knots)
-    coupled = jnp.asarray(box_lattice(side, side, REACH))
-    network = PairsNetwork(bare.generation, bare.knots, coupled)
+    network = _pairs_network(noising, box_lattice(side, side, NEAR), training)
     rules = {"force matching": training.rules()["force matching"]} | _paper()
     return {f"{name} (pairs)": (network, rule) for name, rule in rules.items()}
+
+
+def _pairs_network(
+    noising: Noising, pairs: np.ndarray, training: Training
+) -> PairsNetwork:
+    bare = network_at_pace(noising, None, training.knots)
+    limited = eqx.tree_at(
+        lambda generation: generation.bath.reach,
+        bare.generation,
+        REACH * float(bare.length_unit),
+    )
+    return PairsNetwork(limited, bare.knots, jnp.asarray(pairs))

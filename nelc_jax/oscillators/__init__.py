@@ -11,7 +11,7 @@ A new family of potentials is a subclass of `AbstractPotential` and of
 `AbstractNetwork`, a new learning rule one of `AbstractRule`.
 """
 
-from .bath import Bath, refine
+from .bath import Bath, hold, refine
 from .contrast import HeldContrast, HeldMeasurement
 from .contrastive_divergence import ContrastiveDivergence, Step
 from .diffusion import Generation, Noising, NormalMixture
@@ -70,6 +70,7 @@ __all__ = [
     "drive_flipping",
     "drive_metered",
     "entropy_production",
+    "hold",
     "ideal_entropy_rate",
     "jarzynski",
     "lattice",

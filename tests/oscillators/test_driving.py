@@ -19,20 +19,20 @@ X = np.array([0.5, -0.3, 0.1])
 
 
 @partial(long_run, static_argnums=2)
-def metered(protocol, start, num_steps):
+def metered(protocol, start, num_steps, bath):
     """Many paths from the equilibrium of the stiffness `start`."""
     times = jnp.linspace(0, protocol.times[-1], num_steps + 1)
 
     def one(key):
         start_key, move = jax.random.split(key)
-        x = BATH.equilibrate(start_key, start, 1)
-        return drive_metered(protocol, BATH, move, x, times)
+        x = bath.equilibrate(start_key, start, 1)
+        return drive_metered(protocol, bath, move, x, times)
 
     return jax.vmap(one)(jax.random.split(jax.random.key(0), 20000))
 
 
-def stiffened(duration, num_steps):
-    return metered(moving_trap(duration, *STIFF), STIFF[0], num_steps)
+def stiffened(duration, num_steps, bath=BATH):
+    return metered(moving_trap(duration, *STIFF), STIFF[0], num_steps, bath)
 
 
 def test_drive_draws_the_scheme():
@@ -117,6 +117,16 @@ def test_jarzynski_equality_at_any_step(num_steps):
     np.testing.assert_allclose(found, FREE_ENERGY, atol=4 * error * BATH.temperature)
     # More work than the free energy is needed on average, by several errors.
     assert work.mean() - FREE_ENERGY > 10 * work.std() / np.sqrt(len(work))
+
+
+def test_jarzynski_equality_with_a_reach():
+    """Exact too where most steps are limited, which must change the work."""
+    bath = Bath(BATH.mobility, BATH.temperature, 0.05)
+    limited = np.asarray(stiffened(0.8, 4, bath).work)
+    weights = np.exp(-(limited - FREE_ENERGY) / BATH.temperature)
+    assert abs(weights.mean() - 1) < 4 * weights.std() / np.sqrt(len(weights))
+    free = np.asarray(stiffened(0.8, 4).work)
+    assert np.mean(limited != free) > 0.5
 
 
 def test_heat_at_the_start_of_a_step_breaks_the_equality():
