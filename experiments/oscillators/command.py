@@ -57,12 +57,15 @@ def _run(options: given.Oscillators, training: Training) -> Path:
         if data is None:
             result = _plane(options, training)
         else:
-            result = run_digits(training, data, _plans(options, training))
+            plans = _plans(options, training)
+            result = run_digits(training, data, plans, options.classes)
         config = {**config, "seconds": result.seconds}
         run = Run(config, result.history, result.members, result.arrays)
         others = {"comparison.csv": result.rows, "costs.csv": result.costs}
-        if isinstance(result, Digits) and result.devices:
-            others["devices.csv"] = result.devices
+        if isinstance(result, Digits):
+            others["completions.csv"] = result.completions
+            if result.devices:
+                others["devices.csv"] = result.devices
         # Before the figures, which may need more room than there is.
         run_directory.write_run(out, run, others)
         figures = out / run_directory.FIGURES

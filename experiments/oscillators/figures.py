@@ -141,8 +141,15 @@ def pace_figure(costs: Mapping[str, np.ndarray]) -> Figure:
     """Energies, what a classifier says, and the distance to data, against duration."""
     figure, panels = _against_duration(2.2)
     _energies(panels[0], costs)
-    _errors(panels[1], costs, "called_0_or_1", 0, "called 0 or 1")
-    _errors(panels[1], costs, "share_of_zeros", 3, "zeros among those")
+    seen = (
+        ("called_0_or_1", "called 0 or 1"),
+        ("share_of_zeros", "zeros among those"),
+        ("clear", "clear digits"),
+        ("class_distance", "too many of their digit"),
+    )
+    for colour, (column, label) in zip((0, 3, 0, 3), seen, strict=True):
+        if column in costs:
+            _errors(panels[1], costs, column, colour, label)
     panels[1].set_ylabel("share of samples")
     panels[1].set_ylim(0, 1)
     _errors(panels[2], costs, "energy_distance", 0, "network")

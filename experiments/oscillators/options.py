@@ -38,7 +38,10 @@ class Oscillators:
 
     run: OscillatorRun
     task: Literal["gaussians", "digits"] = "gaussians"
-    """gaussians: two normal laws in the plane. digits: images of 0 and 1."""
+    """gaussians: two normal laws in the plane. digits: images of digits."""
+    classes: int = 2
+    """For --task digits: the digits from 0 that are generated, 2 for 0 and 1, 10 for
+    all."""
     modes: Literal["broad", "narrow"] = "broad"
     """For --task gaussians: broad laws and quartic wells, or the paper's narrow ones,
     its wells to x^6 and its rules besides ours."""
@@ -101,6 +104,8 @@ def read(arguments: list[str] | None = None) -> tuple[Oscillators, Training]:
             )
     if options.side > 28:
         raise UserError(f"--side {options.side}: expected at most 28 pixels")
+    if not 2 <= options.classes <= 10:
+        raise UserError(f"--classes {options.classes}: expected from 2 to 10 digits")
     if not 0 < options.fraction < 1:
         raise UserError(f"--fraction {options.fraction}: expected between 0 and 1")
     check_seed(options.run.seed)

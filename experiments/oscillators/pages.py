@@ -103,22 +103,33 @@ def digits_page(result: Digits, directory: Path, dataset: str, side: int) -> Pag
             "pace",
             "Cost and quality against duration",
             "The first method, the same learned score at other durations. (a) Work and "
-            "heat, mean over samples. (b) Share of samples that the classifier calls a "
-            "0 or a 1, and zeros among those. (c) Energy distance to held-out images.",
+            "heat, mean over samples. (b) What the classifier sees. (c) Energy "
+            "distance to held-out images.",
             pace_figure(result.costs),
+        ),
+        save_figure(
+            directory,
+            "halves",
+            "Missing halves",
+            "Held-out images; their upper halves, which are held; and what the first "
+            "network generates below them, twice.",
+            image_figure(result.halves, side),
         ),
         _loss(result.history, trained, directory),
     ]
+    shares = ", ".join(f"{share:.3f}" for share in result.shares)
     tables = {
         "Comparison: samples against held-out images (classifier right on "
-        f"{result.accuracy:.1%} of those, {result.zeros:.3f} zeros in training)": (
+        f"{result.accuracy:.1%} of all digits; shares in training: {shares})": (
             result.rows
         ),
         f"Costs: {result.trained[0]} at several paces": result.costs,
     }
+    tables["Missing halves, by the first method"] = result.completions
     if result.devices:
         tables["Devices with faults that run what was learned without"] = result.devices
-    return Page(f"Zeros and ones of {dataset}, {side} x {side}", figures, tables)
+    heading = f"Digits 0 to {len(result.shares) - 1} of {dataset}, {side} x {side}"
+    return Page(heading, figures, tables)
 
 
 def _loss(

@@ -149,7 +149,10 @@ def test_digits(tmp_path, kind, request):
     assert all(data["energy_distance"] < found[n]["energy_distance"] for n in methods)
     assert (out / "devices.csv").is_file() == (kind == "hidden")
     assert (out / "figures" / "neighbours.png").is_file()
-    assert (out / "report.html").read_text().count("data:image/png;base64,") == 4
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == 5
+    header, *rows = read(out, "completions.csv")
+    right = {row[0]: float(row[header.index("right_digit")]) for row in rows}
+    assert right["held-out images"] > 0.9
 
 
 def test_faults_of_devices():
@@ -195,6 +198,7 @@ BAD_OPTIONS = {
     "--knots 1": "--knots 1: expected at least 2",
     "--side 3": "--side 3: expected at least 4",
     "--side 29": "--side 29: expected at most 28",
+    "--classes 11": "--classes 11: expected from 2 to 10",
     "--fraction 1": "--fraction 1.0: expected between 0 and 1",
     "--seed -1": "--seed -1: expected 0 or more",
     "--task digits --dataset cifar": "choose digits, mnist5k or mnist",
