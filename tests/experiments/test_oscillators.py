@@ -11,9 +11,23 @@ import pytest
 
 from experiments.command.errors import UserError
 from experiments.oscillators import command, device, digits, gaussians, members, metrics
+from experiments.oscillators import options as options_module
 from experiments.oscillators.data import load_gray
+from experiments.oscillators.evaluation import Evaluation
+from experiments.oscillators.plans import narrow_plans
 from experiments.runs.directory import load_run
-from nelc_jax.oscillators import Hidden, Learner, Protocol, Quartic, all_to_all
+from nelc_jax.oscillators import (
+    ContrastiveDivergence,
+    ForceMatching,
+    Hidden,
+    Learner,
+    PairsNetwork,
+    Protocol,
+    Quartic,
+    QuarticNetwork,
+    Virial,
+    all_to_all,
+)
 
 SMALL = ["--models", "3", "--steps", "40", "--batch", "4", "--knots", "12"]
 
@@ -102,15 +116,6 @@ KINDS = {
         "force_matching_hidden.A",
         (1, 12, 7, 25),
     ),
-    "pairs": (
-        {
-            "force matching (pairs)",
-            "virial (pairs)",
-            "contrastive divergence (pairs)",
-        },
-        "virial_pairs.Q",
-        (1, 12, 25, 25),
-    ),
     "quartic": (
         {
             "force matching",
@@ -153,6 +158,58 @@ def test_digits(tmp_path, kind, request):
     header, *rows = read(out, "completions.csv")
     right = {row[0]: float(row[header.index("right_digit")]) for row in rows}
     assert right["held-out images"] > 0.9
+
+
+def test_networks_of_the_paper():
+    """Its family and rules, on images within six pixels and in the plane."""
+    given = ["--out", "run", "--task", "digits", "--network", "pairs"]
+    options, training = options_module.read(given)
+    plans = command._plans(options, training)
+    rules = {name: type(rule) for name, (_, rule) in plans.items()}
+    assert rules == {
+        "force matching (pairs)": ForceMatching,
+        "virial (pairs)": Virial,
+        "contrastive divergence (pairs)": ContrastiveDivergence,
+    }
+    network, _ = plans["virial (pairs)"]
+    assert isinstance(network, PairsNetwork)
+    # From the corner 7 x 7 pixels, itself among them.
+    assert network.pairs[0].sum() == 48
+    assert network.generation.bath.reach == 2
+    options, training = options_module.read(["--out", "run", "--modes", "narrow"])
+    plans = narrow_plans(gaussians.NARROW.noising, training)
+    kinds = {type(network) for network, _ in plans.values()}
+    assert kinds == {PairsNetwork, QuarticNetwork}
+    assert len({type(rule) for _, rule in plans.values()}) == 5
+
+
+def test_measures_in_the_plane():
+    """Of the paper's data, and of points that are as far as they are said to be."""
+    plane = gaussians.NARROW
+    x = gaussians.draw_data(plane, jax.random.key(0), 4000)
+    # The errors of a share and of a median, 1 / (2 f sqrt(N)) at the density f there.
+    assert abs(plane.mode_weight(x) - 0.6) < 5 * np.sqrt(0.24 / 4000)
+    assert abs(plane.width(x) - 1) < 5 / (2 * np.log(2) * np.sqrt(4000))
+    np.testing.assert_allclose(np.var(x[x[:, 0] > 0], axis=0), 0.001, rtol=0.15)
+    assert plane.valley(x) == plane.astray(x) == 0
+    points = np.array([[0.0, 0.0], [1.0, 1.6], [1.0, 1.4], [-1.0, -0.5]])
+    assert plane.valley(points) == 0.25
+    assert plane.astray(points) == 0.5
+
+
+def test_measures_of_all_digits():
+    """Data are clear and in proportion; noise and a single digit are not."""
+    data = load_gray("digits", None, 8)
+    images = Evaluation(data, digits.NOISING, jax.random.key(0), 10)
+    found = images.measure(images.noised_held_out)
+    assert found["clear"] > 0.8
+    assert found["class_distance"] < 0.1
+    shares = [found[f"share_of_{digit}"] for digit in range(10)]
+    assert abs(sum(shares) - 1) < 1e-9
+    noise = np.random.default_rng(0).normal(size=(100, 64))
+    assert images.measure(noise)["clear"] < found["clear"] / 2
+    zeros = images.train[images.called(images.train) == 0]
+    assert abs(images.measure(zeros)["class_distance"] - 0.9) < 0.02
 
 
 def test_faults_of_devices():
