@@ -22,7 +22,7 @@ SHOWN = (
     "data",
     "force matching",
     "observed motion",
-    "contrastive divergence",
+    "classic CD1",
     "projection",
     "exact score",
 )

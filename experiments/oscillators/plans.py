@@ -47,7 +47,7 @@ def narrow_plans(noising: Noising, training: Training) -> Plans:
 
 
 def _paper() -> dict[str, AbstractRule]:
-    return {"virial": Virial(), "contrastive divergence": ContrastiveDivergence()}
+    return {"virial": Virial(), "classic CD1": ContrastiveDivergence()}
 
 
 def quartic_plans(

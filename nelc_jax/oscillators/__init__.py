@@ -4,8 +4,9 @@ The physics of arXiv 2506.19136 as derived in docs/oscillators.md. `Noising` blu
 and `Generation` says how that is undone; a `QuarticNetwork`, or a `HiddenNetwork` with
 fast hidden oscillators besides, learns the `Protocol` that does it (`Learner`, `train`)
 by `ForceMatching`, by `HeldContrast` with no derivative taken, or from
-`ObservedMotion`; `drive` runs it, `drive_metered` with its work and heat. `project` is
-the limit of what a network without hidden oscillators can do.
+`ObservedMotion`; `drive` runs it, `drive_metered` with its work and heat, and `hold`
+keeps some oscillators where they are meanwhile. `project` is the limit of what a
+network without hidden oscillators can do.
 
 A new family of potentials is a subclass of `AbstractPotential` and of
 `AbstractNetwork`, a new learning rule one of `AbstractRule`.

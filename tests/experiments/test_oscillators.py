@@ -169,7 +169,7 @@ def test_networks_of_the_paper():
     assert rules == {
         "force matching (pairs)": ForceMatching,
         "virial (pairs)": Virial,
-        "contrastive divergence (pairs)": ContrastiveDivergence,
+        "classic CD1 (pairs)": ContrastiveDivergence,
     }
     network, _ = plans["virial (pairs)"]
     assert isinstance(network, PairsNetwork)

@@ -83,26 +83,30 @@ def test_a_resting_trap_keeps_its_equilibrium():
 
 @pytest.mark.usefixtures("x64")
 def test_heat_is_the_ratio_of_path_probabilities():
-    """Of a single step, in a potential at rest."""
+    """Of a single step, in a potential at rest, with a reach and without."""
     potential, dt, x = random_potential(3), 0.3, jnp.asarray(X)
     protocol = Protocol(jnp.asarray([0.0, dt]), stack([potential, potential]))
 
     @jax.jit
-    def one_step(key):
-        found = drive_metered(protocol, BATH, key, x, protocol.times)
+    def one_step(bath, key):
+        found = drive_metered(protocol, bath, key, x, protocol.times)
         return found, potential.force(x), potential.force(found.x)
 
-    found, before, after = jax.tree.map(np.asarray, one_step(jax.random.key(0)))
+    for reach in (np.inf, 0.02):
+        bath = Bath(BATH.mobility, BATH.temperature, reach)
+        found, *forces = jax.tree.map(np.asarray, one_step(bath, jax.random.key(0)))
+        largest = reach / (BATH.mobility * dt)
+        assert (np.abs(forces) > largest).any() == np.isfinite(reach)
+        before, after = np.clip(forces, -largest, largest)
 
-    def log_probability(start, end, force):
-        residue = end - start - BATH.mobility * force * dt
-        return -np.sum(residue**2) / (4 * BATH.mobility * BATH.temperature * dt)
+        def log_probability(start, end, force):
+            residue = end - start - BATH.mobility * force * dt
+            return -np.sum(residue**2) / (4 * BATH.mobility * BATH.temperature * dt)
 
-    forth = log_probability(X, found.x, before)
-    back = log_probability(found.x, X, after)
-    chex.assert_trees_all_close(
-        found.heat, BATH.temperature * (forth - back), rtol=1e-10
-    )
+        forth = log_probability(X, found.x, before)
+        back = log_probability(found.x, X, after)
+        expected = BATH.temperature * (forth - back)
+        chex.assert_trees_all_close(found.heat, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("num_steps", [4, 400])
