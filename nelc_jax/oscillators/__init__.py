@@ -28,6 +28,7 @@ from .pairs import Pairs, PairsNetwork
 from .potential import AbstractLinearPotential, AbstractPotential, Protocol
 from .projection import project
 from .quartic import Quartic, QuarticNetwork
+from .relaxing import drive_relaxing
 from .thermodynamics import entropy_production, ideal_entropy_rate, jarzynski
 from .training import Learner, State, train
 from .virial import Virial, VirialMeasurement
@@ -70,6 +71,7 @@ __all__ = [
     "drive",
     "drive_flipping",
     "drive_metered",
+    "drive_relaxing",
     "entropy_production",
     "hold",
     "ideal_entropy_rate",
