@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from experiments.command.devices import use_all_cores
-from experiments.oscillators import digits as oscillators_digits
-from experiments.oscillators import gaussians as oscillators_gaussians
+from experiments.oscillators import digits as digits_task
+from experiments.oscillators.gaussians import BROAD
 from experiments.oscillators.members import network_at_pace
 from nelc_jax import ensemble
 from nelc_jax.oscillators import (
@@ -31,9 +31,9 @@ SIDE = 10
 
 def prepare(rule: AbstractRule, digits: bool, members: int):
     """A compiled training of so many members, and milliseconds a step."""
-    task = oscillators_digits if digits else oscillators_gaussians
+    noising = digits_task.NOISING if digits else BROAD.noising
     num = SIDE**2 if digits else 2
-    network = network_at_pace(task.NOISING, all_to_all(num), KNOTS)
+    network = network_at_pace(noising, all_to_all(num), KNOTS)
     learner = Learner(network, rule, batch=16 if digits else 64)
     x = jax.random.normal(jax.random.key(0), (2000, num))
     keys = jax.random.split(jax.random.key(1), members)

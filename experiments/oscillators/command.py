@@ -8,12 +8,20 @@ from experiments.command.programs import keep_programs
 from experiments.oscillators import options as given
 from experiments.oscillators.data import load_gray
 from experiments.oscillators.digits import NOISING, Digits, run_digits
-from experiments.oscillators.gaussians import Gaussians, run_gaussians
+from experiments.oscillators.gaussians import (
+    BROAD,
+    NARROW,
+    Gaussians,
+    run_gaussians,
+)
 from experiments.oscillators.members import Training
 from experiments.oscillators.pages import digits_page, gaussians_page
 from experiments.oscillators.plans import (
     Plans,
+    broad_plans,
     hidden_plans,
+    narrow_plans,
+    pairs_plans,
     quartic_plans,
 )
 from experiments.oscillators.report import write_oscillator_report
@@ -47,14 +55,17 @@ def _run(options: given.Oscillators, training: Training) -> Path:
     config = given.config(options)
     with taken_up(out, config):
         if data is None:
-            result = run_gaussians(training)
+            result = _plane(options, training)
         else:
-            result = run_digits(training, data, _plans(options, training))
+            plans = _plans(options, training)
+            result = run_digits(training, data, plans, options.classes)
         config = {**config, "seconds": result.seconds}
         run = Run(config, result.history, result.members, result.arrays)
         others = {"comparison.csv": result.rows, "costs.csv": result.costs}
-        if isinstance(result, Digits) and result.devices:
-            others["devices.csv"] = result.devices
+        if isinstance(result, Digits):
+            others["completions.csv"] = result.completions
+            if result.devices:
+                others["devices.csv"] = result.devices
         # Before the figures, which may need more room than there is.
         run_directory.write_run(out, run, others)
         figures = out / run_directory.FIGURES
@@ -67,9 +78,18 @@ def _run(options: given.Oscillators, training: Training) -> Path:
     return out
 
 
+def _plane(options: given.Oscillators, training: Training) -> Gaussians:
+    if options.modes == "narrow":
+        plans = narrow_plans(NARROW.noising, training)
+        return run_gaussians(training, NARROW, plans)
+    return run_gaussians(training, BROAD, broad_plans(BROAD.noising, training))
+
+
 def _plans(options: given.Oscillators, training: Training) -> Plans:
     if options.network == "hidden":
         return hidden_plans(NOISING, training, options.side, options.hidden)
+    if options.network == "pairs":
+        return pairs_plans(NOISING, training, options.side)
     return quartic_plans(NOISING, training, options.side, float(options.radius))
 
 

@@ -1,12 +1,16 @@
 """Task digits: networks that generate images of zeros and ones."""
 
-import re
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.oscillators.completion import (
+    complete,
+    completion_table,
+    upper_half,
+)
 from experiments.oscillators.costs import cost_table
 from experiments.oscillators.data import GrayImages
 from experiments.oscillators.device import device_table
@@ -23,6 +27,7 @@ from experiments.oscillators.sampling import draw_samples, limit_protocol
 from experiments.oscillators.tables import (
     Columns,
     Results,
+    array_name,
     comparison,
     history,
     protocol_arrays,
@@ -51,8 +56,9 @@ LIMIT_ITERATIONS = 200
 class Digits(Results):
     """What the task found.
 
-    `images` and `neighbours`, rows of the figures by name; `accuracy` of the classifier
-    on held-out images with noise, `zeros` among the training images; `trained`, the
+    `images`, `neighbours` and `halves`, rows of the figures by name; `accuracy` of the
+    classifier on held-out images with noise, `shares` of the digits among the training
+    images; `completions`, how good lower halves to given upper ones are; `trained`, the
     names of the methods that are numbered in `history` and `members`; `devices`, what
     the first method's networks do on devices with faults, empty without hidden
     oscillators.
@@ -60,19 +66,24 @@ class Digits(Results):
 
     images: dict[str, np.ndarray]
     neighbours: dict[str, np.ndarray]
+    halves: dict[str, np.ndarray]
+    completions: Columns
     accuracy: float
-    zeros: float
+    shares: np.ndarray
     trained: tuple[str, ...]
     devices: Columns
 
 
-def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
+def run_digits(
+    training: Training, data: GrayImages, plans: Plans, classes: int
+) -> Digits:
     """Train networks as planned, and a score network; measure all samples.
 
-    **Arguments:** `data`, with all ten digits, which the classifier is trained on.
+    **Arguments:** `data`, with all ten digits, which the classifier is trained on; the
+    first `classes` of them are what is generated.
     """
     keys = training.keys()
-    images = Evaluation(data, NOISING, next(keys))
+    images = Evaluation(data, NOISING, next(keys), classes)
     optimizer = cosine_adam(training.learning_rate, training.steps)
     trained, samples, arrays, costs = {}, {}, {}, {}
     for name, (network, rule) in plans.items():
@@ -85,7 +96,7 @@ def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
         )
         protocols = trained[name].protocols
         samples[name] = _samples(protocols, network, next(keys))
-        arrays |= protocol_arrays(re.sub(r"\W+", "_", name).strip("_"), protocols)
+        arrays |= protocol_arrays(array_name(name), protocols)
         if not costs:
             # One member: slow generation takes many steps.
             costs = cost_table(
@@ -98,9 +109,9 @@ def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
                 images.measure_members,
             )
     network, _ = next(iter(plans.values()))
+    first = next(iter(trained.values())).protocols
     devices: Columns = {}
     if isinstance(network, HiddenNetwork):
-        first = next(iter(trained.values())).protocols
         devices = device_table(
             network.generation, first, next(keys), images, SAMPLES, SUBSTEPS
         )
@@ -113,6 +124,18 @@ def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
     drawn = draw_reference(network, reference, next(keys), SAMPLES, SUBSTEPS)
     samples["score network"] = np.asarray(drawn)[None]
     samples["training images"] = images.noised_train[None]
+    held = upper_half(data.side)
+    completed = [
+        complete(
+            network.generation,
+            first,
+            next(keys),
+            images.noised_held_out,
+            held,
+            SUBSTEPS,
+        )
+        for _ in range(2)
+    ]
     rows, members = comparison(
         {name: images.measure_members(values) for name, values in samples.items()}
     )
@@ -131,8 +154,15 @@ def run_digits(training: Training, data: GrayImages, plans: Plans) -> Digits:
             "samples": shown,
             "nearest": images.train[nearest(shown, images.train)[1]],
         },
+        halves={
+            "held-out data": images.noised_held_out[:SHOWN],
+            "what is held": np.where(held, images.noised_held_out[:SHOWN], np.nan),
+            "completed": completed[0][0, :SHOWN],
+            "once more": completed[1][0, :SHOWN],
+        },
+        completions=completion_table(images, completed[0]),
         accuracy=images.accuracy,
-        zeros=images.zeros,
+        shares=images.shares,
         trained=tuple(plans),
         devices=devices,
     )

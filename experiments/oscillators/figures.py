@@ -101,8 +101,11 @@ def cloud_figure(samples: Mapping[str, np.ndarray]) -> Figure:
 
 
 @rc_context(STYLE)
-def cost_figure(costs: Mapping[str, np.ndarray], floor: float) -> Figure:
-    """What generation costs, and how good it is, against its duration."""
+def cost_figure(costs: Mapping[str, np.ndarray], floor: float | None) -> Figure:
+    """What generation costs, and how good it is, against its duration.
+
+    **Arguments:** `floor`, the energy distance of the projection, where there is one.
+    """
     figure, panels = _against_duration(2.3)
     _errors(panels[0], costs, "entropy_production", 0, "measured")
     panels[0].plot(
@@ -117,15 +120,18 @@ def cost_figure(costs: Mapping[str, np.ndarray], floor: float) -> Figure:
     panels[0].set_ylabel("entropy production (nats)")
     _energies(panels[1], costs)
     _errors(panels[2], costs, "energy_distance", 0, "network")
-    panels[2].axhline(
-        floor,
-        color="0.35",
-        dashes=(1, 1.5),
-        linewidth=1,
-        label="projection, pace 1",
-    )
+    highest = np.max(costs["energy_distance"])
+    if floor is not None:
+        panels[2].axhline(
+            floor,
+            color="0.35",
+            dashes=(1, 1.5),
+            linewidth=1,
+            label="projection, pace 1",
+        )
+        highest = max(highest, floor)
     panels[2].set_ylabel("energy distance to data")
-    panels[2].set_ylim(0, 1.25 * max(np.max(costs["energy_distance"]), floor))
+    panels[2].set_ylim(0, 1.25 * highest)
     for axes in panels:
         axes.legend(frameon=False, fontsize=7)
     return figure
@@ -136,8 +142,15 @@ def pace_figure(costs: Mapping[str, np.ndarray]) -> Figure:
     """Energies, what a classifier says, and the distance to data, against duration."""
     figure, panels = _against_duration(2.2)
     _energies(panels[0], costs)
-    _errors(panels[1], costs, "called_0_or_1", 0, "called 0 or 1")
-    _errors(panels[1], costs, "share_of_zeros", 3, "zeros among those")
+    seen = (
+        ("called_0_or_1", "called 0 or 1"),
+        ("share_of_zeros", "zeros among those"),
+        ("clear", "clear digits"),
+        ("class_distance", "too many of their digit"),
+    )
+    for colour, (column, label) in zip((0, 3, 0, 3), seen, strict=True):
+        if column in costs:
+            _errors(panels[1], costs, column, colour, label)
     panels[1].set_ylabel("share of samples")
     panels[1].set_ylim(0, 1)
     _errors(panels[2], costs, "energy_distance", 0, "network")

@@ -11,10 +11,10 @@ from experiments.oscillators.costs import cost_table
 from experiments.oscillators.members import (
     Training,
     cosine_adam,
-    network_at_pace,
     train_members,
 )
 from experiments.oscillators.metrics import energy_distance
+from experiments.oscillators.plans import Plans
 from experiments.oscillators.sampling import (
     draw_by_force,
     draw_samples,
@@ -23,25 +23,85 @@ from experiments.oscillators.sampling import (
 )
 from experiments.oscillators.tables import (
     Results,
+    array_name,
     comparison,
     history,
     protocol_arrays,
 )
 from nelc_jax.oscillators import (
+    AbstractNetwork,
     Bath,
     Learner,
     Noising,
     NormalMixture,
     Protocol,
     QuarticNetwork,
-    all_to_all,
     ideal_entropy_rate,
 )
 
-MEANS = np.array([[1.3, 0.0], [-1.1, -0.3]], np.float32)
-WEIGHTS = np.array([0.6, 0.4], np.float32)
-DEVIATION = 0.25
-NOISING = Noising(1.0, Bath(), 0.002, 4.0)
+
+@dataclass(frozen=True)
+class Plane:
+    """Two normal laws of one `deviation`, their `means`, `weights`, and the noising."""
+
+    means: tuple[tuple[float, float], tuple[float, float]]
+    weights: tuple[float, float]
+    deviation: float
+    noising: Noising
+
+    @property
+    def points(self) -> np.ndarray:
+        """The means, a row each."""
+        return np.asarray(self.means, np.float32)
+
+    @property
+    def law(self) -> NormalMixture:
+        """The law of the data."""
+        return NormalMixture(
+            jnp.asarray(self.points),
+            jnp.asarray(self.deviation**2),
+            jnp.log(jnp.asarray(self.weights, jnp.float32)),
+        )
+
+    def mode_weight(self, x: np.ndarray) -> np.ndarray:
+        """The share of samples nearer to the first mean, over the last but one axis."""
+        return np.mean(self._nearest(x) == 0, axis=-1)
+
+    def valley(self, x: np.ndarray) -> np.ndarray:
+        """The share of samples in the middle fifth of the way between the means."""
+        first, second = self.points
+        way = first - second
+        along = (x - second) @ way / (way @ way)
+        return np.mean(np.abs(along - 0.5) < 0.1, axis=-1)
+
+    def astray(self, x: np.ndarray) -> np.ndarray:
+        """The share of samples farther than 1 from both means."""
+        away = np.linalg.norm(x[..., None, :] - self.points, axis=-1)
+        return np.mean(away.min(axis=-1) > 1, axis=-1)
+
+    def width(self, x: np.ndarray) -> np.ndarray:
+        """The median distance to the nearer mean, in units of that in the data."""
+        away = np.linalg.norm(x - self.points[self._nearest(x)], axis=-1)
+        # The radius that half of a normal law in the plane is within.
+        half = self.deviation * np.sqrt(2 * np.log(2))
+        return np.median(away, axis=-1) / half
+
+    def _nearest(self, x: np.ndarray) -> np.ndarray:
+        squared = np.sum((x[..., None, :] - self.points) ** 2, axis=-1)
+        return np.argmin(squared, axis=-1)
+
+
+BROAD = Plane(
+    ((1.3, 0.0), (-1.1, -0.3)), (0.6, 0.4), 0.25, Noising(1.0, Bath(), 0.002, 4.0)
+)
+NARROW = Plane(
+    ((1.0, 0.5), (-1.0, -0.5)),
+    (0.6, 0.4),
+    0.001**0.5,
+    Noising(1.0, Bath(), 1e-4, 4.0),
+)
+"""The paper's data."""
+
 TRAINING_POINTS = 20_000
 SAMPLES = 4000
 SUBSTEPS = 8
@@ -62,15 +122,14 @@ class Gaussians(Results):
     fields: dict[str, np.ndarray]
 
 
-def run_gaussians(training: Training) -> Gaussians:
-    """Train by both rules, measure against the family's limit, vary the duration."""
+def run_gaussians(training: Training, plane: Plane, plans: Plans) -> Gaussians:
+    """Train as planned, measure against what is exact, vary the duration."""
     keys, models = training.keys(), training.models
-    x = draw_data(next(keys), TRAINING_POINTS)
-    held_out = _data_sets(next(keys), models)
-    network = network_at_pace(NOISING, all_to_all(2), training.knots)
+    x = draw_data(plane, next(keys), TRAINING_POINTS)
+    held_out = _data_sets(plane, next(keys), models)
     optimizer = cosine_adam(training.learning_rate, training.steps)
     trained, samples = {}, {"data": held_out}
-    for name, rule in training.rules().items():
+    for name, (network, rule) in plans.items():
         trained[name] = train_members(
             name,
             Learner(network, rule, optimizer, training.batch),
@@ -79,89 +138,93 @@ def run_gaussians(training: Training) -> Gaussians:
             training.steps,
         )
         samples[name] = _samples(network, trained[name].protocols, next(keys))
-    limit = limit_protocol(network, mixture(), jnp.asarray(x), next(keys), 100, 3)
-    repeated = jax.tree.map(lambda a: np.stack([a] * models), limit)
-    samples["projection"] = _samples(network, repeated, next(keys))
-    samples["exact score"] = _exact_samples(network, models, next(keys))
-    samples["fresh data"] = _data_sets(next(keys), models)
+    network, _ = next(iter(plans.values()))
+    first = next(iter(trained.values())).protocols
+    if isinstance(network, QuarticNetwork):
+        points = jnp.asarray(x)
+        limit = limit_protocol(network, plane.law, points, next(keys), 100, 3)
+        repeated = jax.tree.map(lambda a: np.stack([a] * models), limit)
+        samples["projection"] = _samples(network, repeated, next(keys))
+    samples["exact score"] = _exact_samples(plane, network, models, next(keys))
+    samples["fresh data"] = _data_sets(plane, next(keys), models)
 
     def quality(ends):
         return {
             "energy_distance": _distances(ends, held_out),
-            "mode_weight": mode_weight(ends),
+            "mode_weight": plane.mode_weight(ends),
         }
 
     rows, members = comparison(
         {
-            name: quality(values) | {"valley": valley(values)}
+            name: quality(values)
+            | {
+                "valley": plane.valley(values),
+                "width": plane.width(values),
+                "astray": plane.astray(values),
+            }
             for name, values in samples.items()
             if name != "data"
         }
     )
-    forced, observed = trained.values()
     costs = cost_table(
-        network.generation,
-        forced.protocols,
-        next(keys),
-        PACES,
-        SAMPLES,
-        SUBSTEPS,
-        quality,
+        network.generation, first, next(keys), PACES, SAMPLES, SUBSTEPS, quality
     )
     # In the same bath the ideal cost is in proportion to 1 / duration.
     costs["ideal_entropy_production"] = (
-        float(_ideal(network, next(keys))) * costs["pace"]
+        float(_ideal(plane, network, next(keys))) * costs["pace"]
     )
+    arrays = [
+        protocol_arrays(array_name(name), one.protocols)
+        for name, one in trained.items()
+    ]
     return Gaussians(
         rows=rows,
         members=members,
-        history=history([forced.losses, observed.losses], training.steps),
+        history=history([one.losses for one in trained.values()], training.steps),
         costs=costs,
-        arrays=protocol_arrays("force", forced.protocols)
-        | protocol_arrays("observed", observed.protocols),
+        arrays={name: a for own in arrays for name, a in own.items()},
         seconds={name: members.seconds for name, members in trained.items()},
         samples={name: values[0] for name, values in samples.items()},
-        fields=_fields(network, jax.tree.map(lambda a: a[0], forced.protocols)),
+        fields=_fields(plane, network, jax.tree.map(lambda a: a[0], first)),
     )
 
 
-def mixture() -> NormalMixture:
-    """The law of the data."""
-    return NormalMixture(
-        jnp.asarray(MEANS), jnp.asarray(DEVIATION**2), jnp.log(jnp.asarray(WEIGHTS))
-    )
-
-
-def draw_data(key: jax.Array, count: int) -> np.ndarray:
+def draw_data(plane: Plane, key: jax.Array, count: int) -> np.ndarray:
     """Fresh points of the mixture."""
-    return np.asarray(_draw_data(*jax.random.split(key), count))
+    return np.asarray(_draw_data(plane, *jax.random.split(key), count))
 
 
-def _data_sets(key: jax.Array, models: int) -> np.ndarray:
+def _data_sets(plane: Plane, key: jax.Array, models: int) -> np.ndarray:
     """A set of samples for each model, the same in an ensemble of any size."""
-    return np.stack([draw_data(k, SAMPLES) for k in jax.random.split(key, models)])
+    keys = jax.random.split(key, models)
+    return np.stack([draw_data(plane, k, SAMPLES) for k in keys])
 
 
-@partial(jax.jit, static_argnums=2)
-def _draw_data(which: jax.Array, where: jax.Array, count: int) -> jax.Array:
-    modes = jax.random.choice(which, 2, (count,), p=jnp.asarray(WEIGHTS))
+@partial(jax.jit, static_argnums=(0, 3))
+def _draw_data(
+    plane: Plane, which: jax.Array, where: jax.Array, count: int
+) -> jax.Array:
+    weights = jnp.asarray(plane.weights, jnp.float32)
+    modes = jax.random.choice(which, 2, (count,), p=weights)
     noise = jax.random.normal(where, (count, 2))
-    return jnp.asarray(MEANS)[modes] + DEVIATION * noise
+    return jnp.asarray(plane.points)[modes] + plane.deviation * noise
 
 
 def _samples(
-    network: QuarticNetwork, protocols: Protocol, key: jax.Array
+    network: AbstractNetwork, protocols: Protocol, key: jax.Array
 ) -> np.ndarray:
     return draw_samples(network.generation, protocols, key, SAMPLES, SUBSTEPS)
 
 
-def _exact_samples(network: QuarticNetwork, models: int, key: jax.Array) -> np.ndarray:
+def _exact_samples(
+    plane: Plane, network: AbstractNetwork, models: int, key: jax.Array
+) -> np.ndarray:
     """Samples by the exact force: what is left is the error of the integration."""
     generation = network.generation
 
     def force_at(tau, x):
         time = generation.noising_time(tau)
-        return exact_force(generation, mixture(), time, x[None])[0]
+        return exact_force(generation, plane.law, time, x[None])[0]
 
     @jax.jit
     @jax.vmap
@@ -169,19 +232,6 @@ def _exact_samples(network: QuarticNetwork, models: int, key: jax.Array) -> np.n
         return draw_by_force(network, 2, force_at, keys, SUBSTEPS)
 
     return np.asarray(draw(jax.random.split(key, (models, SAMPLES))))
-
-
-def mode_weight(x: np.ndarray) -> np.ndarray:
-    """The share of samples nearer to the first mean, over the last but one axis."""
-    squared = np.sum((x[..., None, :] - MEANS) ** 2, axis=-1)
-    return np.mean(np.argmin(squared, axis=-1) == 0, axis=-1)
-
-
-def valley(x: np.ndarray) -> np.ndarray:
-    """The share of samples in the middle fifth of the way between the means."""
-    way = MEANS[0] - MEANS[1]
-    along = (x - MEANS[1]) @ way / (way @ way)
-    return np.mean(np.abs(along - 0.5) < 0.1, axis=-1)
 
 
 def _distances(samples: np.ndarray, held_out: np.ndarray) -> np.ndarray:
@@ -193,26 +243,28 @@ def _distances(samples: np.ndarray, held_out: np.ndarray) -> np.ndarray:
     )
 
 
-@jax.jit
-def _ideal(network: QuarticNetwork, key: jax.Array) -> jax.Array:
+@partial(jax.jit, static_argnums=0)
+def _ideal(plane: Plane, network: AbstractNetwork, key: jax.Array) -> jax.Array:
     """The entropy production of error-free generation, in nats."""
-    generation = network.generation
-    times = jnp.geomspace(NOISING.latest, NOISING.earliest, 200)
+    generation, noising = network.generation, plane.noising
+    times = jnp.geomspace(noising.latest, noising.earliest, 200)
 
     def rate(inputs):
         time, time_key = inputs
         which, where, noise = jax.random.split(time_key, 3)
-        points = _draw_data(which, where, 4000)
+        points = _draw_data(plane, which, where, 4000)
         normals = jax.random.normal(noise, (4000, 2))
-        x, _ = NOISING.noise(normals, points, jnp.full(4000, time))
-        score = jax.vmap(jax.grad(mixture().noised(NOISING, time).log_density))(x)
+        x, _ = noising.noise(normals, points, jnp.full(4000, time))
+        score = jax.vmap(jax.grad(plane.law.noised(noising, time).log_density))(x)
         return ideal_entropy_rate(generation, x, score)
 
     rates = jax.lax.map(rate, (times, jax.random.split(key, 200)))
     return jnp.trapezoid(rates, generation.protocol_time(times))
 
 
-def _fields(network: QuarticNetwork, protocol: Protocol) -> dict[str, np.ndarray]:
+def _fields(
+    plane: Plane, network: AbstractNetwork, protocol: Protocol
+) -> dict[str, np.ndarray]:
     """Exact and learned forces, and the density, on a grid at FIELD_TIMES."""
     line = np.linspace(-2.4, 2.4, 97, dtype=np.float32)
     grid = jnp.asarray(np.stack(np.meshgrid(line, line), -1).reshape(-1, 2))
@@ -220,9 +272,9 @@ def _fields(network: QuarticNetwork, protocol: Protocol) -> dict[str, np.ndarray
     @jax.jit
     def at(protocol, time):
         potential = protocol.at(network.generation.protocol_time(time))
-        log_density = mixture().noised(NOISING, time).log_density
+        log_density = plane.law.noised(plane.noising, time).log_density
         return {
-            "exact": exact_force(network.generation, mixture(), time, grid),
+            "exact": exact_force(network.generation, plane.law, time, grid),
             "learned": jax.vmap(potential.force)(grid),
             "density": jnp.exp(jax.vmap(log_density)(grid)),
         }

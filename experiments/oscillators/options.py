@@ -38,18 +38,26 @@ class Oscillators:
 
     run: OscillatorRun
     task: Literal["gaussians", "digits"] = "gaussians"
-    """gaussians: two normal laws in the plane. digits: images of 0 and 1."""
-    network: Literal["hidden", "quartic"] = "hidden"
-    """For --task digits: pixels with fast hidden oscillators, or with couplings."""
+    """gaussians: two normal laws in the plane. digits: images of digits."""
+    classes: int = 2
+    """For --task digits: the digits from 0 that are generated, 2 for 0 and 1, 10 for
+    all."""
+    modes: Literal["broad", "narrow"] = "broad"
+    """For --task gaussians: broad laws and quartic wells, or the paper's narrow ones,
+    its wells to x^6 and its rules besides ours."""
+    network: Literal["hidden", "pairs", "quartic"] = "hidden"
+    """For --task digits: pixels with fast hidden oscillators, the paper's wells to x^6
+    with three couplings a pair, or quartic wells with one."""
     hidden: int = 50
     """Hidden oscillators of --network hidden."""
     models: int | None = None
     """Networks with other seeds, trained at once. Default: 8 gaussians, 1 digits."""
     steps: int | None = None
-    """Training steps. Default: 4000 for --network quartic with digits, else 2000."""
+    """Training steps. Default: for digits 4000 with --network quartic and 3000 with
+    pairs, else 2000."""
     batch: int | None = None
     """Noised points between two knots in a step. Default: 64 gaussians, 32 digits, 16
-    for --network quartic."""
+    for --network pairs and quartic."""
     knots: int = 32
     """Times at which the protocol's parameters are free."""
     learning_rate: float = 0.02
@@ -65,6 +73,7 @@ class Oscillators:
 DEFAULTS = {
     "gaussians": {"models": 8, "steps": 2000, "batch": 64},
     "hidden": {"models": 1, "steps": 2000, "batch": 32},
+    "pairs": {"models": 1, "steps": 3000, "batch": 16},
     "quartic": {"models": 1, "steps": 4000, "batch": 16},
 }
 """By the task, or for digits by the network."""
@@ -95,6 +104,8 @@ def read(arguments: list[str] | None = None) -> tuple[Oscillators, Training]:
             )
     if options.side > 28:
         raise UserError(f"--side {options.side}: expected at most 28 pixels")
+    if not 2 <= options.classes <= 10:
+        raise UserError(f"--classes {options.classes}: expected from 2 to 10 digits")
     if not 0 < options.fraction < 1:
         raise UserError(f"--fraction {options.fraction}: expected between 0 and 1")
     check_seed(options.run.seed)

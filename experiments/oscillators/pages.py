@@ -18,14 +18,23 @@ from experiments.oscillators.figures import (
 from experiments.oscillators.gaussians import FIELD_TIMES, Gaussians
 from experiments.oscillators.report import Page
 
-SHOWN = ("data", "force matching", "observed motion", "projection", "exact score")
-"""Whose samples in the plane are drawn."""
+SHOWN = (
+    "data",
+    "force matching",
+    "observed motion",
+    "classic CD1",
+    "projection",
+    "exact score",
+)
+"""Whose samples in the plane are drawn, where there are any."""
 
 
 def gaussians_page(result: Gaussians, directory: Path) -> Page:
     """Draw the figures of the plane to `directory`, and say what the page holds."""
-    methods = list(result.rows["method"])
-    floor = result.rows["energy_distance"][methods.index("projection")]
+    distances = dict(
+        zip(result.rows["method"], result.rows["energy_distance"], strict=True)
+    )
+    samples = {name: result.samples[name] for name in SHOWN if name in result.samples}
     figures = [
         save_figure(
             directory,
@@ -41,10 +50,9 @@ def gaussians_page(result: Gaussians, directory: Path) -> Page:
             directory,
             "samples",
             "Samples",
-            "Data, and what is generated: by networks that learned from forces and "
-            "from observed motion, by the exact force projected onto what a network "
-            "can exert, and by the exact force itself.",
-            cloud_figure({name: result.samples[name] for name in SHOWN}),
+            "Data, and what is generated: by networks, by rule; by the exact force "
+            "projected onto what a network can exert; and by the exact force itself.",
+            cloud_figure(samples),
         ),
         save_figure(
             directory,
@@ -54,7 +62,7 @@ def gaussians_page(result: Gaussians, directory: Path) -> Page:
             "duration, and that of generation without error. (b) Work done on the "
             "network and heat given to the bath, mean over samples. (c) Energy "
             "distance of the samples to data. Bars: standard error over members.",
-            cost_figure(result.costs, floor),
+            cost_figure(result.costs, distances.get("projection")),
         ),
         _loss(result.history, {0: "force matching"}, directory),
     ]
@@ -95,22 +103,33 @@ def digits_page(result: Digits, directory: Path, dataset: str, side: int) -> Pag
             "pace",
             "Cost and quality against duration",
             "The first method, the same learned score at other durations. (a) Work and "
-            "heat, mean over samples. (b) Share of samples that the classifier calls a "
-            "0 or a 1, and zeros among those. (c) Energy distance to held-out images.",
+            "heat, mean over samples. (b) What the classifier sees. (c) Energy "
+            "distance to held-out images.",
             pace_figure(result.costs),
+        ),
+        save_figure(
+            directory,
+            "halves",
+            "Missing halves",
+            "Held-out images; their upper halves, which are held; and what the first "
+            "network generates below them, twice.",
+            image_figure(result.halves, side),
         ),
         _loss(result.history, trained, directory),
     ]
+    shares = ", ".join(f"{share:.3f}" for share in result.shares)
     tables = {
         "Comparison: samples against held-out images (classifier right on "
-        f"{result.accuracy:.1%} of those, {result.zeros:.3f} zeros in training)": (
+        f"{result.accuracy:.1%} of all digits; shares in training: {shares})": (
             result.rows
         ),
         f"Costs: {result.trained[0]} at several paces": result.costs,
     }
+    tables["Missing halves, by the first method"] = result.completions
     if result.devices:
         tables["Devices with faults that run what was learned without"] = result.devices
-    return Page(f"Zeros and ones of {dataset}, {side} x {side}", figures, tables)
+    heading = f"Digits 0 to {len(result.shares) - 1} of {dataset}, {side} x {side}"
+    return Page(heading, figures, tables)
 
 
 def _loss(

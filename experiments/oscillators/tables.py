@@ -1,5 +1,6 @@
 """The tables of a run of the oscillators: columns by name, means over members."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,11 @@ def history(losses: Sequence[np.ndarray], num_steps: int) -> Columns:
         "method": methods.ravel(),
         "loss": stacked.ravel(),
     }
+
+
+def array_name(method: str) -> str:
+    """A method's name as part of that of an array."""
+    return re.sub(r"\W+", "_", method).strip("_")
 
 
 def protocol_arrays(name: str, protocols: Protocol) -> Columns:

@@ -2,20 +2,24 @@
 
     dx = mu F(x, t) dt + sqrt(2 mu kT) dW
 
-with the mobility mu (length per time and force) and the thermal energy kT.
+with the mobility mu (length per time and force) and the thermal energy kT. Oscillators
+of mobility 0 stay where they are: they are held.
 """
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+import numpy as np
+from jaxtyping import Array, Bool, Float, Key
 
 from .._checks import check_count, check_times, check_values, checked
+from .._linear import on_last_axis
 from .._loops import scan
 
-__all__ = ["Bath", "refine"]
+__all__ = ["Bath", "hold", "refine"]
 
 ForceAt = Callable[[Float[Array, ""], Float[Array, " n"]], Float[Array, " n"]]
 """The force at a time and position."""
@@ -24,14 +28,24 @@ ForceAt = Callable[[Float[Array, ""], Float[Array, " n"]], Float[Array, " n"]]
 class Bath(eqx.Module):
     """`mobility`, mu > 0, length per time and force; `temperature`, kT > 0, an energy.
 
+    One mobility, or that of each oscillator, 0 for those that are held (`hold`).
+    `reach`, the longest way, a length, that a force moves an oscillator in one step:
+    where a step is too long for a steep potential, paths then stay finite; where no
+    force reaches that far, nothing changes.
+
     **Raises:** `ValueError` for known numbers that are not positive.
     """
 
-    mobility: Float[Array, ""] | float = 1.0
+    mobility: Float[Array, ""] | Float[Array, " n"] | float = 1.0
     temperature: Float[Array, ""] | float = 1.0
+    reach: Float[Array, ""] | float = math.inf
 
     def __check_init__(self):
-        for name in ("mobility", "temperature"):
+        several = np.ndim(self.mobility) > 0
+        least = (lambda v: v >= 0) if several else (lambda v: v > 0)
+        expected = "a number, not negative" if several else "a positive number"
+        check_values("mobility", self.mobility, least, expected)
+        for name in ("temperature", "reach"):
             value = getattr(self, name)
             check_values(name, value, lambda v: v > 0, "a positive number")
 
@@ -59,14 +73,32 @@ class Bath(eqx.Module):
         force: Float[Array, "*b n"],
         duration: Float[Array, "*b"],
     ) -> Float[Array, "*b n"]:
-        """x' = x + mu F dt + sqrt(2 mu kT dt) normal.
+        """x' = x + mu F dt + sqrt(2 mu kT dt) normal, mu |F| dt at most `reach`.
 
         **Arguments:** `normal`, standard normal numbers; positions `x`; the `force`
         there; the step's `duration`, dt.
         """
-        duration = duration[..., None]
-        deviation = jnp.sqrt(2 * self.mobility * self.temperature * duration)
-        return x + self.mobility * force * duration + deviation * normal
+        travel = self._travel(x, duration)
+        deviation = jnp.sqrt(2 * self.temperature * travel)
+        return x + travel * self.push(force, duration) + deviation * normal
+
+    @checked
+    def push(
+        self, force: Float[Array, "*b n"], duration: Float[Array, "*b"]
+    ) -> Float[Array, "*b n"]:
+        """The force that a step takes: none that moves farther than `reach`.
+
+        **Arguments:** the `force`; the step's `duration`.
+        """
+        largest = self.reach / self._travel(force, duration)
+        return jnp.clip(force, -largest, largest)
+
+    def _travel(self, like: Array, duration: Array) -> Array:
+        """mu dt, the way for a unit of force, of every oscillator or of all alike."""
+        mobility = jnp.asarray(self.mobility, like.dtype)
+        if mobility.ndim:
+            mobility = on_last_axis(mobility, like)
+        return mobility * duration[..., None]
 
     @checked
     def euler_maruyama(
@@ -100,6 +132,24 @@ class Bath(eqx.Module):
 
         _, path = scan(body, x, (times[:-1], times[1:], normals))
         return jnp.concatenate([x[None], path])
+
+
+@checked
+def hold(bath: Bath, held: Bool[Array, " n"]) -> Bath:
+    """The bath in which some oscillators are held where they start, by mobility 0.
+
+    The others move as in `bath`, in the potential of all: in slow driving they end in
+    its equilibrium given those that are held. No heat comes from what is held.
+
+    **Arguments:** `bath`, of one mobility; `held`, True for those.
+
+    **Raises:** `ValueError` for a bath in which each oscillator has a mobility already.
+    """
+    if np.ndim(bath.mobility) > 0:
+        raise ValueError(
+            f"bath.mobility has shape {np.shape(bath.mobility)}: expected one number"
+        )
+    return Bath(jnp.where(held, 0.0, bath.mobility), bath.temperature, bath.reach)
 
 
 @checked

@@ -18,12 +18,21 @@ kT x: generation starts in the equilibrium of a harmonic trap too.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._checks import check_count, check_values, checked
 from .bath import Bath
 
 __all__ = ["Generation", "Noising", "NormalMixture"]
+
+
+def _check_mobility(bath: Bath) -> None:
+    if np.ndim(bath.mobility) > 0:
+        raise ValueError(
+            f"bath.mobility has shape {np.shape(bath.mobility)}: expected one number; "
+            "hold oscillators in the bath that is given to drive"
+        )
 
 
 class Noising(eqx.Module):
@@ -33,7 +42,7 @@ class Noising(eqx.Module):
     finite; at `latest` little but the trap's equilibrium must be left.
 
     **Raises:** `ValueError` for plain numbers out of order, `stiffness` > 0 and
-    0 < `earliest` < `latest`.
+    0 < `earliest` < `latest`, or a bath in which oscillators are held.
     """
 
     stiffness: Float[Array, ""] | float = 1.0
@@ -42,6 +51,7 @@ class Noising(eqx.Module):
     latest: Float[Array, ""] | float = 4.0
 
     def __check_init__(self):
+        _check_mobility(self.bath)
         plain = all(
             isinstance(value, float | int)
             for value in (self.stiffness, self.earliest, self.latest)
@@ -122,7 +132,8 @@ class Generation(eqx.Module):
 
     The defaults undo it at the pace at which it happened, in the same bath.
 
-    **Raises:** `ValueError` for a known `duration` that is not positive.
+    **Raises:** `ValueError` for a known `duration` that is not positive, or a bath in
+    which oscillators are held.
     """
 
     noising: Noising = Noising()
@@ -131,6 +142,7 @@ class Generation(eqx.Module):
 
     def __check_init__(self):
         check_values("duration", self.duration, lambda v: v > 0, "a positive number")
+        _check_mobility(self.bath)
 
     @property
     def pace(self) -> Float[Array, ""]:

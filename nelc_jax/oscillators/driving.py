@@ -6,9 +6,10 @@ probabilities of the step and of its reverse,
     Q = kT ln p(x' | x) / p(x | x')
       = (F + F') . (x' - x) / 2 + (mu dt / 4) (|F'|^2 - |F|^2)
 
-with the forces of one potential at both ends. As dt -> 0 that is the integral of F
-along the path in the sense of Stratonovich, and for every dt the fluctuation theorems
-hold exactly: <exp(-(W - dF) / kT)> = 1 for W = V(end) - V(start) + Q from equilibrium.
+with the forces of one potential at both ends, as a step takes them (`Bath.push`). As
+dt -> 0 that is the integral of F along the path in the sense of Stratonovich, and for
+every dt the fluctuation theorems hold exactly: <exp(-(W - dF) / kT)> = 1 for
+W = V(end) - V(start) + Q from equilibrium.
 """
 
 import equinox as eqx
@@ -84,12 +85,12 @@ def drive_metered(
         start, end, step = inputs
         duration = end - start
         potential = protocol.at((start + end) / 2)
-        before = potential.force(x)
+        before = bath.push(potential.force(x), duration)
         moved = bath.step(_normal(key, step, x), x, before, duration)
-        after = potential.force(moved)
-        excess = jnp.sum(jnp.square(after)) - jnp.sum(jnp.square(before))
+        after = bath.push(potential.force(moved), duration)
+        excess = bath.mobility * (jnp.square(after) - jnp.square(before))
         heat += jnp.sum((before + after) / 2 * (moved - x))
-        heat += bath.mobility * duration / 4 * excess
+        heat += duration / 4 * jnp.sum(excess)
         return (moved, heat), None
 
     carry = x, jnp.zeros((), x.dtype)

@@ -107,6 +107,11 @@ class QuarticWell(AbstractElement):
         chosen = jax.random.categorical(key, self._exponents(u))
         return jnp.asarray(self._states, u.dtype)[chosen]
 
+    @checked
+    def push(self, h: Float[Array, "*b"], u: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """u - d(U / kT) / dh, what moves a state h, in units of kT."""
+        return u - self.stiffness * h - self.quartic * h * jnp.square(h)
+
     @property
     def _states(self) -> np.ndarray:
         roots = np.roots([self.quartic, 0, self.stiffness, -FIRMEST])

@@ -12,7 +12,7 @@ from .._checks import check_count, check_times, check_values, checked
 from .diffusion import Generation
 from .potential import AbstractPotential, Protocol
 
-__all__ = ["AbstractNetwork", "all_to_all", "lattice"]
+__all__ = ["AbstractNetwork", "all_to_all", "box_lattice", "lattice"]
 
 
 class AbstractNetwork(eqx.Module):
@@ -89,3 +89,19 @@ def lattice(rows: int, columns: int, radius: float) -> Bool[np.ndarray, "n n"]:
     sites = np.indices((rows, columns)).reshape(2, -1).T
     squared = np.sum((sites[:, None] - sites[None]) ** 2, axis=-1)
     return np.triu(squared <= radius**2, 1)
+
+
+@checked
+def box_lattice(rows: int, columns: int, reach: int) -> Bool[np.ndarray, "n n"]:
+    """The pairs i < j of a square lattice at most `reach` rows and columns apart.
+
+    Chebyshev's distance, where `lattice` has Euclid's.
+
+    **Raises:** `ValueError` for no row or column, or a negative reach.
+    """
+    check_count("rows", rows, 1, "row")
+    check_count("columns", columns, 1, "column")
+    check_count("reach", reach, 0, "site")
+    sites = np.indices((rows, columns)).reshape(2, -1).T
+    apart = np.max(np.abs(sites[:, None] - sites[None]), axis=-1)
+    return np.triu(apart <= reach, 1)

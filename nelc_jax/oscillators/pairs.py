@@ -3,8 +3,12 @@
     V(x) = sum_i [b_i x_i + k_i x_i^2 / 2 + q_i x_i^4 / 4 + r_i x_i^6 / 6]
          + sum_{i<j} [J_ij (x_i - x_j)^2 + S_ij x_i^2 x_j + Q_ij (x_i - x_j)^4 / 4]
 
-Only r must be positive, so that q may be negative and a well double. The units are
-those of `quartic`, with r = K / l^4 softplus(r~), S = K / l S~ and Q = K / l^2 Q~.
+Only r must be positive, so that q may be negative and a well double. As x^6 outgrows
+x^4, V confines whatever the couplings are, but has deep wells far outside of the data
+where these outweigh x^6 before it does. The units on site are those of `quartic`, with
+r = K / l^4 softplus(r~); of couplings J = K J~ / sqrt(d), S = K / l S~ / sqrt(d) and
+Q = K / l^2 Q~ / sqrt(d), with d the neighbours of an oscillator in the mean: a step of
+training then changes forces alike in networks of any size.
 """
 
 import equinox as eqx
@@ -134,9 +138,12 @@ class PairsNetwork(AbstractNetwork):
         """The potentials at the knots: by factors, but for the softplus of r~."""
         rows, length = self.stiffness_unit[:, None], self.length_unit
         square = jnp.square(length)
+        # At least 1, where nothing is coupled.
+        neighbours = 2 * jnp.sum(self.pairs) / self.pairs.shape[0]
+        each = jax.lax.rsqrt(jnp.maximum(neighbours, 1).astype(rows.dtype))
 
         def coupled(unit: Array, matrix: Array) -> Array:
-            return unit[..., None] * jnp.where(self.pairs, matrix, 0)
+            return each * unit[..., None] * jnp.where(self.pairs, matrix, 0)
 
         return Pairs(
             b=rows * length * parameters.b,

@@ -1,4 +1,4 @@
-"""The paper's family: quartic wells with pairwise couplings.
+"""Quartic wells with pairwise couplings.
 
     V(x) = sum_i [b_i x_i + k_i x_i^2 / 2 + q_i x_i^4 / 4] + sum_{i<j} J_ij x_i x_j
 

@@ -11,9 +11,23 @@ import pytest
 
 from experiments.command.errors import UserError
 from experiments.oscillators import command, device, digits, gaussians, members, metrics
+from experiments.oscillators import options as options_module
 from experiments.oscillators.data import load_gray
+from experiments.oscillators.evaluation import Evaluation
+from experiments.oscillators.plans import narrow_plans
 from experiments.runs.directory import load_run
-from nelc_jax.oscillators import Hidden, Learner, Protocol, Quartic, all_to_all
+from nelc_jax.oscillators import (
+    ContrastiveDivergence,
+    ForceMatching,
+    Hidden,
+    Learner,
+    PairsNetwork,
+    Protocol,
+    Quartic,
+    QuarticNetwork,
+    Virial,
+    all_to_all,
+)
 
 SMALL = ["--models", "3", "--steps", "40", "--batch", "4", "--knots", "12"]
 
@@ -42,8 +56,8 @@ def trained_once(monkeypatch):
     """What was trained is found again."""
     train, found = command.run_gaussians, []
 
-    def trained(training):
-        found.append(found[0] if found else train(training))
+    def trained(*arguments):
+        found.append(found[0] if found else train(*arguments))
         return found[0]
 
     monkeypatch.setattr(command, "run_gaussians", trained)
@@ -62,13 +76,13 @@ def test_gaussians(tmp_path, monkeypatch, trained_once):
         with pytest.raises(UserError, match=r"cannot be written \(No space left on"):
             command.main(given)
     # What was trained is there, and the same command goes on.
-    assert load_run(out).arrays["force.J"].shape == (3, 12, 2, 2)
+    assert load_run(out).arrays["force_matching.J"].shape == (3, 12, 2, 2)
     command.main(given)
     with pytest.raises(UserError, match="already holds a run"):
         command.main(given)
     run = load_run(out)
     assert run.config["task"] == "gaussians"
-    assert run.arrays["force.J"].shape == (3, 12, 2, 2)
+    assert run.arrays["force_matching.J"].shape == (3, 12, 2, 2)
     assert len(run.history["loss"]) == 2 * 3 * 40
     header, *rows = read(out, "comparison.csv")
     found = {
@@ -140,7 +154,62 @@ def test_digits(tmp_path, kind, request):
     assert all(data["energy_distance"] < found[n]["energy_distance"] for n in methods)
     assert (out / "devices.csv").is_file() == (kind == "hidden")
     assert (out / "figures" / "neighbours.png").is_file()
-    assert (out / "report.html").read_text().count("data:image/png;base64,") == 4
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == 5
+    header, *rows = read(out, "completions.csv")
+    right = {row[0]: float(row[header.index("right_digit")]) for row in rows}
+    assert right["held-out images"] > 0.9
+
+
+def test_networks_of_the_paper():
+    """Its family and rules, on images within six pixels and in the plane."""
+    given = ["--out", "run", "--task", "digits", "--network", "pairs"]
+    options, training = options_module.read(given)
+    plans = command._plans(options, training)
+    rules = {name: type(rule) for name, (_, rule) in plans.items()}
+    assert rules == {
+        "force matching (pairs)": ForceMatching,
+        "virial (pairs)": Virial,
+        "classic CD1 (pairs)": ContrastiveDivergence,
+    }
+    network, _ = plans["virial (pairs)"]
+    assert isinstance(network, PairsNetwork)
+    # From the corner 7 x 7 pixels, itself among them.
+    assert network.pairs[0].sum() == 48
+    assert network.generation.bath.reach == 2
+    options, training = options_module.read(["--out", "run", "--modes", "narrow"])
+    plans = narrow_plans(gaussians.NARROW.noising, training)
+    kinds = {type(network) for network, _ in plans.values()}
+    assert kinds == {PairsNetwork, QuarticNetwork}
+    assert len({type(rule) for _, rule in plans.values()}) == 5
+
+
+def test_measures_in_the_plane():
+    """Of the paper's data, and of points that are as far as they are said to be."""
+    plane = gaussians.NARROW
+    x = gaussians.draw_data(plane, jax.random.key(0), 4000)
+    # The errors of a share and of a median, 1 / (2 f sqrt(N)) at the density f there.
+    assert abs(plane.mode_weight(x) - 0.6) < 5 * np.sqrt(0.24 / 4000)
+    assert abs(plane.width(x) - 1) < 5 / (2 * np.log(2) * np.sqrt(4000))
+    np.testing.assert_allclose(np.var(x[x[:, 0] > 0], axis=0), 0.001, rtol=0.15)
+    assert plane.valley(x) == plane.astray(x) == 0
+    points = np.array([[0.0, 0.0], [1.0, 1.6], [1.0, 1.4], [-1.0, -0.5]])
+    assert plane.valley(points) == 0.25
+    assert plane.astray(points) == 0.5
+
+
+def test_measures_of_all_digits():
+    """Data are clear and in proportion; noise and a single digit are not."""
+    data = load_gray("digits", None, 8)
+    images = Evaluation(data, digits.NOISING, jax.random.key(0), 10)
+    found = images.measure(images.noised_held_out)
+    assert found["clear"] > 0.8
+    assert found["class_distance"] < 0.1
+    shares = [found[f"share_of_{digit}"] for digit in range(10)]
+    assert abs(sum(shares) - 1) < 1e-9
+    noise = np.random.default_rng(0).normal(size=(100, 64))
+    assert images.measure(noise)["clear"] < found["clear"] / 2
+    zeros = images.train[images.called(images.train) == 0]
+    assert abs(images.measure(zeros)["class_distance"] - 0.9) < 0.02
 
 
 def test_faults_of_devices():
@@ -164,7 +233,7 @@ def test_faults_of_devices():
 
 def test_members_do_not_depend_on_company():
     """Three on two devices, one of them twice, and the second alone."""
-    network = members.network_at_pace(gaussians.NOISING, all_to_all(2), 12)
+    network = members.network_at_pace(gaussians.BROAD.noising, all_to_all(2), 12)
     learner = Learner(network, optimizer=members.cosine_adam(0.02, 40), batch=4)
     keys = jax.random.split(jax.random.key(0), 3)
     x = np.random.default_rng(0).normal(size=(500, 2))
@@ -186,6 +255,7 @@ BAD_OPTIONS = {
     "--knots 1": "--knots 1: expected at least 2",
     "--side 3": "--side 3: expected at least 4",
     "--side 29": "--side 29: expected at most 28",
+    "--classes 11": "--classes 11: expected from 2 to 10",
     "--fraction 1": "--fraction 1.0: expected between 0 and 1",
     "--seed -1": "--seed -1: expected 0 or more",
     "--task digits --dataset cifar": "choose digits, mnist5k or mnist",
@@ -221,7 +291,7 @@ def test_command_line_refuses_in_one_line(tmp_path):
 def test_non_finite_losses_stop_the_run(tmp_path, monkeypatch):
     """By way of the data: another learning rate would be another program."""
 
-    def draw_data(key, count):
+    def draw_data(plane, key, count):
         return np.full((count, 2), np.inf, np.float32)
 
     monkeypatch.setattr(gaussians, "draw_data", draw_data)

@@ -1,5 +1,6 @@
 """Small networks and data that the tests of the oscillators share."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,6 +46,23 @@ def random_hidden(num, hidden=3, seed=0, element=TwoState()):  # noqa: B008, imm
         jnp.asarray(0.7),
         element,
     )
+
+
+def trapped_hidden(temperature, element=TwoState()):  # noqa: B008, immutable
+    """One visible oscillator in a trap of stiffness 2, with three hidden ones."""
+    p = random_hidden(1, element=element)
+    visible = Quartic(jnp.zeros(1), jnp.full(1, 2.0), jnp.zeros(1))
+    changed = visible, jnp.asarray(temperature)
+    return eqx.tree_at(lambda p: (p.visible, p.temperature), p, changed)
+
+
+def visible_moments(p, temperature):
+    """Mean and second moment of x in exp(-V(x) / kT) on a grid."""
+    x = np.linspace(-8, 8, 4001)
+    energy = np.asarray(jax.jit(jax.vmap(p.energy))(jnp.asarray(x)[:, None]))
+    weights = np.exp(-(energy - energy.min()) / temperature)
+    weights /= weights.sum()
+    return weights @ x, weights @ x**2
 
 
 def stack(potentials):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax.oscillators import Bath, refine
+from nelc_jax.oscillators import Bath, Generation, Noising, hold, refine
 
 from .systems import BATH, moving_protocol
 
@@ -20,11 +20,35 @@ def test_bath_is_checked():
         Bath(1.0, -1.0)
     with pytest.raises(ValueError, match=r"mobility=0\.0: expected"):
         Bath(0.0)
+    with pytest.raises(ValueError, match=r"mobility\[1\]=-1\.0: expected"):
+        Bath(jnp.asarray([1.0, -1.0]))
+    held = hold(BATH, jnp.asarray([True, False]))
+    with pytest.raises(ValueError, match=r"has shape \(2,\): expected one number"):
+        hold(held, jnp.asarray([True, False]))
+    for owner in (Noising, Generation):
+        with pytest.raises(ValueError, match="hold oscillators in the bath"):
+            owner(bath=held)
 
 
 def test_refine():
     found = jax.jit(refine, static_argnums=1)(jnp.asarray([0.0, 1.0, 4.0]), 2)
     np.testing.assert_allclose(found, [0, 0.5, 1, 2.5, 4])
+
+
+def test_reach_keeps_stiff_wells_finite():
+    """x^6 at steps far too long for it; shorter steps take the force as it is."""
+
+    @jax.jit
+    def end(bath):
+        normals, times = jnp.zeros((30, 1)), jnp.linspace(0.0, 3.0, 31)
+        start = jnp.full(1, 4.0)
+        return bath.euler_maruyama(lambda _, x: -(x**5), normals, start, times)
+
+    free, limited = (np.asarray(end(Bath(1.0, 1.0, reach))) for reach in (np.inf, 0.5))
+    assert not np.isfinite(free).all()
+    np.testing.assert_allclose(limited[:7, 0], np.arange(4, 0.9, -0.5), rtol=1e-6)
+    last = limited[7]
+    np.testing.assert_allclose(limited[8], last - 0.1 * last**5, rtol=1e-5)
 
 
 def trap_end(normals, x, end):

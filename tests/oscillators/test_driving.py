@@ -19,20 +19,20 @@ X = np.array([0.5, -0.3, 0.1])
 
 
 @partial(long_run, static_argnums=2)
-def metered(protocol, start, num_steps):
+def metered(protocol, start, num_steps, bath):
     """Many paths from the equilibrium of the stiffness `start`."""
     times = jnp.linspace(0, protocol.times[-1], num_steps + 1)
 
     def one(key):
         start_key, move = jax.random.split(key)
-        x = BATH.equilibrate(start_key, start, 1)
-        return drive_metered(protocol, BATH, move, x, times)
+        x = bath.equilibrate(start_key, start, 1)
+        return drive_metered(protocol, bath, move, x, times)
 
     return jax.vmap(one)(jax.random.split(jax.random.key(0), 20000))
 
 
-def stiffened(duration, num_steps):
-    return metered(moving_trap(duration, *STIFF), STIFF[0], num_steps)
+def stiffened(duration, num_steps, bath=BATH):
+    return metered(moving_trap(duration, *STIFF), STIFF[0], num_steps, bath)
 
 
 def test_drive_draws_the_scheme():
@@ -83,26 +83,30 @@ def test_a_resting_trap_keeps_its_equilibrium():
 
 @pytest.mark.usefixtures("x64")
 def test_heat_is_the_ratio_of_path_probabilities():
-    """Of a single step, in a potential at rest."""
+    """Of a single step, in a potential at rest, with a reach and without."""
     potential, dt, x = random_potential(3), 0.3, jnp.asarray(X)
     protocol = Protocol(jnp.asarray([0.0, dt]), stack([potential, potential]))
 
     @jax.jit
-    def one_step(key):
-        found = drive_metered(protocol, BATH, key, x, protocol.times)
+    def one_step(bath, key):
+        found = drive_metered(protocol, bath, key, x, protocol.times)
         return found, potential.force(x), potential.force(found.x)
 
-    found, before, after = jax.tree.map(np.asarray, one_step(jax.random.key(0)))
+    for reach in (np.inf, 0.02):
+        bath = Bath(BATH.mobility, BATH.temperature, reach)
+        found, *forces = jax.tree.map(np.asarray, one_step(bath, jax.random.key(0)))
+        largest = reach / (BATH.mobility * dt)
+        assert (np.abs(forces) > largest).any() == np.isfinite(reach)
+        before, after = np.clip(forces, -largest, largest)
 
-    def log_probability(start, end, force):
-        residue = end - start - BATH.mobility * force * dt
-        return -np.sum(residue**2) / (4 * BATH.mobility * BATH.temperature * dt)
+        def log_probability(start, end, force):
+            residue = end - start - BATH.mobility * force * dt
+            return -np.sum(residue**2) / (4 * BATH.mobility * BATH.temperature * dt)
 
-    forth = log_probability(X, found.x, before)
-    back = log_probability(found.x, X, after)
-    chex.assert_trees_all_close(
-        found.heat, BATH.temperature * (forth - back), rtol=1e-10
-    )
+        forth = log_probability(X, found.x, before)
+        back = log_probability(found.x, X, after)
+        expected = BATH.temperature * (forth - back)
+        chex.assert_trees_all_close(found.heat, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("num_steps", [4, 400])
@@ -117,6 +121,16 @@ def test_jarzynski_equality_at_any_step(num_steps):
     np.testing.assert_allclose(found, FREE_ENERGY, atol=4 * error * BATH.temperature)
     # More work than the free energy is needed on average, by several errors.
     assert work.mean() - FREE_ENERGY > 10 * work.std() / np.sqrt(len(work))
+
+
+def test_jarzynski_equality_with_a_reach():
+    """Exact too where most steps are limited, which must change the work."""
+    bath = Bath(BATH.mobility, BATH.temperature, 0.05)
+    limited = np.asarray(stiffened(0.8, 4, bath).work)
+    weights = np.exp(-(limited - FREE_ENERGY) / BATH.temperature)
+    assert abs(weights.mean() - 1) < 4 * weights.std() / np.sqrt(len(weights))
+    free = np.asarray(stiffened(0.8, 4).work)
+    assert np.mean(limited != free) > 0.5
 
 
 def test_heat_at_the_start_of_a_step_breaks_the_equality():

@@ -1,4 +1,3 @@
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,32 +6,12 @@ import pytest
 from nelc_jax.oscillators import Bath, Protocol, Quartic, drive_flipping
 
 from ..compilation import long_run
-from .systems import random_hidden, stack
+from .systems import stack, trapped_hidden, visible_moments
 
 pytestmark = pytest.mark.usefixtures("x64")
 
 BATH = Bath(0.9, 0.7)
 NUM = 4000
-
-
-def trap(temperature):
-    """One visible oscillator in a trap, with three hidden ones."""
-    p = random_hidden(1)
-    visible = Quartic(jnp.zeros(1), jnp.full(1, 2.0), jnp.zeros(1))
-    return eqx.tree_at(
-        lambda p: (p.visible, p.temperature),
-        p,
-        (visible, jnp.asarray(temperature)),
-    )
-
-
-def moments(p):
-    """Mean and second moment of x in exp(-V(x) / kT) on a grid."""
-    x = np.linspace(-8, 8, 4001)
-    energy = np.asarray(jax.jit(jax.vmap(p.energy))(jnp.asarray(x)[:, None]))
-    weights = np.exp(-(energy - energy.min()) / BATH.temperature)
-    weights /= weights.sum()
-    return weights @ x, weights @ x**2
 
 
 @long_run
@@ -54,8 +33,8 @@ def ends(p, probability):
 @pytest.mark.parametrize("probability", [1.0, 0.2])
 def test_equilibrium_is_that_of_the_free_energy(probability):
     """To 5 errors and the bias of the step, mu k dt / 4 = 0.5 %, of the moments."""
-    p = trap(BATH.temperature)
-    mean, square = moments(p)
+    p = trapped_hidden(BATH.temperature)
+    mean, square = visible_moments(p, BATH.temperature)
     x = np.asarray(ends(p, probability))
     assert abs(x.mean() - mean) < 5 * x.std() / np.sqrt(NUM) + 0.01 * square
     error = 5 * (x**2).std() / np.sqrt(NUM) + 0.01 * square
@@ -70,6 +49,6 @@ def test_only_hidden_oscillators_flip():
     arguments = BATH, jax.random.key(0), jnp.zeros(1), jnp.arange(2.0)
     with pytest.raises(TypeError, match="expected Hidden potentials"):
         drive_flipping(quartic, *arguments)
-    hidden = Protocol(jnp.arange(2.0), stack(2 * [trap(1.0)]))
+    hidden = Protocol(jnp.arange(2.0), stack(2 * [trapped_hidden(1.0)]))
     with pytest.raises(ValueError, match=r"probability=1\.5: expected a probability"):
         drive_flipping(hidden, *arguments, probability=1.5)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax.oscillators import QuarticNetwork, all_to_all, lattice
+from nelc_jax.oscillators import QuarticNetwork, all_to_all, box_lattice, lattice
 
 from .systems import GENERATION, random_network
 
@@ -31,3 +31,8 @@ def test_topologies():
             distance = np.hypot(i // 4 - j // 4, i % 4 - j % 4)
             assert pairs[i, j] == (i < j and distance <= radius)
     np.testing.assert_array_equal(lattice(3, 4, 9.0), all_to_all(12))
+    for reach in (0, 1, 2):
+        pairs = box_lattice(3, 4, reach)
+        for i, j in itertools.product(range(12), repeat=2):
+            distance = max(abs(i // 4 - j // 4), abs(i % 4 - j % 4))
+            assert pairs[i, j] == (i < j and distance <= reach)

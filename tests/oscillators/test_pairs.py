@@ -76,7 +76,7 @@ def test_locality():
 
 
 def test_potential_keeps_the_family():
-    """Only r is positive; powers of l = sqrt(kT / kappa) make the units."""
+    """Only r is positive; powers of l = sqrt(kT / kappa) and neighbours: the units."""
     quartic, _ = random_network(5)
     network = PairsNetwork(GENERATION, quartic.knots, quartic.pairs)
     parameters = random_pairs(5, (4,))
@@ -98,8 +98,9 @@ def test_potential_keeps_the_family():
         (found.b, found.k, found.q, found.r), on_site, rtol=1e-9
     )
     pairs = np.asarray(network.pairs)
+    share = 1 / np.sqrt(2 * pairs.sum() / 5)
     for name, power in (("J", 0), ("S", 1), ("Q", 2)):
-        expected = K[..., None] / length**power * getattr(parameters, name)
+        expected = share * K[..., None] / length**power * getattr(parameters, name)
         np.testing.assert_allclose(
             getattr(found, name), np.where(pairs, expected, 0), rtol=1e-9
         )
