@@ -14,8 +14,10 @@ from experiments.command.devices import device_count_is_given
 
 from . import reference
 
-# Shells start background jobs with SIGINT ignored, and children inherit that.
+# Shells start background jobs with SIGINT ignored, `nohup` with SIGHUP, and children
+# inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Most of the suite's time is the compilation of programs that run once: XLA's older
 # emitters, without LLVM's optimisation and in one piece, take 40 % of it.  Child

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.special import log_expit, logsumexp
 
 from nelc_jax import (
@@ -22,6 +23,15 @@ SPACES = (OneHot(3), OneHot(3, "softmax"), Binary(3))
 # A law of 8 states: 2 roundings of ln p (its entropy), 2 of exp, 8 of the sum.
 NORMALISED = 12 * np.finfo(np.float32).eps
 ids = repr
+
+
+def skip_without(dtype):
+    """Skip a test of half precision where XLA has no instructions for it."""
+    if dtype is np.float16 or dtype is jnp.float16:
+        try:
+            jnp.zeros(1, dtype).astype(jnp.float32)
+        except jax.errors.JaxRuntimeError:
+            pytest.skip("XLA converts half precision by F16C instructions only")
 
 
 def float32(*shape, scale=1.0, seed=0):

@@ -34,6 +34,7 @@ from nelc_jax.rules import PersistentChain
 from .. import reference
 from ..bad_input.calls import CALLS, OBJECTS, call
 from ..bad_input.cases import is_array, is_key
+from .references import skip_without
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -160,6 +161,7 @@ measured = jax.jit(lambda model, key, x: summarize(model, key, x, 1))
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_halves_are_measured_in_single_precision(dtype, data):
     """The measures of a model of halves are those of the same weights."""
+    skip_without(dtype)
     model = reference.to_model(reference.random_system("sigmoid"))
     halves = in_dtype(model, dtype)
     key, x = jax.random.key(0), jnp.asarray(data)

@@ -179,9 +179,10 @@ def test_locality():
             knots.knot_contrast(x, error, share, 0.1),
         )
 
-    before = gradients(jnp.asarray(x), jnp.asarray(error))
+    before = gradients(jnp.array(x), jnp.array(error))
+    # Copies: `asarray` may share the memory that is about to change.
     x[..., others], error[..., others] = rng.normal(size=(2, 3, 16, 4)) * 100
-    after = gradients(jnp.asarray(x), jnp.asarray(error))
+    after = gradients(jnp.array(x), jnp.array(error))
     before, after = jax.tree.map(np.asarray, (before, after))
     for first, second in zip(before, after, strict=True):
         np.testing.assert_array_equal(first.A[:, a, i], second.A[:, a, i])
@@ -189,7 +190,7 @@ def test_locality():
         assert (first.A[:, 1, i] != second.A[:, 1, i]).all()
     # The control: what happens at the visible end does matter.
     error[..., i] += 1
-    moved = jax.tree.map(np.asarray, gradients(jnp.asarray(x), jnp.asarray(error)))
+    moved = jax.tree.map(np.asarray, gradients(jnp.array(x), jnp.array(error)))
     assert (moved[0].A[:, a, i] != after[0].A[:, a, i]).all()
 
 

@@ -61,12 +61,13 @@ def test_locality():
     rng = np.random.default_rng(5)
     x, error = rng.normal(size=(2, 16, 5))
     gradient = partial(jax.jit(Pairs.local_gradient), random_pairs(5))
-    before = gradient(jnp.asarray(x), jnp.asarray(error))
+    before = gradient(jnp.array(x), jnp.array(error))
     i, j, others = 1, 3, [0, 2, 4]
+    # Copies: `asarray` may share the memory that is about to change.
     x[:, others], error[:, others] = rng.normal(size=(2, 16, 3)) * 100
-    after = gradient(jnp.asarray(x), jnp.asarray(error))
+    after = gradient(jnp.array(x), jnp.array(error))
     error[:, j] += 1
-    control = gradient(jnp.asarray(x), jnp.asarray(error))
+    control = gradient(jnp.array(x), jnp.array(error))
     for name in ("J", "S", "Q"):
         first, second, moved = (
             getattr(tree, name)[i, j] for tree in (before, after, control)

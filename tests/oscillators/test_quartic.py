@@ -41,10 +41,11 @@ def test_locality():
     rng = np.random.default_rng(5)
     x, error = rng.normal(size=(2, 16, 5))
     gradient = partial(jax.jit(Quartic.local_gradient), random_potential(5))
-    before = gradient(jnp.asarray(x), jnp.asarray(error))
+    before = gradient(jnp.array(x), jnp.array(error))
     i, j, others = 1, 3, [0, 2, 4]
+    # Copies: `asarray` may share the memory that is about to change.
     x[:, others], error[:, others] = rng.normal(size=(2, 16, 3)) * 100
-    after = gradient(jnp.asarray(x), jnp.asarray(error))
+    after = gradient(jnp.array(x), jnp.array(error))
     assert before.J[i, j] == after.J[i, j]
     for name in ("b", "k", "q"):
         first, second = getattr(before, name), getattr(after, name)
@@ -53,7 +54,7 @@ def test_locality():
         assert first[0] != second[0]
     # The control: what happens at an end does matter.
     error[:, j] += 1
-    assert gradient(jnp.asarray(x), jnp.asarray(error)).J[i, j] != after.J[i, j]
+    assert gradient(jnp.array(x), jnp.array(error)).J[i, j] != after.J[i, j]
 
 
 def test_init_is_exact_for_independent_normal_data():
