@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from nelc_jax import Cycles, OneHot, TrajectoryGradient, ensemble, fold_chain
 from nelc_jax import sample_chain as draw_chain
@@ -107,8 +107,11 @@ def test_scan_of_single_steps(members, alone):
 @pytest.mark.parametrize("check_vma", [False, True])
 def test_shard_map(members, alone, check_vma):
     states, x = members
-    mesh = jax.make_mesh((2,), ("m",), axis_types=(AxisType.Auto,))
+    devices = jax.devices()[:2]
+    mesh = jax.make_mesh((len(devices),), ("m",), (AxisType.Auto,), devices=devices)
     spec = PartitionSpec("m")
+    # From where `init` has left them: all devices, which may be more.
+    states = jax.device_put(states, NamedSharding(mesh, spec))
     mapped = jax.shard_map(
         lambda states: jax.vmap(lambda s: run_one(s, x))(states),
         mesh=mesh,
