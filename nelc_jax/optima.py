@@ -118,7 +118,7 @@ def _best_exchange(
     key: Key[Array, ""], now: BernoulliMixture, x: Shaped[Array, "N D"]
 ) -> _Exchange:
     """The exchange of highest bound, before any further step of EM."""
-    data = x.astype(now.logits.dtype)
+    data = jnp.asarray(x, now.logits.dtype)
     num_points = len(data)
     count = len(now.log_weights)
     log_A = bernoulli_log_prob(now.logits, x).T

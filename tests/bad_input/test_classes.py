@@ -122,7 +122,9 @@ MADE = {
     "mobility=0.0: expected a positive number": lambda: osc.Bath(0.0),
     "temperature=nan: expected a positive": lambda: osc.Bath(1.0, float("nan")),
     "temperature=-1.0: expected a positive": lambda: osc.Bath(1.0, np.float32(-1)),
-    r"mobility\[1\]=0.0: expected a positive": lambda: osc.Bath(np.array([1.0, 0.0])),
+    r"mobility\[1\]=-0.5: expected a number, not negative": lambda: osc.Bath(
+        np.array([1.0, -0.5])
+    ),
     "stiffness=0.0, .*: expected stiffness > 0": lambda: osc.Noising(0.0),
     "earliest=5.0, latest=4.0: expected": lambda: osc.Noising(earliest=5.0),
     "earliest=0.0, latest=4.0: expected": lambda: osc.Noising(earliest=0.0),

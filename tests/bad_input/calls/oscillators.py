@@ -19,6 +19,9 @@ ONE = jax.tree.map(lambda array: array[0], KNOTS)
 HIDDEN = osc.HiddenNetwork(GENERATION, NETWORK.knots, bits(5, 2), bits(2, 2))
 SPRINGS = shaped(HIDDEN.init, KEY, POINTS)
 HIDDEN_KNOTS = shaped(HIDDEN.potential, SPRINGS)
+WELLS = osc.HiddenNetwork(
+    GENERATION, NETWORK.knots, bits(5, 2), element=osc.QuarticWell()
+)
 PAIRS_NETWORK = osc.PairsNetwork(GENERATION, NETWORK.knots, bits(2, 2))
 COUPLED = shaped(PAIRS_NETWORK.init, KEY, POINTS)
 PROTOCOL = osc.Protocol(jnp.arange(3.0), KNOTS)
@@ -66,12 +69,14 @@ OBJECTS = {
 CALLS = {
     "Bath.equilibrate": {"key": KEY, "stiffness": 2.0, "num": 2},
     "Bath.step": {"normal": POINTS, "x": POINTS, "force": POINTS, "duration": TIME},
+    "Bath.push": {"force": POINTS, "duration": TIME},
     "Bath.euler_maruyama": {
         "force_at": lambda time, x: -x,
         "normals": floats(5, 2),
         "x": POINT,
         "times": TIMES,
     },
+    "oscillators.bath.hold": {"bath": BATH, "held": bits(2)},
     "oscillators.bath.refine": {"times": TIMES, "substeps": 2},
     "Noising.decay": {"time": TIME},
     "Noising.spread": {"time": TIME},
@@ -126,11 +131,13 @@ CALLS = {
     "QuarticWell.mean": LEVELS,
     "QuarticWell.response": LEVELS,
     "QuarticWell.draw": {"key": KEY, **LEVELS},
+    "QuarticWell.push": {"h": floats(4, 5), **LEVELS},
     "QuarticNetwork.init": {"key": KEY, "x": POINTS},
     "QuarticNetwork.potential": {"parameters": LEARNED},
     "QuarticNetwork.protocol": {"parameters": LEARNED},
     "QuarticNetwork.times_between": {"share": SHARE},
     "oscillators.network.all_to_all": {"num": 2},
+    "oscillators.network.box_lattice": {"rows": 2, "columns": 3, "reach": 1},
     "oscillators.network.lattice": {"rows": 2, "columns": 3, "radius": 1.5},
     "ForceMatching.measure": MEASURE,
     "ContrastiveDivergence.measure": MEASURE,
@@ -155,6 +162,12 @@ CALLS = {
         **DRIVEN,
         "protocol": osc.Protocol(jnp.arange(3.0), HIDDEN_KNOTS),
         "probability": 0.5,
+    },
+    "oscillators.relaxing.drive_relaxing": {
+        **DRIVEN,
+        "protocol": osc.Protocol(jnp.arange(3.0), shaped(WELLS.potential, SPRINGS)),
+        "relaxation": 0.5,
+        "parts": 2,
     },
     "oscillators.projection.project": {
         "pairs": bits(2, 2),
