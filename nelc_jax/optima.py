@@ -135,7 +135,8 @@ def _best_exchange(
         lambda array: array.reshape(STARTS * count, *array.shape[2:]), (halves, gain)
     )
     components = jnp.tile(jnp.arange(count), STARTS)
-    gain = gain / num_points
+    # Fewer points than two halves need; without any, the halves are nan.
+    gain = jnp.where(size[components] >= 2, gain / num_points, -jnp.inf)
 
     first, second = jnp.triu_indices(count, 1)
     others = components[None]

@@ -71,6 +71,18 @@ def test_a_poor_optimum_is_left(points):
     assert {nearest[taken], nearest[2]} == {1, 2}
 
 
+def test_a_state_that_is_never_visited_is_put_to_use(points):
+    """No point belongs to state 0; of three others one has two patterns."""
+    shared = 0.5 * (PATTERNS[1] + PATTERNS[2])
+    poor = model_of(np.stack([PATTERNS[0], PATTERNS[0], shared, PATTERNS[3]]))
+    # All bits on: exp(-300) for each that is off.
+    w = poor.parameters.w.at[:, 0].set(300)
+    found = exchanged(KEY, eqx.tree_at(lambda m: m.parameters.w, poor, w), points)
+    means = np.asarray(jax.nn.sigmoid(found.parameters.w.T))
+    nearest = np.argmin(np.abs(means[:, None] - PATTERNS).mean(-1), axis=1)
+    assert sorted(nearest) == [0, 1, 2, 3]
+
+
 def test_a_good_optimum_is_kept(points):
     good = model_of(PATTERNS)
     chex.assert_trees_all_equal(exchanged(KEY, good, points), good)
