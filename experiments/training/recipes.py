@@ -13,8 +13,7 @@ from nelc_jax.model import Parameters
 from nelc_jax.training import AbstractRule, State, StepInfo, set_learning_rate
 
 DECAY = 0.99
-"""Of RMSprop: a longer memory of squared gradients spares the pixels that are rarely
-on, which cost a tenth of a nat with the paper's 0.9."""
+"""Of RMSprop: a longer memory of squared gradients, for pixels that are rarely on."""
 
 FALL = 0.2
 """The share of the learning rate that is left in the last epoch."""
