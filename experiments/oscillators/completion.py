@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.oscillators.evaluation import Evaluation
-from experiments.oscillators.tables import Columns, comparison
+from experiments.oscillators.tables import Columns, means
 from nelc_jax import ensemble
 from nelc_jax.oscillators import Generation, Protocol, drive, hold, refine
 
@@ -70,8 +70,7 @@ def completion_table(images: Evaluation, completed: np.ndarray) -> Columns:
             ("held-out images", whole),
         )
     }
-    rows, _ = comparison(measured)
-    return {"images": rows.pop("method"), **rows}
+    return means("images", measured)
 
 
 def _measure(images: Evaluation, members: np.ndarray) -> Columns:

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.oscillators.evaluation import Evaluation
 from experiments.oscillators.sampling import draw_samples
-from experiments.oscillators.tables import Columns, comparison
+from experiments.oscillators.tables import Columns, means
 from nelc_jax.oscillators import Generation, Hidden, Protocol, drive, drive_flipping
 
 OFF = (0.01, 0.03, 0.1)
@@ -48,8 +48,7 @@ def device_table(
         )
         for name, (own, run) in devices.items()
     }
-    rows, _ = comparison(measured)
-    return {"device": rows.pop("method"), **rows}
+    return means("device", measured)
 
 
 def springs_off(protocols: Protocol, key: jax.Array, off: float) -> Protocol:

@@ -18,6 +18,7 @@ from experiments.oscillators.evaluation import Evaluation
 from experiments.oscillators.members import (
     Training,
     cosine_adam,
+    left_out,
     train_members,
 )
 from experiments.oscillators.metrics import nearest
@@ -94,9 +95,9 @@ def run_digits(
             images.train,
             training.steps,
         )
-        protocols = trained[name].protocols
+        protocols = trained[name].sound_protocols
         samples[name] = _samples(protocols, network, next(keys))
-        arrays |= protocol_arrays(array_name(name), protocols)
+        arrays |= protocol_arrays(array_name(name), trained[name].protocols)
         if not costs:
             # One member: slow generation takes many steps.
             costs = cost_table(
@@ -109,7 +110,7 @@ def run_digits(
                 images.measure_members,
             )
     network, _ = next(iter(plans.values()))
-    first = next(iter(trained.values())).protocols
+    first = next(iter(trained.values())).sound_protocols
     devices: Columns = {}
     if isinstance(network, HiddenNetwork):
         devices = device_table(
@@ -137,7 +138,8 @@ def run_digits(
         for _ in range(2)
     ]
     rows, members = comparison(
-        {name: images.measure_members(values) for name, values in samples.items()}
+        {name: images.measure_members(values) for name, values in samples.items()},
+        {name: one.diverged_at for name, one in trained.items()},
     )
     shown = next(iter(samples.values()))[0, :SHOWN]
     return Digits(
@@ -148,6 +150,7 @@ def run_digits(
         arrays=arrays,
         seconds={name: one.seconds for name, one in trained.items()}
         | {"score network": reference_seconds},
+        left_out=left_out(trained),
         images={"held-out data": images.noised_held_out[:SHOWN]}
         | {name: values[0, :SHOWN] for name, values in samples.items()},
         neighbours={

@@ -11,6 +11,7 @@ from experiments.oscillators.costs import cost_table
 from experiments.oscillators.members import (
     Training,
     cosine_adam,
+    left_out,
     train_members,
 )
 from experiments.oscillators.metrics import energy_distance
@@ -137,9 +138,10 @@ def run_gaussians(training: Training, plane: Plane, plans: Plans) -> Gaussians:
             x,
             training.steps,
         )
-        samples[name] = _samples(network, trained[name].protocols, next(keys))
+        samples[name] = _samples(network, trained[name].sound_protocols, next(keys))
     network, _ = next(iter(plans.values()))
-    first = next(iter(trained.values())).protocols
+    best = next(iter(trained.values()))
+    first = best.sound_protocols
     if isinstance(network, QuarticNetwork):
         points = jnp.asarray(x)
         limit = limit_protocol(network, plane.law, points, next(keys), 100, 3)
@@ -148,15 +150,16 @@ def run_gaussians(training: Training, plane: Plane, plans: Plans) -> Gaussians:
     samples["exact score"] = _exact_samples(plane, network, models, next(keys))
     samples["fresh data"] = _data_sets(plane, next(keys), models)
 
-    def quality(ends):
+    def quality(numbers, ends):
         return {
-            "energy_distance": _distances(ends, held_out),
+            "energy_distance": _distances(ends, held_out[numbers]),
             "mode_weight": plane.mode_weight(ends),
         }
 
+    sound = {name: one.sound for name, one in trained.items()}
     rows, members = comparison(
         {
-            name: quality(values)
+            name: quality(sound.get(name, np.arange(models)), values)
             | {
                 "valley": plane.valley(values),
                 "width": plane.width(values),
@@ -164,10 +167,17 @@ def run_gaussians(training: Training, plane: Plane, plans: Plans) -> Gaussians:
             }
             for name, values in samples.items()
             if name != "data"
-        }
+        },
+        {name: one.diverged_at for name, one in trained.items()},
     )
     costs = cost_table(
-        network.generation, first, next(keys), PACES, SAMPLES, SUBSTEPS, quality
+        network.generation,
+        first,
+        next(keys),
+        PACES,
+        SAMPLES,
+        SUBSTEPS,
+        partial(quality, best.sound),
     )
     # In the same bath the ideal cost is in proportion to 1 / duration.
     costs["ideal_entropy_production"] = (
@@ -184,6 +194,7 @@ def run_gaussians(training: Training, plane: Plane, plans: Plans) -> Gaussians:
         costs=costs,
         arrays={name: a for own in arrays for name, a in own.items()},
         seconds={name: members.seconds for name, members in trained.items()},
+        left_out=left_out(trained),
         samples={name: values[0] for name, values in samples.items()},
         fields=_fields(plane, network, jax.tree.map(lambda a: a[0], first)),
     )

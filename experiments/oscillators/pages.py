@@ -72,7 +72,7 @@ def gaussians_page(result: Gaussians, directory: Path) -> Page:
         ),
         "Costs: generation at several paces": result.costs,
     }
-    return Page("Two gaussians in the plane", figures, tables)
+    return Page("Two gaussians in the plane", figures, tables, result.left_out)
 
 
 def digits_page(result: Digits, directory: Path, dataset: str, side: int) -> Page:
@@ -129,7 +129,7 @@ def digits_page(result: Digits, directory: Path, dataset: str, side: int) -> Pag
     if result.devices:
         tables["Devices with faults that run what was learned without"] = result.devices
     heading = f"Digits 0 to {len(result.shares) - 1} of {dataset}, {side} x {side}"
-    return Page(heading, figures, tables)
+    return Page(heading, figures, tables, result.left_out)
 
 
 def _loss(

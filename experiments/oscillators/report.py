@@ -14,11 +14,15 @@ from experiments.report.page import write_page
 
 @dataclass(frozen=True)
 class Page:
-    """What a report holds besides the settings: figures, and tables by caption."""
+    """What a report holds besides the settings: figures, and tables by caption.
+
+    `remarks`, what a reader of the numbers must know.
+    """
 
     heading: str
     figures: Sequence[SavedFigure]
     tables: Mapping[str, Columns]
+    remarks: Sequence[str]
 
 
 def write_oscillator_report(path: Path, page: Page, config: Mapping) -> None:
@@ -30,6 +34,7 @@ def write_oscillator_report(path: Path, page: Page, config: Mapping) -> None:
         heading=page.heading,
         tables={caption: _as_text(table) for caption, table in page.tables.items()},
         figures=page.figures,
+        remarks=page.remarks,
         config=config,
     )
 

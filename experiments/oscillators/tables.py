@@ -19,7 +19,8 @@ class Results:
 
     `rows`, one a way of generating, with the columns of comparison.csv; `members`, the
     columns of models.csv; `history`; `costs`, one row a pace; `arrays` of the
-    checkpoint; `seconds` of each training.
+    checkpoint; `seconds` of each training; `left_out`, a line for each network that
+    went non-finite.
     """
 
     rows: Columns
@@ -28,6 +29,7 @@ class Results:
     costs: Columns
     arrays: Columns
     seconds: dict[str, float]
+    left_out: list[str]
 
 
 def columns(table: Mapping[str, list]) -> Columns:
@@ -43,22 +45,40 @@ def add_row(table: dict[str, list], measured: Mapping[str, np.ndarray]) -> None:
         table.setdefault(f"{name}_error", []).append(error)
 
 
-def comparison(methods: Mapping[str, Columns]) -> tuple[Columns, Columns]:
+def means(of: str, methods: Mapping[str, Columns]) -> Columns:
+    """A row for each of `methods`, named in the column `of`: means and their errors."""
+    rows: dict[str, list] = {of: list(methods)}
+    for measured in methods.values():
+        add_row(rows, measured)
+    return columns(rows)
+
+
+def comparison(
+    methods: Mapping[str, Columns], diverged_at: Mapping[str, np.ndarray]
+) -> tuple[Columns, Columns]:
     """The measures of each method, one value a member, as two tables.
 
-    **Returns:** a row a method with means and errors, and a row a member and method,
-    which is numbered.
+    **Arguments:** `methods`, the measures of the members that stayed finite;
+    `diverged_at`, of methods that are trained, the step by which each member went
+    non-finite, or 0.
+
+    **Returns:** a row a method, with means over so many `networks` and their errors,
+    and a row a member and method, which is numbered; nan of members that diverged.
     """
-    rows: dict[str, list] = {"method": list(methods)}
-    members: dict[str, list] = {"model": [], "method": []}
-    for number, measured in enumerate(methods.values()):
-        add_row(rows, measured)
-        count = len(next(iter(measured.values())))
-        members["model"].extend(range(count))
-        members["method"].extend([number] * count)
+    members: dict[str, list] = {"model": [], "method": [], "diverged_at": []}
+    counts = []
+    for number, (method, measured) in enumerate(methods.items()):
+        counts.append(len(next(iter(measured.values()))))
+        steps = diverged_at.get(method, np.zeros(counts[-1], int))
+        members["model"].extend(range(len(steps)))
+        members["method"].extend([number] * len(steps))
+        members["diverged_at"].extend(steps)
         for name, values in measured.items():
-            members.setdefault(name, []).extend(values)
-    return columns(rows), columns(members)
+            column = np.full(len(steps), np.nan)
+            column[steps == 0] = values
+            members.setdefault(name, []).extend(column)
+    rows = means("method", methods)
+    return {**rows, "networks": np.array(counts)}, columns(members)
 
 
 def history(losses: Sequence[np.ndarray], num_steps: int) -> Columns:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import chex
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +22,7 @@ from nelc_jax.oscillators import (
     ForceMatching,
     Hidden,
     Learner,
+    ObservedMotion,
     PairsNetwork,
     Protocol,
     Quartic,
@@ -63,7 +65,28 @@ def trained_once(monkeypatch):
     monkeypatch.setattr(command, "run_gaussians", trained)
 
 
-def test_gaussians(tmp_path, monkeypatch, trained_once):
+@pytest.fixture
+def one_is_lost(monkeypatch):
+    """The second of three networks that learn from motion is no number from the start.
+
+    Another learning rate would be another program.
+    """
+    init = members._init
+
+    def broken(keys, learner, x):
+        states = init(keys, learner, x)
+        if not isinstance(learner.rule, ObservedMotion):
+            return states
+        return eqx.tree_at(lambda s: s.parameters.b, states, replace_fn=_lose)
+
+    monkeypatch.setattr(members, "_init", broken)
+
+
+def _lose(array):
+    return array.at[1].set(jnp.nan)
+
+
+def test_gaussians(tmp_path, monkeypatch, trained_once, one_is_lost):
     out = tmp_path / "run"
     # Three networks on two devices: one is trained twice, and dropped.
     given = ["--out", str(out), "--task", "gaussians", *SMALL]
@@ -88,6 +111,17 @@ def test_gaussians(tmp_path, monkeypatch, trained_once):
     found = {
         row[0]: dict(zip(header[1:], map(float, row[1:]), strict=True)) for row in rows
     }
+    assert {name: row["networks"] for name, row in found.items()} == {
+        name: 2 if name == "observed motion" else 3 for name in found
+    }
+    # Frozen before the first of 40 steps, and left out of the means.
+    lost = (run.models["method"] == 1) & (run.models["model"] == 1)
+    np.testing.assert_array_equal(run.models["diverged_at"], lost)
+    np.testing.assert_array_equal(np.isnan(run.models["valley"]), lost)
+    mean = np.mean(run.models["width"][(run.models["method"] == 1) & ~lost])
+    np.testing.assert_allclose(found["observed motion"]["width"], mean, rtol=1e-6)
+    words = "observed motion: network 1 went non-finite by step 1: frozen"
+    assert words in (out / "report.html").read_text()
     assert set(found) == {
         "force matching",
         "observed motion",
@@ -145,6 +179,17 @@ def test_digits(tmp_path, kind, request):
     found = {
         row[0]: dict(zip(header[1:], map(float, row[1:]), strict=True)) for row in rows
     }
+    assert {name: row["networks"] for name, row in found.items()} == {
+        name: 2 if name == "observed motion" else 3 for name in found
+    }
+    # Frozen before the first of 40 steps, and left out of the means.
+    lost = (run.models["method"] == 1) & (run.models["model"] == 1)
+    np.testing.assert_array_equal(run.models["diverged_at"], lost)
+    np.testing.assert_array_equal(np.isnan(run.models["valley"]), lost)
+    mean = np.mean(run.models["width"][(run.models["method"] == 1) & ~lost])
+    np.testing.assert_allclose(found["observed motion"]["width"], mean, rtol=1e-6)
+    words = "observed motion: network 1 went non-finite by step 1: frozen"
+    assert words in (out / "report.html").read_text()
     assert set(found) == methods | {"score network", "training images"}
     # The measures of data, which every method is compared with.
     data = found["training images"]
@@ -288,14 +333,14 @@ def test_command_line_refuses_in_one_line(tmp_path):
     ]
 
 
-def test_non_finite_losses_stop_the_run(tmp_path, monkeypatch):
+def test_non_finite_losses_of_all_stop_the_run(tmp_path, monkeypatch):
     """By way of the data: another learning rate would be another program."""
 
     def draw_data(plane, key, count):
         return np.full((count, 2), np.inf, np.float32)
 
     monkeypatch.setattr(gaussians, "draw_data", draw_data)
-    with pytest.raises(UserError, match="went non-finite: lower --learning-rate"):
+    with pytest.raises(UserError, match="every network went non-finite, the last by"):
         command.main(["--out", str(tmp_path / "run"), *SMALL])
 
 
