@@ -152,6 +152,29 @@ def train(
     )
 
 
+def average(
+    model: Model,
+    key: Key[Array, ""],
+    strengths: Int[Array, "numbers strata K"],
+    units: Int[Array, "S R"],
+    signs: Float[Array, "S R"],
+    best: Int[Array, " S"],
+    num_batches: int,
+) -> Float[Array, "B S S"]:
+    """ln M of every batch of draws (`diagnostics._averages`), not normalised.
+
+    **Arguments:** `strengths`, of the tilts of every round, by number within their
+    stratum; of each latent state the `units` that its tilts flip, with `signs`, and
+    `best`, z*.
+    """
+    L = model.latent.num_units
+    shapes = [((num_batches, L, L), jnp.float32)]
+    p = model.parameters
+    tilts = (strengths, units, signs, best)
+    arguments = (p.w, p.a, p.w_bar, p.a_bar, model.x_mean, _words(key), *tilts)
+    return _call("average", model.latent, shapes, arguments)[0]
+
+
 def _width(latent: AbstractLatent) -> int:
     return next(width for width in WIDTHS if latent.num_units <= width)
 
@@ -175,7 +198,7 @@ def _call(
     latent: Any,
     shapes: list,
     arguments: tuple[Array, ...],
-    chain_length: int,
+    chain_length: int = 0,
     score: str = "paper",
     decay: float = 0.0,
     eps: float = 0.0,

@@ -34,7 +34,7 @@ FLAGS = (
 SECONDS = 120
 """Longest compilation; it takes one or two."""
 
-TASKS = ("train", "gradient", "chain")
+TASKS = ("train", "gradient", "chain", "average")
 
 
 class Unavailable(Exception):

@@ -883,6 +883,210 @@ INLINE void update(const Problem *p, Member *m, int64_t batch,
     }
 }
 
+/* ---- The latent kernel M by importance sampling (eq. 3) ---------------------------- */
+
+/* The estimator is described in diagnostics/_averages.py: of a latent state some draws
+ * come from its own law, and as many from tilted ones, with logits l + beta d for one of
+ * K directions d.  Rows of pixels are here in the order of the words: part after part
+ * of `quarter` pixels, each filled up with pixels that are never on. */
+enum { STRATA = 4, FINE = 4, STRENGTHS = STRATA * FINE };
+INLINE float strength(int64_t number) { return (float)(number + 1) / STRENGTHS; }
+
+typedef struct {
+    int64_t flips, directions;    /* R; K = 2 R: each alone, or minus that of z* */
+    int64_t lanes;                /* K, filled up to whole vectors */
+    int64_t draws;                /* of a round, the tilted ones first */
+    int64_t rounds, batches;
+    int64_t part, pixels;         /* numbers of a part and of a row of pixels */
+    float *w_bar;                 /* L rows of pixels */
+    float *logits, *direction;    /* a row, and K rows */
+    float *spread;                /* the rounding of a round */
+    float *log_norm, *ratio;      /* (STRENGTHS, lanes): ln E[e^(beta d x)]; of a draw */
+    float *along;                 /* d x of a draw */
+    float *terms, *weight;        /* (draws, P) ln A_bar[x, z]; a number a draw */
+} Average;
+
+static int64_t cut_average(const Problem *p, char *base, Average *a) {
+    int64_t at = 0, row = a->pixels * 4, many = (a->draws + W) * 4;
+    at = take(base, at, p->L * row, &a->w_bar);
+    at = take(base, at, row, &a->logits);
+    at = take(base, at, a->directions * row, &a->direction);
+    at = take(base, at, row, &a->spread);
+    at = take(base, at, STRENGTHS * a->lanes * 4, &a->log_norm);
+    at = take(base, at, STRENGTHS * a->lanes * 4, &a->ratio);
+    at = take(base, at, a->lanes * 4, &a->along);
+    at = take(base, at, (a->draws * P + W) * 4, &a->terms);
+    return take(base, at, many, &a->weight);
+}
+
+/* A number a pixel into that order. */
+static void in_parts(const Problem *p, const Average *a, const float *from, int64_t stride,
+                     float spare, float *to) {
+    for (int64_t k = 0; k < 4; k++)
+        for (int64_t i = 0; i < a->part; i++) {
+            int64_t pixel = k * p->quarter + i;
+            int there = i < p->quarter && pixel < p->D;
+            to[k * a->part + i] = there ? from[pixel * stride] : spare;
+        }
+}
+
+/* Thresholds for logits l + beta d, in the place of latent state 0
+ * (make_thresholds). */
+INLINE void tilt_thresholds(const Problem *p, Member *m, const Average *a,
+                            const float *d, float beta) {
+    for (int64_t half = 0; half < 2; half++)
+        for (int64_t g = 0; g < p->groups; g++) {
+            uw always = {0};
+            for (int64_t j = 0; j < p->width; j++) {
+                int64_t v = g * p->width + j;
+                iw q[2];
+                UNROLL
+                for (int side = 0; side < 2; side++) {
+                    int64_t at = (2 * half + side) * a->part + v * W;
+                    fw l = *(fw *)(a->logits + at) + beta * *(const fw *)(d + at);
+                    fw tail = 1.0f / (1.0f + exp_positive(abs_w(l)));
+                    iw on = l > 0.0f;
+                    iw below = __builtin_convertvector(
+                        tail * 65536.0f + *(fw *)(a->spread + at), iw);
+                    q[side] = (on & (65536 - below)) | (~on & below);
+                }
+                *(iw *)(m->threshold + (half * p->vectors + v) * HALVES) =
+                    (q[0] & 0xFFFF) | q[1] << 16;
+                /* The bits of 2^16, at the place of this comparison. */
+                always |= ((uw)q[0] >> 16 | ((uw)q[1] & 0x10000)) << (uint32_t)j;
+            }
+            *(uw *)(m->always + (half * p->groups + g) * HALVES) = always;
+        }
+}
+
+/* sum_i ln(1 + exp(l_i + beta d_i)). */
+INLINE float normaliser_at(const Average *a, const float *d, float beta) {
+    enum { FACTORS = 64 };
+    fw total = {0};
+    for (int64_t first = 0; first < a->pixels; first += FACTORS * W) {
+        int64_t end = first + FACTORS * W < a->pixels ? first + FACTORS * W : a->pixels;
+        fw product = splat(1.0f), linear = {0};
+        for (int64_t at = first; at < end; at += W) {
+            fw l = *(fw *)(a->logits + at) + beta * *(const fw *)(d + at);
+            product *= 1.0f + exp_negative(-abs_w(l));
+            linear += (fw)((l > 0.0f) & (iw)l);
+        }
+        total += linear + log_w(product);
+    }
+    float sum = 0.0f;
+    for (int i = 0; i < W; i++) sum += total[i];
+    return sum;
+}
+
+/* The directions of a latent state and their norms (_averages._log_norms). */
+INLINE void make_directions(const Average *a, const int32_t *units, const float *signs,
+                            int64_t best) {
+    const fw *away = (const fw *)(a->w_bar + best * a->pixels);
+    for (int64_t r = 0; r < a->flips; r++) {
+        const fw *flip = (const fw *)(a->w_bar + units[r] * a->pixels);
+        fw *alone = (fw *)(a->direction + r * a->pixels);
+        fw *instead = (fw *)(a->direction + (a->flips + r) * a->pixels);
+        for (int64_t v = 0; v < a->pixels / W; v++) {
+            alone[v] = signs[r] * flip[v];
+            instead[v] = alone[v] - away[v];
+        }
+    }
+    float plain = normaliser_at(a, a->direction, 0.0f);
+    for (int64_t s = 0; s < STRENGTHS; s++)
+        for (int64_t k = 0; k < a->lanes; k++)
+            a->log_norm[s * a->lanes + k] =
+                k < a->directions
+                    ? normaliser_at(a, a->direction + k * a->pixels, strength(s)) - plain
+                    : INFINITY;
+}
+
+/* ln of the tilted density of a draw over that of its latent state, in the mean over all
+ * tilts; `field` is w_bar x. */
+INLINE float log_tilted(const Average *a, const float *field, const int32_t *units,
+                        const float *signs, int64_t best) {
+    for (int64_t r = 0; r < a->flips; r++) {
+        a->along[r] = signs[r] * field[units[r]];
+        a->along[a->flips + r] = a->along[r] - field[best];
+    }
+    fw most = splat(-INFINITY), sum = {0};
+    for (int64_t s = 0; s < STRENGTHS; s++)
+        for (int64_t k = 0; k < a->lanes; k += W) {
+            int64_t at = s * a->lanes + k;
+            fw ratio = strength(s) * *(fw *)(a->along + k) - *(fw *)(a->log_norm + at);
+            *(fw *)(a->ratio + at) = ratio;
+            most = select_w(ratio > most, ratio, most);
+        }
+    float largest = most[0], all = 0.0f;
+    for (int i = 1; i < W; i++) largest = most[i] > largest ? most[i] : largest;
+    for (int64_t at = 0; at < STRENGTHS * a->lanes; at += W)
+        sum += exp_negative(*(fw *)(a->ratio + at) - largest);
+    for (int i = 0; i < W; i++) all += sum[i];
+    return largest + logf(all / (float)(STRENGTHS * a->directions));
+}
+
+/* ln(1 + e^x). */
+INLINE fw softplus_w(fw x) {
+    return (fw)((x > 0.0f) & (iw)x) + log_w(1.0f + exp_negative(-abs_w(x)));
+}
+
+INLINE float log_add(float x, float y) {
+    return x > y ? x + log1pf(expf(y - x)) : y + log1pf(expf(x - y));
+}
+
+/* Adds the mean over the draws of a round of weight times A_bar[x, z] to exp(total):
+ * a->terms are their fields, a->weight their log_tilted. */
+INLINE void add_round(const Problem *p, const Average *a, float *total) {
+    for (int64_t at = 0; at < a->draws; at += W)
+        *(fw *)(a->weight + at) = 0.69314718f - softplus_w(*(fw *)(a->weight + at));
+    for (int64_t at = 0; !p->softmax && at < a->draws * P; at += W)
+        *(fw *)(a->terms + at) = -softplus_w(-*(fw *)(a->terms + at));
+    for (int64_t n = 0; n < a->draws; n++) {
+        float *row = a->terms + n * P, largest = row[0], sum = 0.0f;
+        for (int64_t k = 1; k < p->L; k++) largest = row[k] > largest ? row[k] : largest;
+        for (int64_t k = 0; k < p->L; k++) sum += expf(row[k] - largest);
+        float offset = a->weight[n] - largest - logf(sum);
+        for (int64_t k = 0; k < p->L; k++) row[k] += offset;
+    }
+    for (int64_t k = 0; k < p->L; k++) {
+        float largest = a->terms[k], sum = 0.0f;
+        for (int64_t n = 1; n < a->draws; n++)
+            largest = a->terms[n * P + k] > largest ? a->terms[n * P + k] : largest;
+        for (int64_t n = 0; n < a->draws; n++)
+            sum += expf(a->terms[n * P + k] - largest);
+        total[k] = log_add(total[k], largest + logf(sum));
+    }
+}
+
+/* All rounds of the draws of latent state z into total (S numbers), their weights made
+ * for one round after the other; `number` is that of the first round of the state. */
+INLINE void average_batch(const Problem *p, Member *m, const Average *a,
+                          const uint32_t *key, const int32_t *chosen, int64_t number,
+                          const int32_t *units, const float *signs, int64_t best,
+                          const float *bias, float *total) {
+    int64_t tilted = a->draws / 2;
+    for (int k = 0; k < P; k++) total[k] = -INFINITY;
+    for (int64_t r = number; r < number + a->rounds; r++) {
+        make_rounding(p, m, key, r);
+        in_parts(p, a, m->round_at, 1, 0.0f, a->spread);
+        const int32_t *fine = chosen + r * tilted;
+        for (int64_t n = 0; n < a->draws; n++) {
+            int64_t stratum = n / a->directions, k = n % a->directions;
+            if (n < tilted)
+                tilt_thresholds(p, m, a, a->direction + k * a->pixels,
+                                strength(stratum * FINE + fine[n]));
+            else if (n == tilted)
+                tilt_thresholds(p, m, a, a->direction, 0.0f);
+            float field_of[LARGEST] __attribute__((aligned(ALIGNMENT)));
+            uint32_t t = (uint32_t)(r * a->draws + n);
+            int64_t count = draw_pixels(p, m, key, t, 0, 0, m->lists);
+            field(m, m->lists, fill_up(p, m->lists, count), field_of);
+            a->weight[n] = log_tilted(a, field_of, units, signs, best);
+            for (int k = 0; k < P; k++) a->terms[n * P + k] = field_of[k] + bias[k];
+        }
+        add_round(p, a, total);
+    }
+}
+
 /* ---- What XLA calls --------------------------------------------------------------- */
 
 #include "xla/ffi/api/c_api.h"
@@ -896,8 +1100,9 @@ typedef struct {
     const int64_t *lead_dims;
 } Call;
 
-static XLA_FFI_Error *fail(const XLA_FFI_CallFrame *frame, const char *message) {
-    XLA_FFI_Error_Create_Args args = {XLA_FFI_Error_Create_Args_STRUCT_SIZE, NULL, message,
+static XLA_FFI_Error *no_memory(const XLA_FFI_CallFrame *frame) {
+    XLA_FFI_Error_Create_Args args = {XLA_FFI_Error_Create_Args_STRUCT_SIZE, NULL,
+                                      "nelc_jax: no memory for the native path",
                                       XLA_FFI_Error_Code_RESOURCE_EXHAUSTED};
     return frame->api->XLA_FFI_Error_Create(&args);
 }
@@ -1072,6 +1277,41 @@ INLINE void chain_member(const Call *c, Member *m, int64_t member) {
     unlist_state(p, m, 0, of_member(c, result(c, 3), member));
 }
 
+/* ln M of every batch of draws, (B, S, S), not normalised. */
+INLINE void average_member(const Call *c, Member *m, Average *a, int64_t member) {
+    const Problem *p = &c->problem;
+    const uint32_t *key = of_member(c, argument(c, 5), member);
+    const int32_t *chosen = of_member(c, argument(c, 6), member);
+    const int32_t *units = of_member(c, argument(c, 7), member);
+    const float *signs = of_member(c, argument(c, 8), member);
+    const int32_t *best = of_member(c, argument(c, 9), member);
+    const float *w_bar = of_member(c, argument(c, 2), member);
+    float *log_M = of_member(c, result(c, 0), member);
+    float bias[LARGEST] __attribute__((aligned(ALIGNMENT))), total[LARGEST], zero = 0.0f;
+    load_model(c, m, member);
+    make_bias(p, m);
+    memcpy(bias, m->bias, sizeof bias);
+    memset(m->bias, 0, sizeof m->bias);
+    /* Of a number that is none, so is everything. */
+    for (int64_t i = 0; i < p->L * p->D; i++) zero += 0.0f * w_bar[i];
+    for (int64_t i = 0; i < p->D * P; i++) zero += 0.0f * m->w[i];
+    for (int64_t k = 0; k < p->L; k++) zero += 0.0f * bias[k];
+    for (int64_t k = 0; k < p->L; k++)
+        in_parts(p, a, w_bar + k * p->D, 1, 0.0f, a->w_bar + k * a->pixels);
+    for (int64_t v = 0; v < p->vectors; v += 4) make_words(p, m, key, 0, v);
+    float all = logf((float)(a->rounds * a->draws));
+    for (int64_t z = 0; z < p->L; z++) {
+        in_parts(p, a, m->w + z, P, -1e30f, a->logits);
+        make_directions(a, units + z * a->flips, signs + z * a->flips, best[z]);
+        for (int64_t b = 0; b < a->batches; b++) {
+            average_batch(p, m, a, key, chosen, (z * a->batches + b) * a->rounds,
+                          units + z * a->flips, signs + z * a->flips, best[z], bias, total);
+            for (int64_t k = 0; k < p->L; k++)
+                log_M[(b * p->L + z) * p->L + k] = total[k] - all + zero;
+        }
+    }
+}
+
 enum Task { TRAIN, GRADIENT, CHAIN };
 
 static XLA_FFI_Error *run(const Call *c, enum Task task) {
@@ -1103,7 +1343,7 @@ static XLA_FFI_Error *run(const Call *c, enum Task task) {
     }
     free_runs(&runs);
     free(memory);
-    return enough ? NULL : fail(c->frame, "nelc_jax: no memory for the native path");
+    return enough ? NULL : no_memory(c->frame);
 }
 
 XLA_FFI_Error *nelc_train(XLA_FFI_CallFrame *frame) {
@@ -1127,4 +1367,32 @@ XLA_FFI_Error *nelc_chain(XLA_FFI_CallFrame *frame) {
     if (asks_version(frame)) return NULL;
     Call c = read_call(frame);
     return run(&c, CHAIN);
+}
+
+XLA_FFI_Error *nelc_average(XLA_FFI_CallFrame *frame) {
+    if (asks_version(frame)) return NULL;
+    Call c = read_call(frame);
+    const Problem *p = &c.problem;
+    const int64_t *dims = result(&c, 0)->dims + c.lead;
+    const int64_t *numbers = argument(&c, 6)->dims + c.lead;
+    Average a = {.flips = argument(&c, 7)->dims[c.lead + 1], .batches = dims[0]};
+    a.directions = 2 * a.flips;
+    a.lanes = (a.directions + W - 1) / W * W;
+    a.draws = 2 * STRATA * a.directions;
+    a.rounds = numbers[0] / (p->L * a.batches);
+    a.part = p->vectors * W;
+    a.pixels = 4 * a.part;
+    Member m = {0};
+    int64_t bytes = cut_member(p, BLOCK, NULL, &m), more = cut_average(p, NULL, &a);
+    char *memory = aligned_alloc(ALIGNMENT, (size_t)(bytes + more));
+    if (!memory) return no_memory(frame);
+    for (int64_t member = 0; member < c.members; member++) {
+        memset(memory, 0, (size_t)(bytes + more));
+        cut_member(p, BLOCK, memory, &m);
+        cut_average(p, memory + bytes, &a);
+        order_rows(p, &m);
+        average_member(&c, &m, &a, member);
+    }
+    free(memory);
+    return NULL;
 }

@@ -14,6 +14,7 @@ of the mixture held fixed, makes up for it (`score_function`).
 """
 
 import math
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -27,7 +28,8 @@ from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, checked
 from .._derivatives import score_function
 from .._linear import at_least_single, contract, on_last_axis
-from .._loops import scan
+from .._loops import platform_dependent, scan
+from .._native import calls
 from .._random import draw_pixels, pixel_table
 from ..latent import AbstractLatent
 from ..model import Model, backward_field, state_logits
@@ -72,11 +74,22 @@ def log_transition_batches(
     """
     check_count("num_samples", num_samples, 1, "sample")
     check_count("num_batches", num_batches, 1, "batch")
-    num_draws = batch_size(model.latent)
-    rounds = -(-num_samples // (num_draws * num_batches))
+    rounds = -(-num_samples // (batch_size(model.latent) * num_batches))
     model = at_least_single(model)
+    by_xla = partial(_log_batches, num_batches=num_batches, rounds=rounds)
+    if not calls.covers(model):
+        return by_xla(model, key)
+    native = partial(_native_batches, num_batches=num_batches, rounds=rounds)
+    on_cpu = calls.in_place_of(by_xla, native)
+    return platform_dependent(model, key, cpu=on_cpu, default=by_xla)
+
+
+def _log_batches(
+    model: Model, key: Key[Array, ""], *, num_batches: int, rounds: int
+) -> Float[Array, "B S S"]:
     logits = state_logits(model)
     tilts = _tilts(model, logits)
+    num_draws = batch_size(model.latent)
 
     def of_state(z):
         of_z = jax.tree.map(lambda array: array[z], tilts)
@@ -101,6 +114,21 @@ def log_transition_batches(
 
     # States in turn: each has a table of D logits for every tilt.
     return jnp.swapaxes(jax.lax.map(of_state, jnp.arange(logits.shape[0])), 0, 1)
+
+
+def _native_batches(
+    model: Model, key: Key[Array, ""], *, num_batches: int, rounds: int
+) -> Float[Array, "B S S"]:
+    """`_log_batches` of one-hot states in C, with the same random numbers."""
+    logits = state_logits(model)
+    tilts = _tilts(model, logits)
+    numbers = jnp.arange(logits.shape[0] * num_batches * rounds)
+    count = 2 * tilts.units.shape[-1]
+    chosen = jax.vmap(lambda number: _chosen(key, number, count))(numbers)
+    best = jnp.argmax(tilts.on, axis=-1).astype(jnp.int32)
+    return calls.average(
+        model, key, chosen, tilts.units, tilts.signs, best, num_batches
+    )
 
 
 @checked
@@ -204,6 +232,16 @@ def _log_norms(
     return jax.lax.map(of_group, groups).reshape(_STRATA, count, _FINE)
 
 
+def _chosen(key: Key[Array, ""], number, count: int) -> Int[Array, "strata K"]:
+    """One strength of each stratum at random, by its number there.
+
+    In the mean over these choices the draws are of the mixture of all tilts, whose
+    density is what they are weighted by.
+    """
+    own = jax.random.fold_in(key, number)
+    return jax.random.randint(own, (_STRATA, count), 0, _FINE)
+
+
 def _draw(
     model: Model,
     key: Key[Array, ""],
@@ -218,12 +256,7 @@ def _draw(
     count = len(directions)
     num_groups = _STRATA * count
     strengths = _strengths(logits.dtype)
-    # One strength of each stratum at random: in the mean over these choices the draws
-    # are of the mixture of all tilts, whose density is what they are weighted by.
-    chosen = jax.random.randint(
-        jax.random.fold_in(key, number), (_STRATA, count), 0, _FINE
-    )
-    strength = jnp.take_along_axis(strengths, chosen, axis=1)
+    strength = jnp.take_along_axis(strengths, _chosen(key, number, count), axis=1)
     tilted = logits[None, None] + strength[:, :, None] * directions[None]
     tilted = tilted.reshape(num_groups, -1)
     plain = jnp.broadcast_to(logits[None], tilted.shape)

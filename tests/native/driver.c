@@ -32,6 +32,17 @@ static Array make(XLA_FFI_DataType dtype, int64_t members, int rank, int64_t d0,
     return a;
 }
 
+/* Numbers below `most`, of the last axes (of size 0: no axis). */
+static Array tilts(int64_t members, int64_t d0, int64_t d1, int64_t d2, int64_t most) {
+    Array a = {.dims = {members, d0, d1, d2}};
+    int64_t size = members * d0 * (d1 ? d1 : 1) * (d2 ? d2 : 1);
+    int32_t *data = malloc((size_t)size * 4);
+    for (int64_t i = 0; i < size; i++) data[i] = (int32_t)(random_word() >> 8) % (int32_t)most;
+    a.buffer = (XLA_FFI_Buffer){XLA_FFI_Buffer_STRUCT_SIZE, NULL, XLA_FFI_DataType_S32, data,
+                                2 + (d1 > 0) + (d2 > 0), NULL};
+    return a;
+}
+
 static void call(XLA_FFI_Handler *handler, Array *in, int ins, Array *out, int outs,
                  int32_t T, int32_t softmax, int32_t exact) {
     void *args[16], *rets[16];
@@ -68,7 +79,7 @@ int main(int count, char **words) {
             int32_t softmax = kind & 1, exact = kind >> 1;
             Array model[] = {make(F, m, 2, D, L, 4), make(F, m, 1, D, 0, kind == 3), make(F, m, 2, L, D, 1),
                              make(F, m, 1, L, 0, 1), make(F, 1, 1, D, 0, .5f), make(B, m, 1, D, 0, 0)};
-            Array train[13], gradient[9], chain[8];
+            Array train[13], gradient[9], chain[8], average[10];
             memcpy(train, model, sizeof model);
             memcpy(gradient, model, sizeof model);
             memcpy(chain, model, sizeof model);
@@ -79,6 +90,11 @@ int main(int count, char **words) {
             gradient[6] = make(U, m, 1, 2, 0, 0), gradient[7] = train[7];
             gradient[8] = make(I, 1, 0, 0, 0, b);
             chain[6] = gradient[6], chain[7] = make(I, 1, 0, 0, 0, 64);
+            int64_t flips = L < 16 ? L : 16, batches = L < 16 ? 2 : 1;
+            memcpy(average, model, 5 * sizeof *model);
+            average[5] = gradient[6], average[6] = tilts(m, 2 * batches * L, 4, 2 * flips, 4);
+            average[7] = tilts(m, L, flips, 0, L), average[8] = make(F, m, 2, L, flips, 1);
+            average[9] = tilts(m, L, 0, 0, L);
             Array trained[] = {make(F, m, 2, D, L, 0), make(F, m, 2, L, D, 0), make(F, m, 1, L, 0, 0),
                                make(F, m, 2, D, L, 0), make(F, m, 2, L, D, 0), make(F, m, 1, L, 0, 0),
                                make(B, m, 1, D, 0, 0), make(F, m, 1, K, 0, 0), make(B, m, 1, K, 0, 0)};
@@ -89,6 +105,12 @@ int main(int count, char **words) {
             Array drawn[] = {make(B, m, 2, T, D, 0), make(I, m, 1, T, 0, 0), make(F, m, 2, T, L, 0),
                              make(B, m, 1, D, 0, 0)};
             call(nelc_chain, chain, 8, drawn, 4, (int32_t)T, softmax, exact);
+            Array averaged[] = {tilts(m, batches, L, L, 1)};
+            averaged[0].buffer.dtype = F;
+            /* Both normalisations, of wide rows, which take long, one. */
+            if (kind < (P == 8 ? 2 : 1)) call(nelc_average, average, 10, averaged, 1, 0, softmax, 0);
+            else free(averaged[0].buffer.data);
+            for (int i = 6; i < 10; i++) free(average[i].buffer.data);
             for (int i = 0; i < 13; i++) free(train[i].buffer.data);
             free(gradient[6].buffer.data), free(gradient[8].buffer.data), free(chain[7].buffer.data);
         }
