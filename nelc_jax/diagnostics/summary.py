@@ -89,11 +89,13 @@ def summarize_batches(
     model, occupancy = at_least_single((model, occupancy))
     log_A = forward_log_prob(model, model.latent.states(), x)
     batches = log_transition_batches(model, key, num_samples, num_batches)
-    # Replicates in turn: a mixture over N points for each would add up.
-    replicates = jax.lax.map(
-        lambda log_M: _summary(log_M, log_A, occupancy), leave_one_out(batches)
+    kernels = jnp.concatenate([combine_batches(batches)[None], leave_one_out(batches)])
+    # In turn: compiled once, and a mixture over N points for each would add up.
+    summaries = jax.lax.map(lambda log_M: _summary(log_M, log_A, occupancy), kernels)
+    return (
+        jax.tree.map(lambda array: array[0], summaries),
+        jax.tree.map(lambda array: array[1:], summaries),
     )
-    return _summary(combine_batches(batches), log_A, occupancy), replicates
 
 
 def _summary(
