@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import jax
 
 from experiments.command.errors import UserError
+from nelc_jax._cache import processor
 
 
 def use_all_cores() -> None:

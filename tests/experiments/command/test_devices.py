@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.command import devices as devices_module
+
 ROOT = Path(__file__).parents[3]
 PLATFORM = ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS", "JAX_PLATFORMS")
 
@@ -53,6 +55,30 @@ FORCED = "--xla_force_host_platform_device_count=3"
 def test_the_cores_or_what_the_environment_says(before, environment, devices):
     found = run(before + COUNT, **environment)
     assert found.stdout == f"{devices}\n", found.stderr
+
+
+@pytest.mark.parametrize(
+    ("processor", "given", "flags"),
+    [
+        ("flags: avx2", "", "--xla_cpu_multi_thread_eigen=false"),
+        (
+            "flags: avx2 avx512f",
+            "",
+            "--xla_cpu_multi_thread_eigen=false --xla_cpu_prefer_vector_width=512",
+        ),
+        (
+            "flags: avx512f",
+            "--xla_cpu_prefer_vector_width=256",
+            "--xla_cpu_prefer_vector_width=256 --xla_cpu_multi_thread_eigen=false",
+        ),
+    ],
+)
+def test_vectors_of_the_processor(monkeypatch, processor, given, flags):
+    monkeypatch.setattr(devices_module, "processor", lambda: processor)
+    monkeypatch.setattr(devices_module, "device_count_is_given", lambda: True)
+    monkeypatch.setenv("XLA_FLAGS", given)
+    devices_module.use_all_cores()
+    assert os.environ["XLA_FLAGS"] == flags
 
 
 COMMANDS = """
