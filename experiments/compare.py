@@ -7,6 +7,7 @@ if __name__ == "__main__":
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -63,11 +64,13 @@ class Compare:
     --out again to go on after an interruption.
     """
 
+    GROUPS: ClassVar = {"model": ("models", "units"), "training": ("epochs",)}
+
     run: RunOptions
     models: int = 36
     """Models in each ensemble."""
     units: int = 6
-    """Latent units, L."""
+    """Latent units L, in bits."""
     epochs: int = 120
     """Epochs of 30 gradient steps."""
 
@@ -127,6 +130,12 @@ def _partition(model: rbm.Rbm, key):
     return rbm.log_partition(model), ais.log_partition(model, key, betas, CHAINS)
 
 
-if __name__ == "__main__":
+@reports_user_errors
+def command(arguments: list[str] | None = None) -> None:
+    """`main` in a process of its own: on all cores, errors in one line."""
     use_all_cores()
-    reports_user_errors(main)()
+    main(arguments)
+
+
+if __name__ == "__main__":
+    command()

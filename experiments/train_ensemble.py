@@ -18,6 +18,7 @@ from experiments.command.devices import (
     use_all_cores,
 )
 from experiments.command.errors import UserError, reports_user_errors
+from experiments.command.invocation import called
 from experiments.command.options import RunOptions, check_seed, parse
 from experiments.command.programs import keep_programs
 from experiments.data.datasets import load_dataset, own_file
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> Path:
         _check(options)
     run = options.run
     settings = Settings(**{f.name: getattr(options, f.name) for f in fields(Settings)})
-    command = "python -m experiments.train_ensemble --resume"
+    command = f"{called('train_ensemble')} --resume"
     go_on = f"{command}{' --distributed' * distributed} --out {quote(str(out))}"
     notes = {
         "command": "train_ensemble",
@@ -116,6 +117,12 @@ def _stored_options(out: Path, arguments: list[str]) -> TrainEnsemble:
     return parse(TrainEnsemble, "train_ensemble", [*stored, *arguments])
 
 
-if __name__ == "__main__":
+@reports_user_errors
+def command(arguments: list[str] | None = None) -> None:
+    """`main` in a process of its own: on all cores, errors in one line."""
     use_all_cores()
-    reports_user_errors(main)()
+    main(arguments)
+
+
+if __name__ == "__main__":
+    command()

@@ -3,13 +3,10 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import tyro
 
 from experiments.command.errors import UserError
-
-Options = TypeVar("Options")
+from experiments.command.invocation import called
+from experiments.command.parser import Options, read_options
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class RunOptions:
     """mnist5k (embedded digits 0, 1, 2), mnist (the paper's), or a .npz / .npy file
     with x (N, D) of zeros and ones and optional labels."""
     data_dir: Path | None = None
-    """Directory with the MNIST IDX files, for --dataset mnist."""
+    """Directory with the MNIST IDX files, for --dataset mnist. [the cache]"""
     no_cache: bool = False
     """Compile everything anew, and keep nothing of it for the next command."""
 
@@ -32,10 +29,11 @@ class RunOptions:
 def parse(
     options: type[Options], command: str, arguments: list[str] | None = None
 ) -> Options:
-    """Read the options of `command` from the command line (or from `arguments`)."""
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    prog = f"python -m experiments.{command}"
-    return tyro.cli(options, prog=prog, args=arguments, config=config)
+    """Read the options of `command` from the command line (or from `arguments`).
+
+    **Raises:** `UserError` as `read_options`.
+    """
+    return read_options(options, called(command), arguments)
 
 
 def check_positive(**values: float) -> None:

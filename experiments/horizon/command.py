@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
-from experiments.command.devices import check_devices
+from experiments.command.devices import check_devices, use_all_cores
+from experiments.command.errors import reports_user_errors
 from experiments.command.options import RunOptions, check_seed, parse
 from experiments.command.programs import keep_programs
 from experiments.data.datasets import load_split
@@ -23,6 +25,8 @@ class Horizon:
     and horizon.md with its figures. Give the same --out again to go on after an
     interruption.
     """
+
+    GROUPS: ClassVar = {"training": ("quick",), "measuring": ("measure_again",)}
 
     run: RunOptions
     quick: bool = False
@@ -47,3 +51,10 @@ def main(arguments: list[str] | None = None) -> Path:
         measure_horizons(study, base, seed)
     print(f"tables written to {out / PAGE}")
     return out
+
+
+@reports_user_errors
+def command(arguments: list[str] | None = None) -> None:
+    """`main` in a process of its own: on all cores, errors in one line."""
+    use_all_cores()
+    main(arguments)

@@ -37,9 +37,9 @@ def main(arguments: list[str] | None = None) -> Path:
 
 
 @reports_user_errors
-def command() -> None:
+def command(arguments: list[str] | None = None) -> None:
     """`main` in a process of its own: on all cores, errors in one line."""
-    options, training = given.read()
+    options, training = given.read(arguments)
     if training.models > 1:
         use_all_cores()
     _run(options, training)
