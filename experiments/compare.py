@@ -17,6 +17,7 @@ from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.command.programs import keep_programs
+from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
 from experiments.report.tables import markdown_table
 from experiments.runs.directory import Run
@@ -94,7 +95,7 @@ def main(arguments: list[str] | None = None) -> Path:
     equilibrium = rbms(settings, [seed])
     study = Study(train, held_out, out)
     config = study.describe("compare", options)
-    with claimed(out, config, [PAGE]):
+    with claimed(out, config, [PAGE], settings_text(options, "compare")):
         trained = study.run([Variant("cycles", seed, settings), *equilibrium])
         runs, left_out = sound_ensembles(trained)
         table = page.likelihood_table(runs, ceiling(train, options.units))

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from experiments.command.devices import check_devices
 from experiments.command.errors import UserError, reports_user_errors
+from experiments.command.invocation import call
 from experiments.command.memory import check_memory
 from experiments.command.options import check_count, check_positive, check_seed, parse
 from experiments.command.parser import POSITIONAL
@@ -107,6 +108,7 @@ def main(arguments: list[str] | None = None) -> Path:
         "samples": options.samples,
         "steps": options.steps,
         "seed": options.seed,
+        **call(),
     }
     model = model_of(run, index)
     _check_sizes(options, model)

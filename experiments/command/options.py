@@ -1,12 +1,15 @@
 """The options that every command shares, and how commands read theirs."""
 
 import math
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.command.errors import UserError
 from experiments.command.invocation import called
 from experiments.command.parser import Options, read_options
+from experiments.command.settings_file import with_settings
 
 
 @dataclass(frozen=True)
@@ -22,17 +25,22 @@ class RunOptions:
     with x (N, D) of zeros and ones and optional labels."""
     data_dir: Path | None = None
     """Directory with the MNIST IDX files, for --dataset mnist. [the cache]"""
+    config: Path | None = None
+    """TOML file with settings, such as the settings.toml that every run writes; options
+    on the command line come first."""
     no_cache: bool = False
     """Compile everything anew, and keep nothing of it for the next command."""
 
 
 def parse(
-    options: type[Options], command: str, arguments: list[str] | None = None
+    options: type[Options], command: str, arguments: Sequence[str] | None = None
 ) -> Options:
     """Read the options of `command` from the command line (or from `arguments`).
 
-    **Raises:** `UserError` as `read_options`.
+    **Raises:** `UserError` as `read_options`, and for a `--config` that is of no use.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = with_settings(options, command, arguments)
     return read_options(options, called(command), arguments)
 
 

@@ -65,6 +65,19 @@ class Option:
         """Whether it has no value."""
         return self.convert is None
 
+    @property
+    def opposite(self) -> str:
+        """Of a switch, the flag that undoes it."""
+        name = self.flag.removeprefix("--")
+        if name.startswith("no-"):
+            return "--" + name.removeprefix("no-")
+        return f"--no-{name}"
+
+    @property
+    def rank(self) -> int:
+        """The place of its group in `--help`."""
+        return ORDER.index(self.group)
+
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def _split_lines(self, text: str, width: int) -> list[str]:
@@ -72,8 +85,11 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
-class _Parser(argparse.ArgumentParser):
+class LineParser(argparse.ArgumentParser):
+    """What is wrong is one line, a `UserError`."""
+
     def error(self, message: str) -> NoReturn:
+        """Say it, without the usage."""
         raise UserError(message.removeprefix("argument "))
 
 
@@ -176,13 +192,13 @@ def _helps(options: type) -> dict[str, str]:
     return found
 
 
-def _parser(options: type, known: list[Option], prog: str) -> _Parser:
+def _parser(options: type, known: list[Option], prog: str) -> LineParser:
     positionals = [option for option in known if option.positional]
     needed = [option for option in known if option.default is MISSING]
     usage = [option.metavar for option in positionals]
     usage += [f"{o.flag} {o.metavar}" for o in needed if not o.positional]
     width = min(shutil.get_terminal_size().columns, 100)
-    parser = _Parser(
+    parser = LineParser(
         prog,
         " ".join([prog, *usage, "[options]"]),
         inspect.getdoc(options),
@@ -226,10 +242,8 @@ def _add(group: argparse._ActionsContainer, option: Option) -> None:
 
 def _add_switch(group: argparse._ActionsContainer, option: Option, text: str) -> None:
     """The flag that changes the default; its opposite counts too, where it is last."""
-    opposite = "--" + option.name.removeprefix("no_").replace("_", "-")
-    if not option.name.startswith("no_"):
-        opposite = f"--no-{opposite[2:]}"
-    for flag, action in ((option.flag, "store_true"), (opposite, "store_false")):
+    actions = {option.flag: "store_true", option.opposite: "store_false"}
+    for flag, action in actions.items():
         shown = (action == "store_false") == option.default
         say = text if shown else argparse.SUPPRESS
         group.add_argument(flag, dest=option.name, action=action, help=say)

@@ -7,6 +7,7 @@ import jax
 
 from experiments.command import versions
 from experiments.command.errors import UserError
+from experiments.command.invocation import call
 from experiments.command.memory import check_memory
 from experiments.command.options import (
     RunOptions,
@@ -156,6 +157,7 @@ def config(options: Oscillators) -> dict:
         "data_dir": None if shared["data_dir"] is None else str(shared["data_dir"]),
         "seed": shared["seed"],
         **settings,
+        **call(),
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "versions": versions.installed(),
     }

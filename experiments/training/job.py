@@ -57,8 +57,7 @@ class Job:
 def train_job(job: Job, checkpoints: list[Checkpoint]) -> Run:
     """Train and measure all groups in turn from where they are; write the results."""
     numbers = job.settings.own_numbers()
-    size = job.settings.members_at_once or job.settings.models
-    size = min(-(-size // jax.process_count()), len(numbers))
+    size = group_size(job.settings, len(numbers))
     groups = form_groups(checkpoints, numbers, size)
     write_groups(job.out, job.config, groups)
     # The results of a finished run stay until those of more epochs are whole.
@@ -72,6 +71,12 @@ def train_job(job: Job, checkpoints: list[Checkpoint]) -> Run:
     trained = join([_train_group(job, group, size, shown) for group in groups])
     _check_any_finite(job, trained.diverged_in)
     return write_results(job, trained)
+
+
+def group_size(settings: Settings, own: int) -> int:
+    """How many of its `own` models this process trains at a time."""
+    at_once = settings.members_at_once or settings.models
+    return min(-(-at_once // jax.process_count()), own)
 
 
 def write_results(job: Job, trained: Trained) -> Run:

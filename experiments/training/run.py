@@ -10,6 +10,7 @@ import numpy as np
 import nelc_jax
 from experiments.command import versions
 from experiments.command.errors import UserError, reports_unwritable
+from experiments.command.invocation import call, continued
 from experiments.command.options import check_seed
 from experiments.command.signals import noticed_signals
 from experiments.data.dataset import Dataset
@@ -41,6 +42,7 @@ def run_ensemble(
     diagnostics: Sequence[Diagnostic] = (),
     resume: bool = False,
     notes: Mapping | None = None,
+    settings_file: str | None = None,
     go_on: str = "call run_ensemble again with resume=True",
 ) -> Run:
     """Train an ensemble, measure it, and write tables, arrays, figures and report.
@@ -51,7 +53,8 @@ def run_ensemble(
     default the paper's; `rule`, by default that of the settings, of which those in
     `OF_RULE` count for no other; `seed` of all random numbers; `diagnostics`, further
     columns of `models.csv`; `resume`, whether to go on with the run in `out`; `notes`,
-    what else `config.json` says; `go_on`, the advice to who stops the run.
+    what else `config.json` says; `settings_file`, what `settings.toml` says; `go_on`,
+    the advice to who stops the run.
 
     **Returns:** the run. Of several processes (JAX's distributed runtime), each has its
     own models, in `out`/process-K.
@@ -85,7 +88,7 @@ def run_ensemble(
         with reports_unwritable(f"--out {out}"):
             run_directory.check_vacant(out)
         with locked(out):
-            run_directory.create_run_directory(out, config)
+            run_directory.create_run_directory(out, config, settings_file)
             remove_leftovers(out)
             return _train_and_draw(job, [])
 
@@ -124,6 +127,7 @@ def describe(
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         # What the C of the native path leaves of an unbroken run is its law, as with
         # another version of a package.
+        **call(),
         "versions": versions.installed() | {"one-hot cycles": nelc_jax.native_path()},
     }
 
@@ -160,6 +164,7 @@ def _go_on(job: Job, numbers: np.ndarray) -> Run:
         )
     checkpoints = list(saved.checkpoints.values())
     config |= _other_versions(config["versions"], checkpoints)
+    config |= continued(config, [saved.config, *(c.config for c in checkpoints)])
     with _unwritable(out):
         remove_leftovers(out, out / run_directory.TRAINING, out / run_directory.FIGURES)
     return _train_and_draw(replace(job, config=config), checkpoints)

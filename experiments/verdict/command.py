@@ -8,6 +8,7 @@ from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.command.programs import keep_programs
+from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
 from experiments.runs.lock import claimed
 from experiments.training.run import check_points
@@ -60,7 +61,8 @@ def main(arguments: list[str] | None = None) -> Path:
         base, count = replace(base, **QUICK), 1
     check_points(train, base)
     study = Study(train, held_out, out, options.measure_again)
-    with claimed(out, study.describe("verdict", options), RESULTS):
+    config = study.describe("verdict", options)
+    with claimed(out, config, RESULTS, settings_text(options, "verdict")):
         seeds = range(seed, seed + count)
         sensitivity = not (options.no_sensitivity or options.quick)
         judge_findings(study, base, seeds, sensitivity)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 
 from experiments import train_ensemble
 from experiments.command.errors import Interrupted, UserError
+from experiments.command.settings_file import SETTINGS
 from experiments.command.signals import NOTICED
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import load_run
@@ -95,6 +97,33 @@ def test_lost_results_are_made_again_without_training(unbroken, tmp_path, stop_a
     assert_same(out, unbroken)
 
 
+def test_a_run_from_the_settings_of_another_is_the_same(
+    points, tmp_path, unbroken, capsys
+):
+    settings, again = unbroken / SETTINGS, tmp_path / "again"
+    given = ["--config", str(settings), "--out", str(again)]
+    train_ensemble.main([*given, "--dry-run"])
+    assert list(tmp_path.iterdir()) == []
+    plan, seconds, memory = capsys.readouterr().out.splitlines()
+    assert plan.startswith(
+        "3 models of 2 latent units (onehot) on the 60 points of 9 bits of points.npz: "
+        "4 epochs of 3 gradient steps, mini-batches of 4 to 12 points, chains of 4 "
+        "double steps, on "
+    )
+    assert re.match(r"about \d+ s: compiling \d+ s, training \d+ s \(", seconds)
+    assert re.match(r"about [\d.]+ [MG]iB of memory", memory)
+    train_ensemble.main(given)
+    assert_same(again, unbroken)
+    assert (again / SETTINGS).read_bytes() == settings.read_bytes()
+    # The file stays that of how the run was begun; its settings are given now.
+    train_ensemble.main([*given, "--resume", "--epochs", "5"])
+    assert (again / SETTINGS).read_bytes() == settings.read_bytes()
+    with pytest.raises(AssertionError, match=r"history\.csv"):
+        assert_same(again, unbroken)
+    with pytest.raises(UserError, match=r"--epochs 4: .* epochs can only be added"):
+        train_ensemble.main([*given, "--resume"])
+
+
 def test_more_epochs(points, tmp_path, unbroken, stop_after):
     once, twice = tmp_path / "once", tmp_path / "twice"
     shutil.copytree(unbroken, once)
@@ -105,6 +134,8 @@ def test_more_epochs(points, tmp_path, unbroken, stop_after):
     assert after["epoch"].max() == 6
     config = json.loads((once / run_directory.CONFIG).read_text())
     assert (config["epochs"], config["batch_epochs"]) == (6, 4)
+    assert config["command_line"]
+    assert config["date"] <= config["resumed"][0]["date"]
 
     # Until all epochs are done, the results of the old ones stay.
     shutil.copytree(unbroken, twice)
@@ -179,8 +210,8 @@ def test_of_a_long_history_only_new_rows_are_written(points, tmp_path, monkeypat
 
     monkeypatch.setattr(os, "fsync", counted)
     begin(points, tmp_path / "run", "--epochs", "40", "--save-every", "1")
-    # Settings; a history and a state for each epoch; the results; the report.
-    assert len(written) == 1 + 2 * 40 + 4 + 1
+    # Settings, twice; a history and a state for each epoch; the results; the report.
+    assert len(written) == 2 + 2 * 40 + 4 + 1
     # A state does not grow with the history.
-    states = written[2 : 1 + 2 * 40 : 2]
+    states = written[3 : 2 + 2 * 40 : 2]
     assert max(states) - min(states) < 100
