@@ -26,7 +26,7 @@ from experiments.runs.resume import check_saved, read_saved
 from experiments.training.diagnostics import Diagnostic, describe_diagnostics
 from experiments.training.ensemble import state_structure
 from experiments.training.identity import optimizer_digest, rule_in_words
-from experiments.training.job import Job, train_job
+from experiments.training.job import Job, OnEpoch, group_size, train_job
 from experiments.training.settings import OF_RULE, Settings
 from experiments.training.sizes import check_sizes
 from nelc_jax.training import AbstractRule
@@ -43,6 +43,7 @@ def run_ensemble(
     resume: bool = False,
     notes: Mapping | None = None,
     settings_file: str | None = None,
+    on_epoch: OnEpoch | None = None,
     go_on: str = "call run_ensemble again with resume=True",
 ) -> Run:
     """Train an ensemble, measure it, and write tables, arrays, figures and report.
@@ -53,8 +54,10 @@ def run_ensemble(
     default the paper's; `rule`, by default that of the settings, of which those in
     `OF_RULE` count for no other; `seed` of all random numbers; `diagnostics`, further
     columns of `models.csv`; `resume`, whether to go on with the run in `out`; `notes`,
-    what else `config.json` says; `settings_file`, what `settings.toml` says; `go_on`,
-    the advice to who stops the run.
+    what else `config.json` says; `settings_file`, what `settings.toml` says;
+    `on_epoch`, called after every epoch with the columns of the history, an entry a
+    model in each: where it returns true the training ends, and what was trained is
+    measured; `go_on`, the advice to who stops the run.
 
     **Returns:** the run. Of several processes (JAX's distributed runtime), each has its
     own models, in `out`/process-K.
@@ -67,6 +70,11 @@ def run_ensemble(
     check_seed(seed)
     check_points(dataset, settings)
     numbers = settings.own_numbers()
+    if on_epoch is not None and group_size(settings, len(numbers)) < len(numbers):
+        raise UserError(
+            f"--members-at-once {settings.members_at_once}: on_epoch is told of all "
+            "models at once: leave one of both away"
+        )
     out = own_directory(Path(out))
     config = describe(settings, rule, dataset, seed, diagnostics) | dict(notes or {})
     with noticed_signals() as stop:
@@ -80,6 +88,7 @@ def run_ensemble(
             diagnostics,
             stop,
             go_on,
+            on_epoch=on_epoch,
         )
         if resume:
             run_directory.check_begun(out)

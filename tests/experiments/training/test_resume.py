@@ -1,9 +1,11 @@
 """Runs that were stopped and went on: the same results, bit for bit."""
 
+import dataclasses
 import json
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -13,6 +15,7 @@ from experiments import train_ensemble
 from experiments.command.errors import Interrupted, UserError
 from experiments.command.settings_file import SETTINGS
 from experiments.command.signals import NOTICED
+from experiments.data.datasets import load_dataset
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import load_run
 from experiments.runs.files import read_table
@@ -20,6 +23,8 @@ from experiments.runs.groups import state_files
 from experiments.runs.lock import locked
 from experiments.runs.resume import read_checkpoint
 from experiments.training.ensemble import Ensemble
+from experiments.training.run import run_ensemble
+from experiments.training.settings import Settings
 from nelc_jax import load
 
 from ..brief import assert_same, begin, contents, resume, stopped
@@ -122,6 +127,40 @@ def test_a_run_from_the_settings_of_another_is_the_same(
         assert_same(again, unbroken)
     with pytest.raises(UserError, match=r"--epochs 4: .* epochs can only be added"):
         train_ensemble.main([*given, "--resume"])
+
+
+def test_a_callback_is_told_of_every_epoch_and_may_end_the_run(
+    points, tmp_path, unbroken
+):
+    read = load_run(unbroken)
+    names = [field.name for field in dataclasses.fields(Settings)]
+    settings = Settings(**{name: read.config[name] for name in names})
+    seen, out = [], tmp_path / "run"
+
+    def until(last):
+        def on_epoch(row):
+            seen.append(row)
+            return row["epoch"][0] == last
+
+        return on_epoch
+
+    def train(on_epoch, **changes):
+        dataset = load_dataset(str(points))
+        given = {"on_epoch": on_epoch, "resume": out.exists()}
+        return run_ensemble(dataset, out, replace(settings, **changes), **given)
+
+    with pytest.raises(UserError, match="--members-at-once 2: on_epoch is told of all"):
+        train(until(3), members_at_once=2)
+    # Saved between two epochs that are: what it ends goes on where it was.
+    early = train(until(3))
+    assert early.config["epochs"] == early.history["epoch"].max() == 3
+    assert load_run(out).config["epochs"] == 3
+    whole = train(until(None))
+    assert whole.config["epochs"] == 4
+    assert_same(out, unbroken)
+    assert [row["epoch"][0] for row in seen] == [1, 2, 3, 4]
+    told = np.concatenate([row["log_likelihood"] for row in seen])
+    np.testing.assert_allclose(told, read.history["log_likelihood"], rtol=1e-5)
 
 
 def test_more_epochs(points, tmp_path, unbroken, stop_after):
