@@ -88,7 +88,8 @@ def trial_in_words(trial: Trial) -> str:
         f"measuring {_time(trial.measuring)}, figures {_time(FIGURES_SECONDS)}"
     ]
     if trial.memory is not None:
-        lines.append(f"about {in_words(trial.memory)} of memory, as this trial took")
+        memory = in_words(trial.memory)
+        lines.append(f"about {memory} of memory, as this trial took, before figures")
     return "\n".join(lines)
 
 
