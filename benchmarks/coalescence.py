@@ -6,9 +6,9 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from experiments.command.errors import reports_user_errors
+from experiments.command.parser import read_options
 from experiments.runs.diverged import sound
 from experiments.runs.finished import model_of, open_run
 from nelc_jax import OneHot, exact
@@ -77,7 +77,7 @@ def _sample(model: Model, num_samples: int):
 @reports_user_errors
 def main() -> None:
     """Run the command."""
-    options = tyro.cli(Coalescence, prog="python -m benchmarks.coalescence")
+    options = read_options(Coalescence, "python -m benchmarks.coalescence")
     print(
         f"{'':24s}{'tau':>9s}{'mean N':>11s}{'':11s}{'N/tau':>6s}{'99 %':>8s}", end=""
     )

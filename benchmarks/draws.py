@@ -12,10 +12,10 @@ from typing import Annotated
 
 import jax
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 from experiments.command.errors import reports_user_errors
+from experiments.command.parser import POSITIONAL, read_options
 from experiments.runs.finished import model_of, open_run
 from nelc_jax.diagnostics import jackknife_error, summarize_batches
 
@@ -26,7 +26,7 @@ BATCHES = 16
 class Draws:
     """sigma of the models of a finished run from more and more draws a state."""
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[Path, POSITIONAL]
     """Directory of the ensemble."""
     first: int = 4608
     """Draws of x a latent state; then the factor times as many, and so on."""
@@ -49,7 +49,7 @@ def _measure(model, key, num_samples):
 @reports_user_errors
 def main() -> None:
     """Run the command."""
-    options = tyro.cli(Draws, prog="python -m benchmarks.draws")
+    options = read_options(Draws, "python -m benchmarks.draws")
     run = open_run(options.run)
     indices = range(len(run.arrays["a_bar"]))[: options.models]
     counts = [options.first * options.factor**k for k in range(options.repeats)]

@@ -16,7 +16,6 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jax.sharding import NamedSharding, PartitionSpec
 
 import nelc_jax
@@ -24,6 +23,8 @@ from benchmarks.phases import phase_seconds
 from benchmarks.timing import device_limits, peak_memory_mib
 from benchmarks.workloads import STEPS_PER_EPOCH, Job, data_for, workload
 from experiments.command.devices import usable_cores, use_all_cores
+from experiments.command.errors import reports_user_errors
+from experiments.command.parser import read_options
 from nelc_jax import Cycles, TrajectoryGradient, ensemble
 
 
@@ -103,9 +104,10 @@ def time_job(job: Job, parallel: bool | None, x: np.ndarray, repeats: int) -> di
     }
 
 
+@reports_user_errors
 def main() -> None:
     """Run the command."""
-    options = tyro.cli(Benchmark, prog="python -m benchmarks.ensemble")
+    options = read_options(Benchmark, "python -m benchmarks.ensemble")
     if options.peers and importlib.util.find_spec("torch") is None:
         print("--peers needs PyTorch: pip install -e '.[bench]'", file=sys.stderr)
         sys.exit(2)

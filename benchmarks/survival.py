@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
+from experiments.command.errors import reports_user_errors
+from experiments.command.parser import read_options
 from experiments.runs import directory as run_directory
 
 RESULTS = (run_directory.HISTORY, run_directory.MODELS, run_directory.CHECKPOINT)
@@ -85,9 +86,10 @@ def survived(out: Path, whole: Path) -> bool:
     )
 
 
+@reports_user_errors
 def main() -> None:
     """Run the command."""
-    options = tyro.cli(Survival, prog="python -m benchmarks.survival")
+    options = read_options(Survival, "python -m benchmarks.survival")
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)

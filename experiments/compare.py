@@ -7,6 +7,7 @@ if __name__ == "__main__":
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.command.programs import keep_programs
+from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
 from experiments.report.tables import markdown_table
 from experiments.runs.directory import Run
@@ -63,11 +65,13 @@ class Compare:
     --out again to go on after an interruption.
     """
 
+    GROUPS: ClassVar = {"model": ("models", "units"), "training": ("epochs",)}
+
     run: RunOptions
     models: int = 36
     """Models in each ensemble."""
     units: int = 6
-    """Latent units, L."""
+    """Latent units L, in bits."""
     epochs: int = 120
     """Epochs of 30 gradient steps."""
 
@@ -91,7 +95,7 @@ def main(arguments: list[str] | None = None) -> Path:
     equilibrium = rbms(settings, [seed])
     study = Study(train, held_out, out)
     config = study.describe("compare", options)
-    with claimed(out, config, [PAGE]):
+    with claimed(out, config, [PAGE], settings_text(options, "compare")):
         trained = study.run([Variant("cycles", seed, settings), *equilibrium])
         runs, left_out = sound_ensembles(trained)
         table = page.likelihood_table(runs, ceiling(train, options.units))
@@ -127,6 +131,12 @@ def _partition(model: rbm.Rbm, key):
     return rbm.log_partition(model), ais.log_partition(model, key, betas, CHAINS)
 
 
-if __name__ == "__main__":
+@reports_user_errors
+def command(arguments: list[str] | None = None) -> None:
+    """`main` in a process of its own: on all cores, errors in one line."""
     use_all_cores()
-    reports_user_errors(main)()
+    main(arguments)
+
+
+if __name__ == "__main__":
+    command()

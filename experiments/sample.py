@@ -8,18 +8,20 @@ if __name__ == "__main__":
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from experiments.command.devices import check_devices
 from experiments.command.errors import UserError, reports_user_errors
+from experiments.command.invocation import call
 from experiments.command.memory import check_memory
 from experiments.command.options import check_count, check_positive, check_seed, parse
+from experiments.command.parser import POSITIONAL
 from experiments.figures import by_likelihood, save_figure
 from experiments.figures.samples import (
     grid_figure,
@@ -55,18 +57,20 @@ class Sample:
     and can be given as --dataset. The z of an x is the state that it was drawn from.
     """
 
-    run: tyro.conf.Positional[Path]
+    GROUPS: ClassVar = {"model": ("model",), "measuring": ("samples", "steps")}
+
+    run: Annotated[Path, POSITIONAL]
     """Directory that train_ensemble wrote, or one of the ensembles of compare, verdict
     or horizon."""
     out: Path | None = None
-    """Directory for the results, by default samples/ in that of the run. Those of an
-    earlier call are replaced; anything else must not be there."""
+    """Directory for the results. Those of an earlier call are replaced; anything else
+    must not be there. [samples/ in that of the run]"""
     model: int | None = None
-    """Number of the model; by default the one of the highest log-likelihood."""
+    """Number of the model. [the one of the highest log-likelihood]"""
     samples: int = 96
-    """Independent samples."""
+    """Independent samples x of p(x)."""
     steps: int = 100
-    """Double steps of the chains."""
+    """Length of the chains, in double steps."""
     seed: int = 0
     """Seed of all random numbers; the same seed gives the same results."""
 
@@ -104,6 +108,7 @@ def main(arguments: list[str] | None = None) -> Path:
         "samples": options.samples,
         "steps": options.steps,
         "seed": options.seed,
+        **call(),
     }
     model = model_of(run, index)
     _check_sizes(options, model)
@@ -197,5 +202,11 @@ def _write(out: Path, run: Run, index: int, model: Model, drawn: Drawn) -> None:
     write_animation(out / "chains.gif", chain_x, chain_z, image_shape)
 
 
+@reports_user_errors
+def command(arguments: list[str] | None = None) -> None:
+    """`main` in a process of its own: errors in one line."""
+    main(arguments)
+
+
 if __name__ == "__main__":
-    reports_user_errors(main)()
+    command()

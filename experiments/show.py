@@ -7,12 +7,12 @@ if __name__ == "__main__":
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import tyro
+from typing import Annotated
 
 from experiments.command.devices import check_devices
 from experiments.command.errors import reports_unwritable, reports_user_errors
 from experiments.command.options import parse
+from experiments.command.parser import POSITIONAL
 from experiments.figures import save_figures
 from experiments.report.report import write_report
 from experiments.runs import directory as run_directory
@@ -28,7 +28,7 @@ class Show:
     Nothing is trained or measured anew; the new files replace the old ones.
     """
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[Path, POSITIONAL]
     """Directory that train_ensemble wrote, or one of the ensembles of compare, verdict
     or horizon."""
 
@@ -49,5 +49,11 @@ def main(arguments: list[str] | None = None) -> Path:
     return report
 
 
+@reports_user_errors
+def command(arguments: list[str] | None = None) -> None:
+    """`main` in a process of its own: errors in one line."""
+    main(arguments)
+
+
 if __name__ == "__main__":
-    reports_user_errors(main)()
+    command()

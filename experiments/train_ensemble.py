@@ -6,6 +6,7 @@ if __name__ == "__main__":
     leave_at_interrupt()
 
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,14 +19,18 @@ from experiments.command.devices import (
     use_all_cores,
 )
 from experiments.command.errors import UserError, reports_user_errors
+from experiments.command.invocation import called
 from experiments.command.options import RunOptions, check_seed, parse
 from experiments.command.programs import keep_programs
+from experiments.command.settings_file import settings_text, with_settings
+from experiments.data.dataset import Dataset
 from experiments.data.datasets import load_dataset, own_file
-from experiments.runs.directory import check_begun
+from experiments.runs.directory import check_begun, check_vacant
 from experiments.runs.lock import locked
 from experiments.runs.resume import read_saved
-from experiments.training.run import own_directory, run_ensemble
+from experiments.training.run import check_points, own_directory, run_ensemble
 from experiments.training.settings import Settings
+from experiments.training.trial import plan_in_words, trial_in_words, try_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,9 @@ class TrainEnsemble(Settings):
     resume: bool = False
     """Go on with the run in --out, with its settings; --epochs may add epochs to it,
     with mini-batches of --batch-last. The results are those of an unbroken run."""
+    dry_run: bool = False
+    """Say what would be trained, how long that takes, by a trial of two epochs and of
+    the measurement, and how much memory; write no results."""
     distributed: bool = False
     """Run as one of several processes (JAX's distributed runtime, which finds SLURM
     and cluster settings by itself; elsewhere see README). Each writes the results of
@@ -50,9 +58,16 @@ class TrainEnsemble(Settings):
 
 def main(arguments: list[str] | None = None) -> Path:
     """Run the command with its command line (or `arguments`); returns `--out`."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    options = parse(TrainEnsemble, "train_ensemble", arguments)
+    # First of all: what the file says is given now, where a run goes on, too.
+    given = with_settings(
+        TrainEnsemble,
+        "train_ensemble",
+        sys.argv[1:] if arguments is None else arguments,
+    )
+    options = parse(TrainEnsemble, "train_ensemble", given)
     out, resume, distributed = options.run.out, options.resume, options.distributed
+    if options.dry_run and resume:
+        raise UserError("--dry-run: leave --resume away, it is of a run to be begun")
     if not resume:
         _check(options)
     if distributed:
@@ -60,11 +75,11 @@ def main(arguments: list[str] | None = None) -> Path:
     keep_programs(not options.run.no_cache)
     check_devices()
     if resume:
-        options = _stored_options(own_directory(out), arguments)
+        options = _stored_options(own_directory(out), given)
         _check(options)
     run = options.run
     settings = Settings(**{f.name: getattr(options, f.name) for f in fields(Settings)})
-    command = "python -m experiments.train_ensemble --resume"
+    command = f"{called('train_ensemble')} --resume"
     go_on = f"{command}{' --distributed' * distributed} --out {quote(str(out))}"
     notes = {
         "command": "train_ensemble",
@@ -74,6 +89,9 @@ def main(arguments: list[str] | None = None) -> Path:
         "distributed": distributed,
     }
     dataset = load_dataset(run.dataset, run.data_dir)
+    if options.dry_run:
+        _try(settings, dataset, run)
+        return own_directory(out)
     with reports_lost_process(go_on) if distributed else nullcontext():
         run_ensemble(
             dataset,
@@ -82,9 +100,18 @@ def main(arguments: list[str] | None = None) -> Path:
             seed=run.seed,
             resume=resume,
             notes=notes,
+            settings_file=settings_text(options, "train_ensemble"),
             go_on=go_on,
         )
     return own_directory(out)
+
+
+def _try(settings: Settings, dataset: Dataset, run: RunOptions):
+    """Say what a run would be, and that nothing is in its way."""
+    check_vacant(own_directory(run.out))
+    check_points(dataset, settings)
+    print(plan_in_words(settings, dataset), flush=True)
+    print(trial_in_words(try_run(settings, dataset, run.seed)))
 
 
 def _check(options: TrainEnsemble):
@@ -94,7 +121,7 @@ def _check(options: TrainEnsemble):
     options.rule()
 
 
-def _stored_options(out: Path, arguments: list[str]) -> TrainEnsemble:
+def _stored_options(out: Path, arguments: Sequence[str]) -> TrainEnsemble:
     """The options that a run began with, and those given now, which count."""
     check_begun(out)
     with locked(out):
@@ -116,6 +143,12 @@ def _stored_options(out: Path, arguments: list[str]) -> TrainEnsemble:
     return parse(TrainEnsemble, "train_ensemble", [*stored, *arguments])
 
 
-if __name__ == "__main__":
+@reports_user_errors
+def command(arguments: list[str] | None = None) -> None:
+    """`main` in a process of its own: on all cores, errors in one line."""
     use_all_cores()
-    reports_user_errors(main)()
+    main(arguments)
+
+
+if __name__ == "__main__":
+    command()

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def run(*command, cwd, **environment):
+def run(*command, cwd, status=0, **environment):
     done = subprocess.run(
         [sys.executable, *command],
         cwd=cwd,
@@ -22,8 +22,8 @@ def run(*command, cwd, **environment):
         text=True,
         timeout=240,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout if status == 0 else done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +40,28 @@ def wheel(tmp_path_factory):
     return built
 
 
-def test_wheel_has_the_library_with_its_types_and_nothing_else(wheel):
+def test_wheel_has_the_library_with_its_types_and_its_commands(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (about,) = (name for name in names if name.endswith("/METADATA"))
         lines = archive.read(about).decode().splitlines()
     assert "nelc_jax/py.typed" in names
     assert "nelc_jax/_native/cycles.c" in names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"nelc_jax"}
+    commands = {name for name in names if name.startswith("nelc_jax_commands/")}
+    # No package `experiments`, which may be a user's own.
+    rest = {name.split("/")[0].split("-")[0] for name in set(names) - commands}
+    assert rest == {"nelc_jax"}
+    of_commands = {str(path.relative_to(ROOT)) for path in in_repository("experiments")}
+    carried = {name.removeprefix("nelc_jax_commands/") for name in commands}
+    assert carried == {"__init__.py", *of_commands}
     assert "License-Expression: Apache-2.0" in lines
     assert any(line.startswith("Author") for line in lines)
     assert any(line.startswith("Project-URL: Paper, https://") for line in lines)
+
+
+def in_repository(folder):
+    files = (ROOT / folder).rglob("*")
+    return [file for file in files if file.is_file() and file.suffix != ".pyc"]
 
 
 def test_wheel_installs_and_imports(wheel, tmp_path):
@@ -63,3 +74,32 @@ def test_wheel_installs_and_imports(wheel, tmp_path):
     place, version = shown.split()
     assert Path(place).is_relative_to(site)
     assert version == metadata.version("nelc_jax")
+    assert_script_runs(site / "bin" / "nelc-jax", site, tmp_path)
+
+
+def assert_script_runs(script, site, cwd):
+    """From the installed files alone; without other packages, as far as it can."""
+
+    def call(*arguments, python=(), **options):
+        command = (*python, str(script), *arguments)
+        return run(*command, cwd=cwd, PYTHONPATH=str(site), **options)
+
+    # -S: no packages but those of the wheel, so that this waits for none of them.
+    bare = ("-S",)
+    assert "oscillators" in call("--help", python=bare)
+    version = metadata.version("nelc_jax")
+    assert call("--version", python=bare) == f"nelc-jax {version}\n"
+    for arguments, words in (
+        ("trian", "error: trian is no command: did you mean train?"),
+        ("train", "error: nelc-jax train needs the package "),
+    ):
+        line = call(arguments, python=bare, status=2)
+        assert line.startswith(words)
+        assert line.count("\n") == 1
+    assert "pip install 'nelc_jax[experiments]'" in line
+    # Its own files, whatever stands beside the user.
+    (cwd / "experiments").mkdir()
+    (cwd / "experiments" / "__init__.py").write_text("raise SystemError")
+    help_text = call("train", "--help")
+    assert help_text.startswith("usage: nelc-jax train --out PATH [options]")
+    assert "--learning-rate" in help_text

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 import jax
-import tyro
 
 from benchmarks.accelerators.compilers import PLATFORM, Failure, compiled, environment
 from benchmarks.accelerators.launches import step_count
 from benchmarks.accelerators.programs import PLATFORMS, Sizes, export_training
+from experiments.command.errors import reports_user_errors
+from experiments.command.parser import read_options
 from nelc_jax import Cycles, OneHot, TrajectoryGradient
 from nelc_jax._minibatch import DEVICE_CHUNK
 
@@ -51,9 +52,10 @@ class Accelerators:
     """File for the figures."""
 
 
+@reports_user_errors
 def main() -> None:
     """Run the command."""
-    options = tyro.cli(Accelerators, prog="python -m benchmarks.accelerators")
+    options = read_options(Accelerators, "python -m benchmarks.accelerators")
     if min(*options.members, options.batch) < 1:
         print("--members, --batch: expected at least 1", file=sys.stderr)
         sys.exit(2)

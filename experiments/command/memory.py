@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 
 from experiments.command.errors import UserError
 
@@ -17,8 +18,8 @@ def check_memory(what: str, num_bytes: int, way_out: str = "give less") -> None:
     there = installed_memory()
     if there is not None and num_bytes > there:
         raise UserError(
-            f"{what} needs {_in_words(num_bytes)} of memory at least, and there are "
-            f"{_in_words(there)}: {way_out}"
+            f"{what} needs {in_words(num_bytes)} of memory at least, and there are "
+            f"{in_words(there)}: {way_out}"
         )
 
 
@@ -30,7 +31,27 @@ def installed_memory() -> int | None:
         return None
 
 
-def _in_words(num_bytes: int) -> str:
+def peak_memory() -> int | None:
+    """The most bytes so far: of a device, or of this process on a CPU.
+
+    None where neither the device nor the system says.
+    """
+    import jax
+
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "peak_bytes_in_use" in stats:
+        return stats["peak_bytes_in_use"]
+    try:
+        # Windows has no such module.
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def in_words(num_bytes: int) -> str:
+    """A number of bytes, with its unit."""
     # Of a number beyond those of floats, too.
     power = (num_bytes.bit_length() - 1) // 10 if num_bytes else 0
     names = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")

@@ -1,15 +1,15 @@
 """The options that every command shares, and how commands read theirs."""
 
 import math
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import tyro
 
 from experiments.command.errors import UserError
-
-Options = TypeVar("Options")
+from experiments.command.invocation import called
+from experiments.command.parser import Options, read_options
+from experiments.command.settings_file import with_settings
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,24 @@ class RunOptions:
     """mnist5k (embedded digits 0, 1, 2), mnist (the paper's), or a .npz / .npy file
     with x (N, D) of zeros and ones and optional labels."""
     data_dir: Path | None = None
-    """Directory with the MNIST IDX files, for --dataset mnist."""
+    """Directory with the MNIST IDX files, for --dataset mnist. [the cache]"""
+    config: Path | None = None
+    """TOML file with settings, such as the settings.toml that every run writes; options
+    on the command line come first."""
     no_cache: bool = False
     """Compile everything anew, and keep nothing of it for the next command."""
 
 
 def parse(
-    options: type[Options], command: str, arguments: list[str] | None = None
+    options: type[Options], command: str, arguments: Sequence[str] | None = None
 ) -> Options:
-    """Read the options of `command` from the command line (or from `arguments`)."""
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    prog = f"python -m experiments.{command}"
-    return tyro.cli(options, prog=prog, args=arguments, config=config)
+    """Read the options of `command` from the command line (or from `arguments`).
+
+    **Raises:** `UserError` as `read_options`, and for a `--config` that is of no use.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = with_settings(options, command, arguments)
+    return read_options(options, called(command), arguments)
 
 
 def check_positive(**values: float) -> None:

@@ -35,13 +35,49 @@ class Forgiving:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             self._stream.flush()
 
+    def isatty(self) -> bool:
+        """Whether it is a terminal, of which there is one."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return self._stream.isatty()
+        return False
+
     def __getattr__(self, name: str):
         return getattr(self._stream, name)
 
 
+class ProgressLines(tqdm):
+    """In place of a bar, a line of a log for each tenth of the way."""
+
+    FORM = "{desc}: {n_fmt}/{total_fmt} {unit}s, {elapsed} gone, {remaining} left"
+
+    def __init__(self, *arguments, **options):
+        self._tenths = 0
+        # Every step is looked at, and nothing follows the last line.
+        every = {"mininterval": 0, "miniters": 1, "leave": False}
+        super().__init__(
+            *arguments, **options | every, bar_format=f"{self.FORM}{{postfix}}"
+        )
+
+    def display(self, msg=None, pos=None) -> None:
+        """Write a line, if another tenth is done."""
+        tenths = 10 * self.n // max(self.total, 1)
+        if tenths > self._tenths:
+            self._tenths = tenths
+            self.fp.write(f"{self}\n")
+            self.fp.flush()
+
+    def clear(self, nolock=False) -> None:
+        """Nothing: what is written stays."""
+
+
 def progress_bar(*arguments, **options) -> tqdm:
-    """A progress bar on standard error that a broken one does not stop."""
-    return tqdm(*arguments, file=Forgiving(sys.stderr), **options)
+    """Progress on standard error, whose end does not stop it.
+
+    A bar on a terminal, and lines of a log elsewhere.
+    """
+    stream = Forgiving(sys.stderr)
+    bar = tqdm if stream.isatty() else ProgressLines
+    return bar(*arguments, file=stream, **options)
 
 
 def write_above(bar: tqdm, line: str) -> None:

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
-from experiments.command.devices import check_devices
+from experiments.command.devices import check_devices, use_all_cores
+from experiments.command.errors import reports_user_errors
 from experiments.command.options import RunOptions, check_seed, parse
 from experiments.command.programs import keep_programs
+from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
 from experiments.horizon.measure import PAGE, RESULTS, measure_horizons
 from experiments.runs.lock import claimed
@@ -23,6 +26,8 @@ class Horizon:
     and horizon.md with its figures. Give the same --out again to go on after an
     interruption.
     """
+
+    GROUPS: ClassVar = {"training": ("quick",), "measuring": ("measure_again",)}
 
     run: RunOptions
     quick: bool = False
@@ -43,7 +48,15 @@ def main(arguments: list[str] | None = None) -> Path:
     base = replace(Settings(), **QUICK) if options.quick else Settings()
     check_points(train, base)
     study = Study(train, held_out, out, options.measure_again)
-    with claimed(out, study.describe("horizon", options), RESULTS):
+    config = study.describe("horizon", options)
+    with claimed(out, config, RESULTS, settings_text(options, "horizon")):
         measure_horizons(study, base, seed)
     print(f"tables written to {out / PAGE}")
     return out
+
+
+@reports_user_errors
+def command(arguments: list[str] | None = None) -> None:
+    """`main` in a process of its own: on all cores, errors in one line."""
+    use_all_cores()
+    main(arguments)

@@ -5,6 +5,7 @@ from pathlib import Path
 from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.command.programs import keep_programs
+from experiments.command.settings_file import settings_text
 from experiments.oscillators import options as given
 from experiments.oscillators.data import load_gray
 from experiments.oscillators.digits import NOISING, Digits, run_digits
@@ -37,9 +38,9 @@ def main(arguments: list[str] | None = None) -> Path:
 
 
 @reports_user_errors
-def command() -> None:
+def command(arguments: list[str] | None = None) -> None:
     """`main` in a process of its own: on all cores, errors in one line."""
-    options, training = given.read()
+    options, training = given.read(arguments)
     if training.models > 1:
         use_all_cores()
     _run(options, training)
@@ -53,7 +54,7 @@ def _run(options: given.Oscillators, training: Training) -> Path:
         data = load_gray(options.run.dataset, options.run.data_dir, options.side)
     out = options.run.out
     config = given.config(options)
-    with taken_up(out, config):
+    with taken_up(out, config, settings_text(options, "oscillators")):
         if data is None:
             result = _plane(options, training)
         else:

@@ -1,12 +1,13 @@
 """The options of the oscillators: their defaults, what they may be, what is noted."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 
 from experiments.command import versions
 from experiments.command.errors import UserError
+from experiments.command.invocation import call
 from experiments.command.memory import check_memory
 from experiments.command.options import (
     RunOptions,
@@ -36,6 +37,21 @@ class Oscillators:
     the physics.
     """
 
+    GROUPS: ClassVar = {
+        "model": (
+            "task",
+            "classes",
+            "modes",
+            "network",
+            "hidden",
+            "models",
+            "knots",
+            "side",
+            "radius",
+        ),
+        "training": ("steps", "batch", "learning_rate", "fraction"),
+    }
+
     run: OscillatorRun
     task: Literal["gaussians", "digits"] = "gaussians"
     """gaussians: two normal laws in the plane. digits: images of digits."""
@@ -51,17 +67,18 @@ class Oscillators:
     hidden: int = 50
     """Hidden oscillators of --network hidden."""
     models: int | None = None
-    """Networks with other seeds, trained at once. Default: 8 gaussians, 1 digits."""
+    """Networks with other seeds, trained at once. [8 gaussians, 1 digits]"""
     steps: int | None = None
-    """Training steps. Default: for digits 4000 with --network quartic and 3000 with
-    pairs, else 2000."""
+    """Training steps. [for digits 4000 with --network quartic and 3000 with pairs, else
+    2000]"""
     batch: int | None = None
-    """Noised points between two knots in a step. Default: 64 gaussians, 32 digits, 16
-    for --network pairs and quartic."""
+    """Noised points between two knots in a step. [64 gaussians, 32 digits, 16 for
+    --network pairs and quartic]"""
     knots: int = 32
     """Times at which the protocol's parameters are free."""
     learning_rate: float = 0.02
-    """Learning rate of Adam; it falls to zero as a cosine."""
+    """Learning rate of Adam, in units of the parameters a step; it falls to zero as a
+    cosine."""
     fraction: float = 0.1
     """Observation time of observed motion, in units of s^2 / (2 mu kT)."""
     side: int = 10
@@ -140,6 +157,7 @@ def config(options: Oscillators) -> dict:
         "data_dir": None if shared["data_dir"] is None else str(shared["data_dir"]),
         "seed": shared["seed"],
         **settings,
+        **call(),
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "versions": versions.installed(),
     }

@@ -1,6 +1,7 @@
 """The run directory: what a run writes, and reads back.
 
 config.json             settings of the run; once it is finished, digests of its results
+settings.toml           those that a command was given, to be handed back by `--config`
 history.csv             one row an epoch and model
 models.csv              one row a model
 checkpoint.safetensors  arrays with a leading axis over models
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.command.errors import UserError, reports_unwritable
+from experiments.command.settings_file import SETTINGS
 from experiments.runs.files import is_leftover, read_table, table_bytes
 from nelc_jax import AbstractLatent
 from nelc_jax._disk import (
@@ -65,20 +67,25 @@ class Run:
         return epochs, column[order].reshape(-1, len(epochs))
 
 
-def create_run_directory(path: Path, config: Mapping) -> None:
+def create_run_directory(
+    path: Path, config: Mapping, settings: str | None = None
+) -> None:
     """Make a new run directory with its `config.json`, or change nothing.
+
+    **Arguments:** `settings`, what `settings.toml` says.
 
     **Raises:** `UserError` when `path` holds anything already or cannot be written.
     """
     with reports_unwritable(f"--out {path}"):
         check_vacant(path)
-        begin(path, config)
+        begin(path, config, settings)
 
 
-def begin(path: Path, config: Mapping) -> None:
+def begin(path: Path, config: Mapping, settings: str | None = None) -> None:
     """Make a directory that says what is to be in it; what is there is not finished."""
     path.mkdir(parents=True, exist_ok=True)
-    write_whole({path / CONFIG: config_bytes(config)})
+    files = {} if settings is None else {path / SETTINGS: settings.encode()}
+    write_whole({**files, path / CONFIG: config_bytes(config)})
 
 
 def finish(path: Path, config: Mapping, names: Iterable[str]) -> None:

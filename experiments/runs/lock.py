@@ -57,19 +57,22 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def claimed(path: Path, config: Mapping, results: Sequence[str]) -> Iterator[None]:
+def claimed(
+    path: Path, config: Mapping, results: Sequence[str], settings: str | None = None
+) -> Iterator[None]:
     """Hold the directory of a command: a new one, or that of an earlier call of it.
 
     The results of an earlier call are removed first. Those of this one count once all
     is done.
 
     **Arguments:** `config`, what `config.json` says; its `command` is compared.
-    `results`, the names of the files that are made.
+    `results`, the names of the files that are made; `settings`, what `settings.toml`
+    says.
 
     **Raises:** `UserError` when `path` holds anything else, another process holds it,
     or something in it cannot be written.
     """
-    with _held(path, config, config["command"]):
+    with _held(path, config, config["command"], settings):
         for name in results:
             (path / name).unlink(missing_ok=True)
         yield
@@ -77,25 +80,29 @@ def claimed(path: Path, config: Mapping, results: Sequence[str]) -> Iterator[Non
 
 
 @contextmanager
-def taken_up(path: Path, config: Mapping) -> Iterator[None]:
+def taken_up(
+    path: Path, config: Mapping, settings: str | None = None
+) -> Iterator[None]:
     """Hold the directory of a run: a new one, or one of the same command unfinished.
 
     **Raises:** `UserError` as `claimed`, and for a run that is finished.
     """
     with reports_unwritable(f"--out {path}"):
         finished = (path / REPORT).exists()
-    with _held(path, config, None if finished else config["command"]):
+    with _held(path, config, None if finished else config["command"], settings):
         yield
 
 
 @contextmanager
-def _held(path: Path, config: Mapping, command: str | None) -> Iterator[None]:
+def _held(
+    path: Path, config: Mapping, command: str | None, settings: str | None
+) -> Iterator[None]:
     with reports_unwritable(f"--out {path}"):
         check_vacant(path, command)
         with locked(path):
             # Once more: another process may have begun in it meanwhile.
             check_vacant(path, command)
-            begin(path, config)
+            begin(path, config, settings)
             remove_leftovers(path, path / FIGURES)
             yield
 

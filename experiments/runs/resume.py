@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.command.errors import UserError
+from experiments.command.invocation import CALL, RESUMED
 from experiments.runs import directory as run_directory
 from experiments.runs.checkpoint import Checkpoint, check_arrays, unpack
 from experiments.runs.groups import history_of, state_files
@@ -16,7 +17,7 @@ from nelc_jax._format import read_arrays
 
 FREE = {"epochs", "members_at_once", "save_every"}
 FREE |= {"dataset", "dataset_path", "data_dir"}
-FREE |= {"device", "versions", "earlier_versions", "seconds"}
+FREE |= {"device", "versions", "earlier_versions", "seconds", *CALL, RESUMED}
 """Settings in which a run may go on otherwise than it began; epochs only grow.
 
 Data may lie elsewhere: their digest is what they are known by.

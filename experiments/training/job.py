@@ -1,6 +1,6 @@
 """What a process trains, from its first or last saved epoch to tables and arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from signal import Signals
@@ -26,13 +26,17 @@ from experiments.training.settings import Settings
 from nelc_jax import Model
 from nelc_jax.training import AbstractRule
 
+OnEpoch = Callable[[Mapping[str, np.ndarray]], bool | None]
+"""Is told the columns of the history after an epoch, an entry a model; true ends it."""
+
 
 @dataclass(frozen=True)
 class Job:
     """What this process trains, and where the results go.
 
     `config`, what `config.json` says; `stop`, whether a signal came; `go_on`, the
-    advice to who sent it; without `save`, nothing is saved before the end.
+    advice to who sent it; without `save`, nothing is saved before the end; `on_epoch`
+    may end the training early.
     """
 
     rule: AbstractRule
@@ -45,6 +49,7 @@ class Job:
     stop: Stop = field(default_factory=Stop)
     go_on: str = ""
     save: bool = True
+    on_epoch: OnEpoch | None = None
 
     def obey(self, when: str) -> None:
         """Give way to a signal; all that is needed to go on has been saved."""
@@ -57,8 +62,7 @@ class Job:
 def train_job(job: Job, checkpoints: list[Checkpoint]) -> Run:
     """Train and measure all groups in turn from where they are; write the results."""
     numbers = job.settings.own_numbers()
-    size = job.settings.members_at_once or job.settings.models
-    size = min(-(-size // jax.process_count()), len(numbers))
+    size = group_size(job.settings, len(numbers))
     groups = form_groups(checkpoints, numbers, size)
     write_groups(job.out, job.config, groups)
     # The results of a finished run stay until those of more epochs are whole.
@@ -74,13 +78,19 @@ def train_job(job: Job, checkpoints: list[Checkpoint]) -> Run:
     return write_results(job, trained)
 
 
+def group_size(settings: Settings, own: int) -> int:
+    """How many of its `own` models this process trains at a time."""
+    at_once = settings.members_at_once or settings.models
+    return min(-(-at_once // jax.process_count()), own)
+
+
 def write_results(job: Job, trained: Trained) -> Run:
     """Write the tables and arrays of a run whose training has ended."""
     model = trained.model
     columns, arrays = model_table(trained.measured, model, job.dataset)
     columns |= diagnostic_columns(job.diagnostics, model, trained.measured)
     run = Run(
-        {**job.config, "seconds": trained.seconds},
+        {**job.config, **_extent(trained)},
         _known(trained.history),
         {"model": trained.numbers, DIVERGED_IN: trained.diverged_in, **columns},
         {**_parameters(model), "x": np.asarray(trained.x), **arrays},
@@ -105,15 +115,17 @@ def _train_group(job: Job, group: Group, size: int, shown: Path | None) -> Train
 
     files = GroupFiles(job.out, job.config, group)
 
-    def after_epoch(progress: Progress):
+    def after_epoch(progress: Progress) -> bool:
         epoch = progress.epoch
         _check_any_finite(job, members.diverged_in(epoch, settings.steps_per_epoch))
-        due = epoch % settings.save_every == 0 or epoch == settings.epochs
+        ended = job.on_epoch is not None and bool(job.on_epoch(progress.rows[-1]))
+        due = epoch % settings.save_every == 0 or epoch == settings.epochs or ended
         if job.save and (due or job.stop.signal is not None):
             rows = files.save(progress, members.states())
             if shown is not None:
                 append_table(shown, rows)
         job.obey(f"after epoch {epoch}")
+        return ended
 
     trained = train_ensemble(
         members,
@@ -135,6 +147,11 @@ def _check_any_finite(job: Job, diverged_in: np.ndarray):
             f"went non-finite, the last in epoch {diverged_in.max()}: begin another "
             f"run, with a learning rate below {job.settings.learning_rate}"
         )
+
+
+def _extent(trained: Trained) -> dict:
+    """The epochs of a training, which may have ended early, and its seconds."""
+    return {"epochs": int(trained.history["epoch"].max()), "seconds": trained.seconds}
 
 
 def _known(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

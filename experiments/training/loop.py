@@ -63,7 +63,7 @@ def train_ensemble(
     members: Ensemble,
     batch_sizes: np.ndarray,
     steps_per_epoch: int,
-    after_epoch: Callable[[Progress], None],
+    after_epoch: Callable[[Progress], bool],
     name: str = "training",
     begun: Progress | None = None,
 ) -> Trained:
@@ -72,8 +72,8 @@ def train_ensemble(
     Models that go non-finite are frozen and named; the others go on.
 
     **Arguments:** `batch_sizes`, one an epoch; `after_epoch` is told of the progress
-    after every epoch; `name`, that of the progress bar; `begun`, the progress of
-    members that were trained before.
+    after every epoch, and whether that was the last is what it returns; `name`, that of
+    the progress bar; `begun`, the progress of members that were trained before.
     """
     progress = begun or Progress()
     started = time.perf_counter() - progress.seconds
@@ -100,7 +100,8 @@ def train_ensemble(
             progress = Progress(epoch, [*progress.rows, row], seconds)
             bar.set_postfix_str(_in_words(row, running))
             bar.update()
-            after_epoch(progress)
+            if after_epoch(progress):
+                break
     trained = time.perf_counter()
     measured = members.measure()
     seconds = {

@@ -10,6 +10,7 @@ import numpy as np
 import nelc_jax
 from experiments.command import versions
 from experiments.command.errors import UserError, reports_unwritable
+from experiments.command.invocation import call, continued
 from experiments.command.options import check_seed
 from experiments.command.signals import noticed_signals
 from experiments.data.dataset import Dataset
@@ -25,7 +26,7 @@ from experiments.runs.resume import check_saved, read_saved
 from experiments.training.diagnostics import Diagnostic, describe_diagnostics
 from experiments.training.ensemble import state_structure
 from experiments.training.identity import optimizer_digest, rule_in_words
-from experiments.training.job import Job, train_job
+from experiments.training.job import Job, OnEpoch, group_size, train_job
 from experiments.training.settings import OF_RULE, Settings
 from experiments.training.sizes import check_sizes
 from nelc_jax.training import AbstractRule
@@ -41,6 +42,8 @@ def run_ensemble(
     diagnostics: Sequence[Diagnostic] = (),
     resume: bool = False,
     notes: Mapping | None = None,
+    settings_file: str | None = None,
+    on_epoch: OnEpoch | None = None,
     go_on: str = "call run_ensemble again with resume=True",
 ) -> Run:
     """Train an ensemble, measure it, and write tables, arrays, figures and report.
@@ -51,7 +54,10 @@ def run_ensemble(
     default the paper's; `rule`, by default that of the settings, of which those in
     `OF_RULE` count for no other; `seed` of all random numbers; `diagnostics`, further
     columns of `models.csv`; `resume`, whether to go on with the run in `out`; `notes`,
-    what else `config.json` says; `go_on`, the advice to who stops the run.
+    what else `config.json` says; `settings_file`, what `settings.toml` says;
+    `on_epoch`, called after every epoch with the columns of the history, an entry a
+    model in each: where it returns true the training ends, and what was trained is
+    measured; `go_on`, the advice to who stops the run.
 
     **Returns:** the run. Of several processes (JAX's distributed runtime), each has its
     own models, in `out`/process-K.
@@ -64,6 +70,11 @@ def run_ensemble(
     check_seed(seed)
     check_points(dataset, settings)
     numbers = settings.own_numbers()
+    if on_epoch is not None and group_size(settings, len(numbers)) < len(numbers):
+        raise UserError(
+            f"--members-at-once {settings.members_at_once}: on_epoch is told of all "
+            "models at once: leave one of both away"
+        )
     out = own_directory(Path(out))
     config = describe(settings, rule, dataset, seed, diagnostics) | dict(notes or {})
     with noticed_signals() as stop:
@@ -77,6 +88,7 @@ def run_ensemble(
             diagnostics,
             stop,
             go_on,
+            on_epoch=on_epoch,
         )
         if resume:
             run_directory.check_begun(out)
@@ -85,7 +97,7 @@ def run_ensemble(
         with reports_unwritable(f"--out {out}"):
             run_directory.check_vacant(out)
         with locked(out):
-            run_directory.create_run_directory(out, config)
+            run_directory.create_run_directory(out, config, settings_file)
             remove_leftovers(out)
             return _train_and_draw(job, [])
 
@@ -124,6 +136,7 @@ def describe(
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         # What the C of the native path leaves of an unbroken run is its law, as with
         # another version of a package.
+        **call(),
         "versions": versions.installed() | {"one-hot cycles": nelc_jax.native_path()},
     }
 
@@ -160,6 +173,7 @@ def _go_on(job: Job, numbers: np.ndarray) -> Run:
         )
     checkpoints = list(saved.checkpoints.values())
     config |= _other_versions(config["versions"], checkpoints)
+    config |= continued(config, [saved.config, *(c.config for c in checkpoints)])
     with _unwritable(out):
         remove_leftovers(out, out / run_directory.TRAINING, out / run_directory.FIGURES)
     return _train_and_draw(replace(job, config=config), checkpoints)

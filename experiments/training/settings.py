@@ -1,7 +1,7 @@
 """What an ensemble is trained with: one class of settings for every command."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import numpy as np
@@ -44,15 +44,33 @@ OF_RULE = (
 class Settings:
     """How many models train, by which rule, for how long; the defaults are the paper's.
 
-    The texts below the fields are also those of the command line.
+    The texts below the fields are also those of the command line, under the headings of
+    `GROUPS`.
     """
 
+    GROUPS: ClassVar = {
+        "model": ("models", "latent", "units", "normalization"),
+        "training": (
+            "score",
+            "estimator",
+            "horizon",
+            "recipe",
+            "epochs",
+            "steps_per_epoch",
+            "chain_length",
+            "batch_first",
+            "batch_last",
+            "learning_rate",
+            "decay",
+            "eps",
+        ),
+    }
     models: int = 36
     """Number of models; model i is the same whatever this number."""
     latent: Literal["onehot", "binary"] = "onehot"
     """onehot: one of --units bits is on; binary: any of 2^units bit patterns."""
     units: int = 6
-    """Latent units, L."""
+    """Latent units L, in bits."""
     normalization: Literal["sigmoid", "softmax"] = "sigmoid"
     """p(z|x) of one-hot states: the paper's eq. 19, or the softmax of eq. 9."""
     score: Literal["paper", "exact"] = "paper"
@@ -68,24 +86,24 @@ class Settings:
     latent states after a third of the epochs, a learning rate that falls to a fifth, a
     --decay of 0.99, and the average of the last sixth of the epochs."""
     epochs: int = 120
-    """Epochs."""
+    """Epochs of --steps-per-epoch gradient steps."""
     steps_per_epoch: int = 30
     """Gradient steps an epoch."""
     chain_length: int = 48
-    """Double steps of the Markov chain a gradient step, T."""
+    """Length T of the Markov chain of a gradient step, in double steps."""
     batch_first: int = 16
-    """Mini-batch size in the first epoch."""
+    """Mini-batch size in the first epoch, in points."""
     batch_last: int = 160
-    """Mini-batch size in the last epoch; it grows linearly in between."""
+    """Mini-batch size in the last epoch, in points; it grows linearly in between."""
     learning_rate: float = 0.1
-    """Learning rate of RMSprop."""
+    """Learning rate of RMSprop, in units of the parameters a step."""
     decay: float = 0.9
-    """Decay of RMSprop's mean of squared gradients."""
+    """Decay of RMSprop's mean of squared gradients, a step."""
     eps: float = 1e-8
-    """Added to that mean inside the root."""
+    """Added to RMSprop's mean inside the root, in squared nats."""
     members_at_once: int | None = None
     """Models held in memory at a time, for ensembles larger than the machine; groups of
-    this many are trained in turn, with the same results. Default: all."""
+    this many are trained in turn, with the same results. [all]"""
     save_every: int = 10
     """Epochs between two saved states of the training."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.command.invocation import call
 from experiments.command.streams import progress_bar
 from experiments.data.dataset import Dataset
 from experiments.runs import directory as run_directory
@@ -77,6 +78,7 @@ class Study:
             "dataset": self.train.name,
             "seed": options.run.seed,
             **settings,
+            **call(),
             "data_digest": self.train.digest(),
             "held_out": self.held_out.digest(),
         }

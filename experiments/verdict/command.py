@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
-from experiments.command.devices import check_devices
-from experiments.command.errors import UserError
+from experiments.command.devices import check_devices, use_all_cores
+from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
 from experiments.command.programs import keep_programs
+from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
 from experiments.runs.lock import claimed
 from experiments.training.run import check_points
@@ -23,9 +25,14 @@ class Verdict:
     run that was interrupted goes on where it was: give the same --out again.
     """
 
+    GROUPS: ClassVar = {
+        "training": ("ensembles", "quick", "no_sensitivity"),
+        "measuring": ("measure_again",),
+    }
+
     run: RunOptions
     ensembles: int = 5
-    """Ensembles with different seeds, for each reading and each RBM."""
+    """Ensembles of 36 models with different seeds, for each reading and each RBM."""
     quick: bool = False
     """A small version of everything, in two minutes: to try it, not to judge by it."""
     measure_again: bool = False
@@ -54,9 +61,17 @@ def main(arguments: list[str] | None = None) -> Path:
         base, count = replace(base, **QUICK), 1
     check_points(train, base)
     study = Study(train, held_out, out, options.measure_again)
-    with claimed(out, study.describe("verdict", options), RESULTS):
+    config = study.describe("verdict", options)
+    with claimed(out, config, RESULTS, settings_text(options, "verdict")):
         seeds = range(seed, seed + count)
         sensitivity = not (options.no_sensitivity or options.quick)
         judge_findings(study, base, seeds, sensitivity)
     print(f"verdict written to {out / PAGE}")
     return out
+
+
+@reports_user_errors
+def command(arguments: list[str] | None = None) -> None:
+    """`main` in a process of its own: on all cores, errors in one line."""
+    use_all_cores()
+    main(arguments)

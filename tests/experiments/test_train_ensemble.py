@@ -1,8 +1,10 @@
 """The whole command: from data to report, member by member the same."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from experiments import train_ensemble
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.runs.directory import load_run
+from experiments.runs.progress import HISTORY_COLUMNS
 from experiments.training import measure
 
 from . import brief
@@ -55,6 +58,13 @@ def three(points, tmp_path_factory, short_measurements):
 
 def test_the_whole_run(three):
     assert_whole(three, "onehot", num_models=3, num_states=3, counted=500)
+    header = (three / "history.csv").read_text().splitlines()[0]
+    assert header == ",".join(HISTORY_COLUMNS)
+    # The order in which the page explains them.
+    page = (Path(__file__).parents[2] / "docs" / "running.md").read_text()
+    table = page.partition("| In `history.csv` |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert rows == list(HISTORY_COLUMNS)
 
 
 def assert_whole(out, latent, num_models, num_states, counted):

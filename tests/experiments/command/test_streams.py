@@ -62,6 +62,39 @@ def test_a_progress_bar_outlives_its_stream(monkeypatch, stream):
     assert bar.n == 3
 
 
+def test_without_a_terminal_progress_is_a_line_a_tenth_of_the_way(capsys):
+    with progress_bar(total=25, unit="epoch", desc="training") as bar:
+        for step in range(25):
+            bar.set_postfix_str(f"L = {step}")
+            bar.update()
+            if step == 12:
+                write_above(bar, "words")
+    for _ in progress_bar([1, 2], unit="ensemble", desc="verdict"):
+        pass
+    shown = capsys.readouterr().err
+    assert "\r" not in shown
+    lines = shown.splitlines()
+    assert lines.pop(5) == "words"
+    done = [line.split()[1] for line in lines]
+    tenths = [f"{n}/25" for n in (3, 5, 8, 10, 13, 15, 18, 20, 23, 25)]
+    assert done == [*tenths, "1/2", "2/2"]
+    form = r"training: 3/25 epochs, \d\d:\d\d gone, \d\d:\d\d left, L = 2"
+    assert re.fullmatch(form, lines[0])
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_progress_is_a_bar(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress_bar(total=25) as bar:
+        bar.update(25)
+    assert "\r100%|" in terminal.getvalue()
+
+
 @pytest.mark.parametrize("commanded", [False, True])
 def test_a_line_above_a_bar_is_a_line_of_its_own(capsys, commanded):
     streams = forgiving_streams() if commanded else contextlib.nullcontext()

@@ -82,8 +82,8 @@ def test_a_failed_write_loses_nothing(points, tmp_path, unbroken, monkeypatch, c
 
     def fails(*arguments, **named):
         begun.append(arguments)
-        # The settings; the history and the state of epoch 2; not those of epoch 4.
-        if len(begun) > 3:
+        # The settings, twice; the history and the state of epoch 2; not of epoch 4.
+        if len(begun) > 4:
             raise OSError(number, words)
         return real(*arguments, **named)
 

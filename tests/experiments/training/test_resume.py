@@ -1,8 +1,11 @@
 """Runs that were stopped and went on: the same results, bit for bit."""
 
+import dataclasses
 import json
 import os
+import re
 import shutil
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -10,7 +13,9 @@ import pytest
 
 from experiments import train_ensemble
 from experiments.command.errors import Interrupted, UserError
+from experiments.command.settings_file import SETTINGS
 from experiments.command.signals import NOTICED
+from experiments.data.datasets import load_dataset
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import load_run
 from experiments.runs.files import read_table
@@ -18,6 +23,8 @@ from experiments.runs.groups import state_files
 from experiments.runs.lock import locked
 from experiments.runs.resume import read_checkpoint
 from experiments.training.ensemble import Ensemble
+from experiments.training.run import run_ensemble
+from experiments.training.settings import Settings
 from nelc_jax import load
 
 from ..brief import assert_same, begin, contents, resume, stopped
@@ -95,6 +102,67 @@ def test_lost_results_are_made_again_without_training(unbroken, tmp_path, stop_a
     assert_same(out, unbroken)
 
 
+def test_a_run_from_the_settings_of_another_is_the_same(
+    points, tmp_path, unbroken, capsys
+):
+    settings, again = unbroken / SETTINGS, tmp_path / "again"
+    given = ["--config", str(settings), "--out", str(again)]
+    train_ensemble.main([*given, "--dry-run"])
+    assert list(tmp_path.iterdir()) == []
+    plan, seconds, memory = capsys.readouterr().out.splitlines()
+    assert plan.startswith(
+        "3 models of 2 latent units (onehot) on the 60 points of 9 bits of points.npz: "
+        "4 epochs of 3 gradient steps, mini-batches of 4 to 12 points, chains of 4 "
+        "double steps, on "
+    )
+    assert re.match(r"about \d+ s: compiling \d+ s, training \d+ s \(", seconds)
+    assert re.match(r"about [\d.]+ [MG]iB of memory", memory)
+    train_ensemble.main(given)
+    assert_same(again, unbroken)
+    assert (again / SETTINGS).read_bytes() == settings.read_bytes()
+    # The file stays that of how the run was begun; its settings are given now.
+    train_ensemble.main([*given, "--resume", "--epochs", "5"])
+    assert (again / SETTINGS).read_bytes() == settings.read_bytes()
+    with pytest.raises(AssertionError, match=r"history\.csv"):
+        assert_same(again, unbroken)
+    with pytest.raises(UserError, match=r"--epochs 4: .* epochs can only be added"):
+        train_ensemble.main([*given, "--resume"])
+
+
+def test_a_callback_is_told_of_every_epoch_and_may_end_the_run(
+    points, tmp_path, unbroken
+):
+    read = load_run(unbroken)
+    names = [field.name for field in dataclasses.fields(Settings)]
+    settings = Settings(**{name: read.config[name] for name in names})
+    seen, out = [], tmp_path / "run"
+
+    def until(last):
+        def on_epoch(row):
+            seen.append(row)
+            return row["epoch"][0] == last
+
+        return on_epoch
+
+    def train(on_epoch, **changes):
+        dataset = load_dataset(str(points))
+        given = {"on_epoch": on_epoch, "resume": out.exists()}
+        return run_ensemble(dataset, out, replace(settings, **changes), **given)
+
+    with pytest.raises(UserError, match="--members-at-once 2: on_epoch is told of all"):
+        train(until(3), members_at_once=2)
+    # Saved between two epochs that are: what it ends goes on where it was.
+    early = train(until(3))
+    assert early.config["epochs"] == early.history["epoch"].max() == 3
+    assert load_run(out).config["epochs"] == 3
+    whole = train(until(None))
+    assert whole.config["epochs"] == 4
+    assert_same(out, unbroken)
+    assert [row["epoch"][0] for row in seen] == [1, 2, 3, 4]
+    told = np.concatenate([row["log_likelihood"] for row in seen])
+    np.testing.assert_allclose(told, read.history["log_likelihood"], rtol=1e-5)
+
+
 def test_more_epochs(points, tmp_path, unbroken, stop_after):
     once, twice = tmp_path / "once", tmp_path / "twice"
     shutil.copytree(unbroken, once)
@@ -105,6 +173,8 @@ def test_more_epochs(points, tmp_path, unbroken, stop_after):
     assert after["epoch"].max() == 6
     config = json.loads((once / run_directory.CONFIG).read_text())
     assert (config["epochs"], config["batch_epochs"]) == (6, 4)
+    assert config["command_line"]
+    assert config["date"] <= config["resumed"][0]["date"]
 
     # Until all epochs are done, the results of the old ones stay.
     shutil.copytree(unbroken, twice)
@@ -179,8 +249,8 @@ def test_of_a_long_history_only_new_rows_are_written(points, tmp_path, monkeypat
 
     monkeypatch.setattr(os, "fsync", counted)
     begin(points, tmp_path / "run", "--epochs", "40", "--save-every", "1")
-    # Settings; a history and a state for each epoch; the results; the report.
-    assert len(written) == 1 + 2 * 40 + 4 + 1
+    # Settings, twice; a history and a state for each epoch; the results; the report.
+    assert len(written) == 2 + 2 * 40 + 4 + 1
     # A state does not grow with the history.
-    states = written[2 : 1 + 2 * 40 : 2]
+    states = written[3 : 2 + 2 * 40 : 2]
     assert max(states) - min(states) < 100
