@@ -19,8 +19,12 @@ def use_all_cores() -> None:
     two kinds of parallelism together are slower than either.
     """
     flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_cpu_multi_thread_eigen" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false"
+    wanted = {"xla_cpu_multi_thread_eigen": "false"}
+    if "avx512f" in processor():
+        # Of its vectors XLA uses half by itself.
+        wanted["xla_cpu_prefer_vector_width"] = "512"
+    missing = [f"--{name}={wanted[name]}" for name in wanted if name not in flags]
+    os.environ["XLA_FLAGS"] = " ".join([flags, *missing]).strip()
     if not device_count_is_given():
         jax.config.update("jax_num_cpu_devices", usable_cores())
 
