@@ -9,8 +9,8 @@ Z = (1 - M + 1 p_bar^T)^-1 (Kemeny and Snell, Finite Markov Chains, 1960); Z f i
 `markov.deviation`. v / Var f is the integrated autocorrelation time, its inverse the
 effective samples per step.
 
-A function of the drawn x has memory of its own, as the same x that it is taken of decides
-the next latent state; `visible_time` has both (derivation: docs/methods.md).
+A function of the drawn x has noise of its own, and the same x decides the next latent
+state; `visible_time` has all of it (derivation: docs/methods.md).
 
 `reversible_part` takes the currents away and keeps p_bar: (M + M*) / 2 with the
 reversed chain M*[z', z] = p_bar(z) M[z, z'] / p_bar(z'). Its v is never smaller than

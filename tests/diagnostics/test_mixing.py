@@ -189,7 +189,7 @@ def test_time_of_x_of_simulated_means(enumerated):
 
 
 def test_time_of_x_that_z_decides(chain):
-    """Draws of x that are all alike have the time of z; noise alone has that of none."""
+    """Where f(x) has no noise the time is that of z; noise alone is independent."""
     M, p_bar, f = chain
     none = jnp.zeros_like(f), jnp.zeros_like(M)
     np.testing.assert_allclose(time_of_x(M, p_bar, f, *none), time(M, p_bar, f))

@@ -1,0 +1,76 @@
+"""Rank correlations with sigma, and what is left of them at equal values of a third.
+
+A chain that is nearly deterministic visits all states of its cycle equally often: sigma
+may only be large where p_bar is even, whatever made it so. The control for L is the
+evenness of p_bar, for tau the conditional entropy of M.
+"""
+
+import numpy as np
+from scipy import stats
+
+from experiments.report.tables import markdown_table
+from experiments.verdict.intervals import bootstrap_interval
+from experiments.verdict.members import Members, Statistic
+
+
+def rank_correlation(left: str, right: str) -> Statistic:
+    """Spearman's correlation of two columns, nan where one of them is constant."""
+
+    def statistic(members: Members) -> float:
+        return float(_correlations(members, left, right)[0, 1])
+
+    return statistic
+
+
+def partial_rank_correlation(left: str, right: str, given: str) -> Statistic:
+    """Of what a regression on the ranks of `given` leaves of two columns' ranks."""
+
+    def statistic(members: Members) -> float:
+        rho = _correlations(members, left, right, given)
+        left_alone, right_alone = 1 - rho[0, 2] ** 2, 1 - rho[1, 2] ** 2
+        scale = np.sqrt(left_alone * right_alone)
+        if not scale > 1e-9:
+            return float("nan")
+        return float((rho[0, 1] - rho[0, 2] * rho[1, 2]) / scale)
+
+    return statistic
+
+
+COLUMNS = {
+    "rho(L, sigma)": rank_correlation("log_likelihood", "sigma"),
+    "rho(evenness, sigma)": rank_correlation("evenness", "sigma"),
+    "rho(L, sigma) at equal evenness": partial_rank_correlation(
+        "log_likelihood", "sigma", "evenness"
+    ),
+    "rho(tau, sigma)": rank_correlation("tau", "sigma"),
+    "rho(H, sigma)": rank_correlation("conditional_entropy", "sigma"),
+    "rho(tau, sigma) at equal H": partial_rank_correlation(
+        "tau", "sigma", "conditional_entropy"
+    ),
+}
+
+
+def correlations_table(groups: dict[str, Members]) -> str:
+    """One row a set of models: correlations with sigma, with 95 % intervals."""
+    return markdown_table(
+        {
+            f"{name} ({len(members['sigma'])})": {
+                column: _in_words(statistic, members)
+                for column, statistic in COLUMNS.items()
+            }
+            for name, members in groups.items()
+        },
+        "Models",
+    )
+
+
+def _in_words(statistic: Statistic, members: Members) -> str:
+    low, high = bootstrap_interval(statistic, members)
+    return f"{statistic(members):.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _correlations(members: Members, *names: str) -> np.ndarray:
+    ranks = np.stack([stats.rankdata(members[name]) for name in names])
+    if (ranks.std(axis=1) == 0).any():
+        return np.full((len(names), len(names)), np.nan)
+    return np.corrcoef(ranks)
