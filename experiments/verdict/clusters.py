@@ -6,7 +6,7 @@ basin its training ended. How many of its states draw each class names that opti
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -127,7 +127,7 @@ def frequencies_table(groups: dict[str, Members]) -> str:
     )
 
 
-def homogeneity_table(groups: dict[str, Sequence[Members]]) -> str:
+def homogeneity_table(groups: Mapping[str, Sequence[Members]]) -> str:
     """Whether the models at poor optima are as frequent in every ensemble."""
     table = {}
     for group, ensembles in groups.items():

@@ -27,11 +27,12 @@ def partial_rank_correlation(left: str, right: str, given: str) -> Statistic:
 
     def statistic(members: Members) -> float:
         rho = _correlations(members, left, right, given)
-        left_alone, right_alone = 1 - rho[0, 2] ** 2, 1 - rho[1, 2] ** 2
-        scale = np.sqrt(left_alone * right_alone)
-        if not scale > 1e-9:
+        left_over = 1 - rho[:2, 2] ** 2
+        # Nothing but rounding, of ranks that are those of `given`.
+        if not (left_over > 1e-12).all():
             return float("nan")
-        return float((rho[0, 1] - rho[0, 2] * rho[1, 2]) / scale)
+        together = rho[0, 1] - rho[0, 2] * rho[1, 2]
+        return float(together / np.sqrt(left_over.prod()))
 
     return statistic
 

@@ -16,12 +16,9 @@ from experiments.figures.style import (
 from experiments.verdict.members import Members
 from nelc_jax.plot.style import STYLE
 
-MARKS = tuple(
-    zip(
-        ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"),
-        "os^vD<",
-        strict=True,
-    )
+MARKS = (
+    *(("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^")),
+    *(("#CC79A7", "v"), ("#D55E00", "D"), ("#56B4E9", "<")),
 )
 """Colours of Okabe and Ito, and a marker for each."""
 
@@ -49,7 +46,7 @@ def clusters_figure(members: Members) -> Figure:
         figure.legend(
             handles,
             labels,
-            title="states of each class",
+            title="states of each class: models",
             loc="outside right center",
             frameon=False,
         )
@@ -62,7 +59,7 @@ def _draw(axes: Axes, members: Members, column: str) -> None:
     frequent = [name for name, _ in Counter(names).most_common(len(MARKS))]
     shown = {name: names == name for name in frequent}
     rest = ~np.isin(names, frequent)
-    marks = dict(zip(frequent, MARKS, strict=False))
+    marks: dict[str, tuple[str, str]] = dict(zip(frequent, MARKS, strict=False))
     if rest.any():
         shown[OTHERS], marks[OTHERS] = rest, ("0.35", "x")
     for name, which in shown.items():

@@ -8,17 +8,16 @@ from scipy import stats
 from experiments.verdict.members import Members, Statistic, rows
 
 RESAMPLES = 1000
+"""Samples of a bootstrap."""
 
 
-def bootstrap_interval(
-    statistic: Statistic, members: Members, resamples: int = RESAMPLES
-) -> tuple[float, float]:
+def bootstrap_interval(statistic: Statistic, members: Members) -> tuple[float, float]:
     """The middle 95 % of a statistic over models drawn again with replacement."""
     rng = np.random.default_rng(0)
     count = len(members["sigma"])
     values = [
         statistic(rows(members, rng.integers(count, size=count)))
-        for _ in range(resamples)
+        for _ in range(RESAMPLES)
     ]
     if np.isnan(values).all():
         return float("nan"), float("nan")
@@ -52,5 +51,6 @@ def homogeneity(
     freedom = table.shape[1] - 1
     if (table.sum(axis=1) == 0).any() or freedom == 0:
         return float("nan"), freedom, float("nan")
-    found = stats.chi2_contingency(table, correction=False)
-    return float(found.statistic), freedom, float(found.pvalue)
+    expected = table.sum(axis=1)[:, None] * table.sum(axis=0)[None] / table.sum()
+    statistic = np.sum((table - expected) ** 2 / expected)
+    return float(statistic), freedom, float(stats.chi2.sf(statistic, freedom))

@@ -21,7 +21,6 @@ from experiments.verdict.claims import (
     Universal,
 )
 from experiments.verdict.intervals import (
-    RESAMPLES,
     bootstrap_interval,
     highest_rate,
     share_interval,
@@ -67,18 +66,21 @@ class Count:
             rate = self.exceptions / self.total
             return (
                 f"**no**, {self.exceptions} of {self.total}: "
-                f"{100 * rate:.2g} % [{100 * low:.2g}, {100 * high:.2g}]"
+                f"{100 * rate:.3g} % [{100 * low:.3g}, {100 * high:.3g}]"
             )
         unresolved = f" ({self.unresolved} unresolved)" if self.unresolved else ""
         bound = 100 * highest_rate(self.unresolved, self.total)
-        return f"no exception in {self.total}{unresolved}: below {bound:.2g} %"
+        return f"no exception in {self.total}{unresolved}: below {bound:.3g} %"
 
 
-def judge(claim: Tendency, members: Members, resamples: int = RESAMPLES) -> Judgement:
-    """Value and interval of a statistic; resampled models that are all alike stay so,
-    and a share's interval is never narrower than the exact one."""
+def judge(claim: Tendency, members: Members) -> Judgement:
+    """Value and interval of a statistic.
+
+    Models that are all alike stay so when drawn again: the interval of a share is never
+    narrower than the exact one.
+    """
     found = claim.statistic(members)
-    low, high = bootstrap_interval(claim.statistic, members, resamples)
+    low, high = bootstrap_interval(claim.statistic, members)
     if claim.share_of is not None:
         count = round(claim.share_of * len(members["sigma"]))
         exact = share_interval(round(found * count), count)
@@ -97,7 +99,7 @@ def count(claim: Universal, members: Members) -> Count:
 
 def best_runs(ensembles: Sequence[Members]) -> Members:
     """The model of highest likelihood of each ensemble."""
-    found = [rows(m, [np.argmax(m["log_likelihood"])]) for m in ensembles]
+    found = [rows(m, np.argmax(m["log_likelihood"], keepdims=True)) for m in ensembles]
     return pooled(found)
 
 
