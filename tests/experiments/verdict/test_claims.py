@@ -32,7 +32,7 @@ def test_an_infinite_time_is_the_longest():
     ("states", "passes"), [([2, 2, 2], True), ([3, 2, 1], False), ([4, 1, 1], False)]
 )
 def test_two_latents_a_digit(states, passes):
-    """The paper's example of a poor model, three, two and one, is none of a good one."""
+    """Three, two and one are the paper's example of a poor model."""
     run = synthetic_run(models=1, units=6)
     run.config["class_names"] = ["0", "1", "2"]
     run.arrays["classes"] = np.repeat(np.arange(3), states)[None]

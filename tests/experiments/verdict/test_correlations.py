@@ -13,7 +13,7 @@ plain = rank_correlation("x", "sigma")
 
 
 def normal(r_xy, r_xz, r_yz, count=20_000):
-    """Normal columns with these correlations, stretched so that only ranks keep them."""
+    """Normal columns with these correlations, stretched: only ranks keep them."""
     covariance = [[1, r_xy, r_xz], [r_xy, 1, r_yz], [r_xz, r_yz, 1]]
     rng = np.random.default_rng(0)
     x, y, z = rng.multivariate_normal(np.zeros(3), covariance, count).T

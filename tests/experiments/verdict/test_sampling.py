@@ -62,7 +62,7 @@ def test_a_chain_of_two_states(measured):
 
 
 def test_noisy_digits(measured):
-    """Of 512 digits a state a few per cent off the sum of correlations of all four x."""
+    """From 512 digits a state, a few per cent off the sum over all four x."""
     runs, found = measured
     model = model_of(runs["noisy"], 0)
     A, A_bar = exact.forward_matrix(model), exact.backward_matrix(model)
@@ -77,6 +77,9 @@ def test_noisy_digits(measured):
         later = A_bar @ (A @ later)
     expected = 2 * sum(correlations) / correlations[0] - 1
     np.testing.assert_allclose(found["noisy"]["time"], expected, rtol=0.1)
+    variance = A @ f * (1 - A @ f)
+    in_turn = variance.mean() / correlations[0]
+    np.testing.assert_allclose(found["noisy"]["time_in_turn"], in_turn, rtol=0.1)
     # Control: what the next latent state knows of a digit's noise is a part of it.
     assert found["noisy"]["time_reversible"] < 0.8 * expected
 
@@ -87,7 +90,8 @@ def test_the_table(measured):
     text = sampling_table(likelihoods, found)
     cells = [cell.strip() for cell in text.splitlines()[-2].split("|")]
     assert float(cells[5]) == pytest.approx(found["sharp"]["time"][0], rel=0.01)
-    assert float(cells[7]) == pytest.approx(1 / found["sharp"]["time"][0], rel=0.01)
+    # Hardly any digit of such states is of another class.
+    assert float(cells[7]) < 1e-3
 
 
 def test_a_class_that_no_state_draws_needs_no_time(measured, data):
