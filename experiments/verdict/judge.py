@@ -1,6 +1,6 @@
 """A verdict: its ensembles, what is made of them, and the page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -30,6 +30,9 @@ from experiments.verdict.variants import readings, sensitivities
 
 PAGE = "verdict.md"
 """The file of the tables."""
+
+PAPER = "sigmoid-paper"
+"""The paper's own reading."""
 
 RESULTS = [PAGE, *run_directory.figure_files(["clusters"])]
 
@@ -62,7 +65,7 @@ def judge_findings(
         ]
         for name in reading_names
     }
-    of_paper = pooled(members[reading_names[0]])
+    of_paper = pooled(members[PAPER])
     figure = clusters_figure(of_paper)
     save_figure(
         study.out / run_directory.FIGURES, "clusters", "Clusters of models", "", figure
@@ -89,7 +92,7 @@ def judge_findings(
         claims_list(),
         claims_table({name: judge_all(found) for name, found in members.items()}),
         "## Clusters",
-        *_clusters(members, of_paper),
+        *_clusters(members, of_paper, study.train.class_names),
         "## What sigma goes with",
         _correlations(of_paper, other_units),
         "## Likelihoods",
@@ -102,27 +105,35 @@ def judge_findings(
         ),
     ]
     if others:
-        compared = {n: runs[n] for n in (reading_names[0], *(v.group for v in others))}
+        compared = {n: runs[n] for n in (PAPER, *(v.group for v in others))}
         sections += ["## Sensitivity", page.sensitivity_table(compared, ceilings)]
     if study.train.labels is not None:
-        sampled = {name: runs[name] for name in (reading_names[0], *latents)}
+        sampled = {name: runs[name] for name in (PAPER, *latents)}
         sections += ["## Does a cycle help?", *_sampling(study, sampled)]
     write_text(study.out / PAGE, "\n\n".join(sections) + "\n")
 
 
-def _clusters(members: Mapping[str, list[Members]], of_paper: Members) -> list[str]:
-    homogeneous = clusters.homogeneity_table(members)
-    if "pattern" not in of_paper:
-        return ["The data have no labels: optima cannot be named.", homogeneous]
-    tables = [
-        clusters.patterns_table(of_paper),
-        clusters.frequencies_table({n: pooled(found) for n, found in members.items()}),
+def _clusters(
+    members: Mapping[str, list[Members]], of_paper: Members, names: Sequence[str]
+) -> list[str]:
+    poor = [
+        f"Models that are more than {clusters.STUCK} nats below the best optimum.",
+        clusters.homogeneity_table(members),
     ]
-    return [*tables, homogeneous]
+    if "pattern" not in of_paper:
+        return ["The data have no labels: optima cannot be named.", *poor]
+    return [
+        f"Optima of the mixture where EM ends from models of {PAPER}, by the number "
+        f"of states that draw {', '.join(names)}; medians over models.",
+        clusters.patterns_table(of_paper),
+        "How many models of each reading end there.",
+        clusters.frequencies_table({n: pooled(found) for n, found in members.items()}),
+        *poor,
+    ]
 
 
 def _correlations(of_paper: Members, others: Mapping[str, Members]) -> str:
-    groups = {"sigmoid-paper": of_paper}
+    groups = {PAPER: of_paper}
     if "pattern" in of_paper:
         best = clusters.best_pattern(of_paper)
         inside = rows(of_paper, of_paper["pattern"] == best)
