@@ -1,8 +1,8 @@
 """Rank correlations with sigma, and what is left of them at equal values of a third.
 
 A chain that is nearly deterministic visits all states of its cycle equally often: sigma
-may only be large where p_bar is even, whatever made it so. The control for L is the
-evenness of p_bar, for tau the conditional entropy of M.
+may only be large where p_bar is even, whatever made it so. The control for L and KL is
+the evenness of p_bar, for tau the conditional entropy H of M.
 """
 
 import numpy as np
@@ -37,31 +37,39 @@ def partial_rank_correlation(left: str, right: str, given: str) -> Statistic:
     return statistic
 
 
-COLUMNS = {
-    "rho(L, sigma)": rank_correlation("log_likelihood", "sigma"),
-    "rho(evenness, sigma)": rank_correlation("evenness", "sigma"),
-    "rho(L, sigma) at equal evenness": partial_rank_correlation(
+OF_MODELS = {
+    "L": rank_correlation("log_likelihood", "sigma"),
+    "evenness": rank_correlation("evenness", "sigma"),
+    "L at equal evenness": partial_rank_correlation(
         "log_likelihood", "sigma", "evenness"
     ),
-    "rho(tau, sigma)": rank_correlation("tau", "sigma"),
-    "rho(H, sigma)": rank_correlation("conditional_entropy", "sigma"),
-    "rho(tau, sigma) at equal H": partial_rank_correlation(
-        "tau", "sigma", "conditional_entropy"
+    "evenness at equal L": partial_rank_correlation(
+        "evenness", "sigma", "log_likelihood"
     ),
+    "tau": rank_correlation("tau", "sigma"),
+    "H": rank_correlation("conditional_entropy", "sigma"),
+    "tau at equal H": partial_rank_correlation("tau", "sigma", "conditional_entropy"),
+    "H at equal tau": partial_rank_correlation("conditional_entropy", "sigma", "tau"),
+}
+OF_LABELS = {
+    "KL": rank_correlation("kl", "sigma"),
+    "KL at equal evenness": partial_rank_correlation("kl", "sigma", "evenness"),
 }
 
 
 def correlations_table(groups: dict[str, Members]) -> str:
-    """One row a set of models: correlations with sigma, with 95 % intervals."""
+    """One column a set of models: correlations with sigma, with 95 % intervals."""
+    labelled = all("kl" in members for members in groups.values())
+    statistics = OF_MODELS | (OF_LABELS if labelled else {})
     return markdown_table(
         {
-            f"{name} ({len(members['sigma'])})": {
-                column: _in_words(statistic, members)
-                for column, statistic in COLUMNS.items()
+            name: {
+                f"{group} ({len(members['sigma'])})": _in_words(statistic, members)
+                for group, members in groups.items()
             }
-            for name, members in groups.items()
+            for name, statistic in statistics.items()
         },
-        "Models",
+        "rho with sigma",
     )
 
 

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from experiments.verdict import intervals
 from experiments.verdict.correlations import (
+    OF_LABELS,
+    OF_MODELS,
+    correlations_table,
     partial_rank_correlation,
     rank_correlation,
 )
@@ -55,3 +59,18 @@ def test_what_is_constant_or_given_has_none():
     members = normal(0.5, 0.5, 0.5, 100)
     assert np.isnan(plain(members | {"x": np.ones(100)}))
     assert np.isnan(partial(members | {"x": members["z"]}))
+
+
+def test_the_table(monkeypatch):
+    monkeypatch.setattr(intervals, "RESAMPLES", 10)
+    names = ("log_likelihood", "evenness", "tau", "conditional_entropy", "kl", "sigma")
+    columns = np.random.default_rng(0).standard_normal((6, 30))
+    members = dict(zip(names, columns, strict=True))
+    members["tau"] = -members["sigma"]
+    rows = correlations_table({"all": members}).splitlines()[2:]
+    found = dict(row.strip("| ").split(" | ") for row in rows)
+    assert list(found) == [*OF_MODELS, *OF_LABELS]
+    assert found["tau"] == "-1.00 [-1.00, -1.00]"
+    del members["kl"]
+    rows = correlations_table({"all": members}).splitlines()[2:]
+    assert len(rows) == len(OF_MODELS)
