@@ -139,8 +139,8 @@ def homogeneity_table(groups: Mapping[str, Sequence[Members]]) -> str:
             "models": str(sum(sizes)),
             "at poor optima": f"{sum(stuck) / sum(sizes):.1%}",
             "in an ensemble": f"{min(stuck)} to {max(stuck)}",
-            "chi^2": f"{statistic:.1f}",
+            "chi^2": "–" if np.isnan(p) else f"{statistic:.1f}",
             "degrees of freedom": str(freedom),
-            "p": f"{p:.2g}",
+            "p": "–" if np.isnan(p) else f"{p:.2g}",
         }
     return markdown_table(table, "Ensembles")
