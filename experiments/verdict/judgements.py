@@ -1,89 +1,147 @@
-"""Whether a claim holds: bootstrap intervals of its statistic, against its threshold.
+"""Whether a finding holds, on all models pooled.
 
-The interval comes from resampling ensembles and, within them, models, with replacement;
-that of a share is never narrower than the exact one of Clopper and Pearson, since
-models that are all alike stay so when resampled. A claim holds where the whole interval
-lies on its side of the threshold, does not hold where it lies on the other, and is
-undecided else.
+A tendency holds where the whole 95 % interval of its statistic lies on its side of the
+threshold, does not hold where it lies on the other, and is undecided else. A finding
+about every model is refuted by one exception, whose rate then has an interval; without
+one, the rate has a bound.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from experiments.verdict.claims import CLAIMS, Claim, Members
+from experiments.report.tables import markdown_table
+from experiments.verdict.claims import (
+    IN_EVERY_BEST_RUN,
+    IN_EVERY_MODEL,
+    OF_LABELS,
+    TENDENCIES,
+    Tendency,
+    Universal,
+)
+from experiments.verdict.intervals import (
+    bootstrap_interval,
+    highest_rate,
+    share_interval,
+)
+from experiments.verdict.members import Members, pooled, rows
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim's value, its 95 % interval, and what follows."""
+    """A tendency's value, its 95 % interval, and what follows."""
 
-    claim: Claim
+    claim: Tendency
     value: float
     low: float
     high: float
 
     @property
     def verdict(self) -> str:
-        """holds, does not hold, or undecided."""
+        """yes, no, or undecided."""
         above, below = self.low > self.claim.threshold, self.high < self.claim.threshold
         if not self.claim.above:
             above, below = below, above
-        return "holds" if above else "does not hold" if below else "undecided"
+        return "yes" if above else "no" if below else "undecided"
+
+    def in_words(self) -> str:
+        """For a cell of a table."""
+        return f"**{self.verdict}**, {self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def judge(
-    claim: Claim, ensembles: list[Members], seed: int = 0, resamples: int = 400
-) -> Judgement:
-    """Value and 95 % interval of a claim's statistic over some ensembles.
+@dataclass(frozen=True)
+class Count:
+    """Of `total` models, how many contradict a rule, and how many do not decide."""
 
-    One ensemble has no interval where each is taken alone (nan, which decides nothing).
+    claim: Universal
+    exceptions: int
+    unresolved: int
+    total: int
+
+    def in_words(self) -> str:
+        """For a cell of a table; what is unresolved counts in the bound."""
+        if self.exceptions:
+            low, high = share_interval(self.exceptions, self.total)
+            rate = self.exceptions / self.total
+            return (
+                f"**no**, {self.exceptions} of {self.total}: "
+                f"{100 * rate:.3g} % [{100 * low:.3g}, {100 * high:.3g}]"
+            )
+        unresolved = f" ({self.unresolved} unresolved)" if self.unresolved else ""
+        bound = 100 * highest_rate(self.unresolved, self.total)
+        return f"no exception in {self.total}{unresolved}: below {bound:.3g} %"
+
+
+def judge(claim: Tendency, members: Members) -> Judgement:
+    """Value and interval of a statistic.
+
+    Models that are all alike stay so when drawn again: the interval of a share is never
+    narrower than the exact one.
     """
-    if claim.per_ensemble:
-        alone = np.array([claim.statistic(members) for members in ensembles])
-        count, mean = len(alone), float(alone.mean())
-        if count < 2:
-            return Judgement(claim, mean, float("nan"), float("nan"))
-        half = stats.t.ppf(0.975, count - 1) * alone.std(ddof=1) / np.sqrt(count)
-        return Judgement(claim, mean, float(mean - half), float(mean + half))
-    rng = np.random.default_rng(seed)
-
-    def value(chosen: list[Members]) -> float:
-        pooled = {k: np.concatenate([m[k] for m in chosen]) for k in chosen[0]}
-        return claim.statistic(pooled)
-
-    def resampled() -> list[Members]:
-        chosen = []
-        for number in rng.integers(len(ensembles), size=len(ensembles)):
-            members = ensembles[number]
-            size = len(members["sigma"])
-            rows = rng.integers(size, size=size)
-            chosen.append({k: column[rows] for k, column in members.items()})
-        return chosen
-
-    values = [value(resampled()) for _ in range(resamples)]
-    found = value(ensembles)
-    low, high = np.nanquantile(values, (0.025, 0.975))
+    found = claim.statistic(members)
+    low, high = bootstrap_interval(claim.statistic, members)
     if claim.share_of is not None:
-        count = sum(len(members["sigma"]) for members in ensembles)
-        exact = share_interval(found, round(claim.share_of * count))
+        count = round(claim.share_of * len(members["sigma"]))
+        exact = share_interval(round(found * count), count)
         low, high = min(low, exact[0]), max(high, exact[1])
-    return Judgement(claim, found, float(low), float(high))
+    return Judgement(claim, found, low, high)
 
 
-def share_interval(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `count` (Clopper and Pearson, 1934)."""
-    successes = round(share * count)
-    low, high = stats.beta.ppf(
-        (0.025, 0.975),
-        (successes, successes + 1),
-        (count - successes + 1, count - successes),
-    )
-    return (low if successes else 0.0, high if successes < count else 1.0)
+def count(claim: Universal, members: Members) -> Count:
+    """The exceptions among some models."""
+    margin = claim.margin(members)
+    error = members[claim.error] if claim.error else np.zeros_like(margin)
+    exceptions, holds = margin < -3 * error, margin > 3 * error
+    unresolved = len(margin) - exceptions.sum() - holds.sum()
+    return Count(claim, int(exceptions.sum()), int(unresolved), len(margin))
 
 
-def judge_all(ensembles: list[Members], seed: int = 0) -> list[Judgement]:
-    """All claims that the data allow: without labels there are no classes."""
-    known = [c for c in CLAIMS if c.name not in ("C4", "C7b") or "kl" in ensembles[0]]
-    return [judge(claim, ensembles, seed) for claim in known]
+def best_runs(ensembles: Sequence[Members]) -> Members:
+    """The model of highest likelihood of each ensemble."""
+    found = [rows(m, np.argmax(m["log_likelihood"], keepdims=True)) for m in ensembles]
+    return pooled(found)
+
+
+def judge_all(ensembles: Sequence[Members]) -> list[Judgement | Count]:
+    """All findings that the data allow: without labels there are no classes."""
+    members, best = pooled(ensembles), best_runs(ensembles)
+    found = [
+        *(judge(c, members) for c in TENDENCIES if _known(c.name, members)),
+        *(count(c, members) for c in IN_EVERY_MODEL),
+        *(count(c, best) for c in IN_EVERY_BEST_RUN if _known(c.name, members)),
+    ]
+    return sorted(found, key=lambda one: one.claim.name)
+
+
+def claims_table(judgements: dict[str, list[Judgement | Count]]) -> str:
+    """One row a finding, one column a reading."""
+    table = {
+        claim.name: {"Holds where": _condition(claim)}
+        | {group: "no labels" for group in judgements}
+        for claim in _all_claims()
+    }
+    for group, found in judgements.items():
+        for one in found:
+            table[one.claim.name][group] = one.in_words()
+    return markdown_table(table, "Finding")
+
+
+def claims_list() -> str:
+    """What each finding is."""
+    return "\n".join(f"- **{claim.name}**: {claim.text}." for claim in _all_claims())
+
+
+def _all_claims() -> list[Tendency | Universal]:
+    every = [*TENDENCIES, *IN_EVERY_MODEL, *IN_EVERY_BEST_RUN]
+    return sorted(every, key=lambda claim: claim.name)
+
+
+def _condition(claim: Tendency | Universal) -> str:
+    if isinstance(claim, Tendency):
+        return f"{'>' if claim.above else '<'} {claim.threshold:g}"
+    return "in every best run" if claim in IN_EVERY_BEST_RUN else "in every model"
+
+
+def _known(name: str, members: Members) -> bool:
+    return name not in OF_LABELS or "kl" in members

@@ -1,8 +1,8 @@
 """Does a cycle help to sample? Trained chains against reversible ones of the same law.
 
 For every model, with a classifier trained on the data: the classes of the digits that
-it draws, how slowly their shares average along the latent chain, and how slowly with
-the currents taken away (`mixing.reversible_part`: same p_bar, same digits).
+it draws, how slowly their shares average along its chain, and how slowly with the
+currents taken away (`mixing.reversible_part`: same p_bar, same digits).
 """
 
 import equinox as eqx
@@ -13,21 +13,15 @@ from jaxtyping import Array, Float, Key
 from sklearn.linear_model import LogisticRegression
 
 from experiments.data.dataset import Dataset
+from experiments.report.tables import markdown_table
 from experiments.runs.directory import Run
 from experiments.runs.finished import models_of
-from nelc_jax.chain import sample_chain
-from nelc_jax.diagnostics import (
-    autocorrelation_time,
-    class_kl,
-    integrated_time,
-    reversible_part,
-)
-from nelc_jax.model import Model, state_logits
+from experiments.verdict.members import Members
+from nelc_jax.diagnostics import class_kl, reversible_part, visible_time
+from nelc_jax.model import Model, backward_log_probs, state_logits
 
 DRAWS = 512
 """Digits drawn from every latent state and classified."""
-CHAIN = 8192
-"""Double steps of the visible chain whose autocorrelation is measured."""
 
 
 class Classifier(eqx.Module):
@@ -41,17 +35,17 @@ class Sampling(eqx.Module):
     """How one model samples the classes.
 
     `kl` of the classes of its digits from those of the data, in nats (eq. 22, with the
-    classifier in place of latent labels); times in double steps, of the slowest class:
-    `time` of the latent chain, `time_reversible` with its currents taken away,
-    `time_visible` from the autocorrelation of a chain of digits. A class whose share is
-    the same in every latent state has no time; a chain of digits in which some class
-    did not turn up, or that never left one, has none either: nan.
+    classifier in place of latent labels). Integrated times of the share of a class of
+    drawn digits, of the slowest class, in double steps: `time` of the chain,
+    `time_reversible` with its latent currents taken away, and `time_in_turn` without a
+    chain, where each latent state has its turn as often as p_bar says: all that is left
+    is the noise of single digits. A class that is never drawn, or always, has no time.
     """
 
     kl: Float[Array, ""]
     time: Float[Array, ""]
     time_reversible: Float[Array, ""]
-    time_visible: Float[Array, ""]
+    time_in_turn: Float[Array, ""]
 
 
 def train_classifier(train: Dataset, held_out: Dataset) -> tuple[Classifier, float]:
@@ -68,18 +62,16 @@ def train_classifier(train: Dataset, held_out: Dataset) -> tuple[Classifier, flo
     return classifier, float(accuracy)
 
 
-def measure_sampling(
-    run: Run, classifier: Classifier, train: Dataset
-) -> dict[str, np.ndarray]:
+def measure_sampling(run: Run, classifier: Classifier, train: Dataset) -> Members:
     """The `Sampling` of every model of a run, as columns."""
     assert train.labels is not None
-    kernels, occupancies, ends = (
-        jnp.asarray(run.arrays[name]) for name in ("latent_kernel", "occupancy", "x")
+    kernels, occupancies = (
+        jnp.asarray(run.arrays[name]) for name in ("latent_kernel", "occupancy")
     )
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     data_share = jnp.asarray(counts / counts.sum(), jnp.float32)
-    keys = jax.random.split(jax.random.key(run.config["seed"]), len(ends))
-    members = (models_of(run), keys, kernels, occupancies, ends)
+    keys = jax.random.split(jax.random.key(run.config["seed"]), len(kernels))
+    members = (models_of(run), keys, kernels, occupancies)
     columns = _measure(members, classifier, data_share)
     return {name: np.asarray(column) for name, column in vars(columns).items()}
 
@@ -97,45 +89,65 @@ def _measure_one(
     key: Key[Array, ""],
     M: Float[Array, "S S"],
     p_bar: Float[Array, " S"],
-    start,
     classifier: Classifier,
     data_share: Float[Array, " K"],
 ) -> Sampling:
-    draw_key, chain_key = jax.random.split(key)
-    mean = jax.nn.sigmoid(state_logits(model))
-    num_classes = len(data_share)
+    pixels = jax.nn.sigmoid(state_logits(model))
 
-    def shares(key, mean):
-        x = jax.random.bernoulli(key, jnp.broadcast_to(mean, (DRAWS, len(mean))))
-        found = jnp.argmax(_scores(classifier, x), axis=-1)
-        return jnp.mean(jax.nn.one_hot(found, num_classes), axis=0)
+    def of_state(state):
+        """The mean of each class's indicator, and its covariances with A_bar."""
+        key, pixels = state
+        x = jax.random.bernoulli(key, jnp.broadcast_to(pixels, (DRAWS, len(pixels))))
+        scores = x.astype(jnp.float32) @ classifier.weights + classifier.bias[None]
+        found = jax.nn.one_hot(jnp.argmax(scores, axis=-1), len(data_share))
+        mean, A_bar = jnp.mean(found, axis=0), jnp.exp(backward_log_probs(model, x))
+        centred = found - mean[None]
+        return mean, centred.T @ A_bar / (DRAWS - 1)
 
-    state_shares = jax.lax.map(
-        lambda pair: shares(*pair), (jax.random.split(draw_key, len(mean)), mean)
-    )
-    reversible = reversible_part(M, p_bar)
+    keys = jax.random.split(key, len(pixels))
+    shares, covariances = jax.lax.map(of_state, (keys, pixels))
 
-    def slowest(kernel):
-        times = jax.vmap(lambda f: integrated_time(kernel, p_bar, f))(state_shares.T)
-        return jnp.nanmax(times)
+    def slowest(kernel, covariances):
+        def time(f, covariance):
+            return visible_time(kernel, p_bar, f, f * (1 - f), covariance)
 
-    _, trajectory = sample_chain(model, chain_key, start, CHAIN)
-    series = jax.nn.one_hot(
-        jnp.argmax(_scores(classifier, trajectory.x), axis=-1), num_classes
-    )
+        return jnp.nanmax(jax.vmap(time)(shares.T, covariances))
+
+    covariances = jnp.swapaxes(covariances, 0, 1)
+    share, noise = p_bar @ shares, p_bar @ (shares * (1 - shares))
     return Sampling(
-        kl=class_kl(data_share, p_bar @ state_shares),
-        time=slowest(M),
-        time_reversible=slowest(reversible),
-        time_visible=jnp.max(jax.vmap(autocorrelation_time)(series.T)),
+        kl=class_kl(data_share, share),
+        time=slowest(M, covariances),
+        # Its next latent state does not depend on the digit drawn.
+        time_reversible=slowest(reversible_part(M, p_bar), jnp.zeros_like(covariances)),
+        time_in_turn=jnp.nanmax(noise / (share * (1 - share))),
     )
-
-
-def _scores(classifier: Classifier, x: Array) -> Float[Array, "n K"]:
-    scores = x.astype(jnp.float32) @ classifier.weights
-    return scores + classifier.bias[None]
 
 
 def match(values: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """For each value the index of the nearest candidate."""
     return np.abs(values[:, None] - candidates[None]).argmin(axis=1)
+
+
+def sampling_table(
+    likelihoods: dict[str, np.ndarray], sampling: dict[str, Members]
+) -> str:
+    """Of the upper half of the first ensembles, and of the others' nearest in L."""
+    first = next(iter(sampling))
+    reference = likelihoods[first]
+    upper = np.flatnonzero(reference >= np.median(reference))
+    table = {}
+    for group, columns in sampling.items():
+        likelihood = likelihoods[group]
+        chosen = upper if group == first else match(reference[upper], likelihood)
+        distance = np.abs(likelihood[chosen] - reference[upper]).mean()
+        median = {k: np.nanmedian(column[chosen]) for k, column in columns.items()}
+        table[group] = {
+            "L, median": f"{np.median(likelihood[chosen]):.2f}",
+            "distance in L": f"{distance:.2f}",
+            "KL of classified digits": f"{median['kl']:.2g}",
+            "time": f"{median['time']:.3g}",
+            "without currents": f"{median['time_reversible']:.3g}",
+            "states in turn": f"{median['time_in_turn']:.3g}",
+        }
+    return markdown_table(table, "Models")

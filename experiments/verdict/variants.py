@@ -7,8 +7,16 @@ from experiments.training.settings import Settings
 from experiments.training.study import Variant
 
 
-def readings(base: Settings, seeds: Iterable[int]) -> list[Variant]:
-    """The four readings of the paper's equations, each with every seed."""
+def readings(
+    base: Settings, paper_seeds: Iterable[int], other_seeds: Iterable[int]
+) -> list[Variant]:
+    """The four readings of the paper's equations, its own one first.
+
+    **Arguments:** `paper_seeds`, of the ensembles of its own reading; `other_seeds`, of
+    those of each of the others.
+    """
+    seeds = {("sigmoid", "paper"): list(paper_seeds)}
+    others = list(other_seeds)
     return [
         Variant(
             f"{normalization}-{score}",
@@ -17,7 +25,7 @@ def readings(base: Settings, seeds: Iterable[int]) -> list[Variant]:
         )
         for normalization in ("sigmoid", "softmax")
         for score in ("paper", "exact")
-        for seed in seeds
+        for seed in seeds.get((normalization, score), others)
     ]
 
 

@@ -8,7 +8,7 @@ from .autocorrelation import (
 )
 from .classes import class_distribution, class_kl, latent_classes
 from .cycles import FundamentalCycles, cycle_states, fundamental_cycles
-from .mixing import integrated_time, reversible_part
+from .mixing import integrated_time, reversible_part, visible_time
 from .spectrum import (
     mean_self_transition,
     relaxation_time,
@@ -57,5 +57,6 @@ __all__ = [
     "second_eigenvalue_modulus",
     "summarize",
     "summarize_batches",
+    "visible_time",
     "whole_chain_entropy_production",
 ]

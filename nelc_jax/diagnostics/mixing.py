@@ -9,6 +9,9 @@ Z = (1 - M + 1 p_bar^T)^-1 (Kemeny and Snell, Finite Markov Chains, 1960); Z f i
 `markov.deviation`. v / Var f is the integrated autocorrelation time, its inverse the
 effective samples per step.
 
+A function of the drawn x has noise of its own, and the same x decides the next latent
+state; `visible_time` has all of it (derivation: docs/methods.md).
+
 `reversible_part` takes the currents away and keeps p_bar: (M + M*) / 2 with the
 reversed chain M*[z', z] = p_bar(z) M[z, z'] / p_bar(z'). Its v is never smaller than
 that of M, for any f (Sun, Gomez and Schmidhuber, NIPS 2010): how much smaller it is
@@ -20,10 +23,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checks import checked
+from .._linear import contract
 from ..markov import uncut_deviation
 from .thermodynamics import fluxes
 
-__all__ = ["integrated_time", "reversible_part"]
+__all__ = ["integrated_time", "reversible_part", "visible_time"]
 
 
 @checked
@@ -52,17 +56,47 @@ def integrated_time(
     an average that is right after one step, there is no time.
     """
     M, p_bar, f = map(jnp.asarray, (M, p_bar, f))
+    return _time(M, p_bar, f, jnp.zeros_like(f), jnp.zeros_like(M))
+
+
+@checked
+def visible_time(
+    M: Float[Array, "S S"],
+    p_bar: Float[Array, " S"],
+    mean: Float[Array, " S"],
+    variance: Float[Array, " S"],
+    covariance: Float[Array, "S S"],
+) -> Float[Array, ""]:
+    """v / Var f of a function f(x) of the visible states, in double steps.
+
+    1 + 2 c.v / Var f with c(z) = Cov(f(x), A_bar[x, z]) over the stationary x and v the
+    `markov.deviation` of the mean of f in each latent state. Infinite and nan as
+    `integrated_time`, which is what is left where z decides f(x).
+
+    **Arguments:** over x ~ A_z of each latent state z: `mean[z]` and `variance[z]` of
+    f(x), and `covariance[z, y]` of f(x) with A_bar[x, y].
+    """
+    arrays = (M, p_bar, mean, variance, covariance)
+    return _time(*map(jnp.asarray, arrays))
+
+
+def _time(M, p_bar, mean, variance, covariance):
     alive = p_bar > 0
     # A ratio of squares, which f in its own unit may take out of range.
-    f = f - f[jnp.argmax(p_bar)]
-    largest = jnp.max(jnp.where(alive, jnp.abs(f), 0))
-    root = jax.lax.stop_gradient(jnp.sqrt(largest))
+    f = mean - mean[jnp.argmax(p_bar)]
+    size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(f), jnp.sqrt(variance)))
+    root = jnp.sqrt(jnp.max(jnp.where(alive, size, 0)))
     root = jnp.where(root == 0, 1, root)
-    f = f / root / root
+    f, covariance = f / root / root, covariance / root / root
     centred = f - jnp.sum(p_bar * f)
-    variance = jnp.sum(p_bar * centred**2)
+    between = jnp.sum(p_bar * centred**2)
+    # In two steps: the fourth power of the root underflows.
+    within = jnp.sum(p_bar * (variance / root / root)) / root / root
+    total = between + within
     v, endless = uncut_deviation(M, p_bar, f)
-    twice = 2 * jnp.sum(p_bar * centred * v) / jnp.where(variance == 0, 1, variance)
-    time = jnp.where(endless, jnp.inf, jnp.maximum(twice - 1, 0))
+    memory = jnp.sum(p_bar * (centred * v + contract(covariance, v)))
+    # c.v is this less what the first step remembers of itself, `between`.
+    time = (2 * memory - between + within) / jnp.where(total == 0, 1, total)
+    time = jnp.where(endless, jnp.inf, jnp.maximum(time, 0))
     # The row of the state left to the end is not read.
-    return jnp.where((variance == 0) | jnp.any(jnp.isnan(M)), jnp.nan, time)
+    return jnp.where((total == 0) | jnp.any(jnp.isnan(M)), jnp.nan, time)

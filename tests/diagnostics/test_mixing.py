@@ -3,12 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax.diagnostics import integrated_time, reversible_part
+from nelc_jax.diagnostics import integrated_time, reversible_part, visible_time
 from nelc_jax.markov import stationary_distribution
 
 from .. import reference
 
 time = jax.jit(integrated_time)
+time_of_x = jax.jit(visible_time)
 
 
 @pytest.fixture(params=range(3))
@@ -125,3 +126,73 @@ def test_closed_classes(scale, shift):
     assert time(M, uniform, apart) == np.inf
     # A class without probability has no say.
     assert np.isfinite(time(M, jnp.asarray([0.5, 0.5, 0, 0]), apart))
+
+
+@pytest.fixture
+def enumerated(system, x64):
+    """A, A_bar, M and p_bar of a small model, a class of x, and its moments in each z.
+
+    In the class are x with more than two of five bits.
+    """
+    A, A_bar = reference.forward_matrix(system), reference.backward_matrix(system)
+    f = (reference.bit_rows(5).sum(1) > 2).astype(float)
+    mean, joint = A @ f, A @ (f[:, None] * A_bar)
+    M, p_bar = A @ A_bar, reference.latent_law(system)
+    covariance = joint - mean[:, None] * M
+    moments = mean, mean * (1 - mean), covariance
+    return A, A_bar, M, p_bar, f, moments
+
+
+def test_time_of_x_by_enumeration(enumerated):
+    """The correlations of f along the chain of all 2^D visible states, summed."""
+    A, A_bar, M, p_bar, f, (mean, variance, covariance) = enumerated
+    p = p_bar @ A
+    centred = f - p @ f
+    covariances, later = [], centred
+    for _ in range(400):
+        covariances.append(np.sum(p * centred * later))
+        later = A_bar @ (A @ later)
+    expected = 1 + 2 * sum(covariances[1:]) / covariances[0]
+    found = time_of_x(M, p_bar, mean, variance, covariance)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    # Controls: without the memory of x itself, and of the mean in z alone.
+    for other in (
+        time_of_x(M, p_bar, mean, variance, np.zeros_like(M)),
+        time(M, p_bar, mean),
+    ):
+        assert abs(other / expected - 1) > 0.02
+
+
+def test_time_of_x_of_simulated_means(enumerated):
+    """Means over stretches of 4000 chains z -> x -> z scatter as the time says."""
+    A, A_bar, M, p_bar, f, moments = enumerated
+    expected = time_of_x(M, p_bar, *moments)
+    rng = np.random.default_rng(0)
+    chains, length = 4000, 100
+
+    def draw(law, given):
+        below = rng.random(chains)[:, None] > np.cumsum(law, axis=1)[given]
+        return np.minimum(below.sum(1), law.shape[1] - 1)
+
+    z, total = rng.choice(len(M), chains, p=p_bar), np.zeros(chains)
+    for _ in range(length):
+        x = draw(A, z)
+        total += f[x]
+        z = draw(A_bar, x)
+    share = p_bar @ moments[0]
+    found = length * np.var(total / length) / (share * (1 - share))
+    # A variance of n values is known to sqrt(2 / n): 2 %; the ends of a stretch miss
+    # correlations of 1 / length.
+    assert abs(found / expected - 1) < 0.1
+    # Control: the latent part alone.
+    assert abs(found / time(M, p_bar, moments[0]) - 1) > 0.2
+
+
+def test_time_of_x_that_z_decides(chain):
+    """Where f(x) has no noise the time is that of z; noise alone is independent."""
+    M, p_bar, f = chain
+    none = jnp.zeros_like(f), jnp.zeros_like(M)
+    np.testing.assert_allclose(time_of_x(M, p_bar, f, *none), time(M, p_bar, f))
+    noise = jnp.full_like(f, 1e-9), none[1]
+    assert time_of_x(M, p_bar, jnp.full_like(f, 0.3), *noise) == 1
+    assert np.isnan(time_of_x(M, p_bar, jnp.full_like(f, 0.3), *none))

@@ -34,6 +34,9 @@ DIAGNOSTICS = {
     "integrated_time": lambda M, p_bar: diagnostics.integrated_time(
         M, p_bar, jnp.arange(4.0)
     ),
+    "visible_time": lambda M, p_bar: diagnostics.visible_time(
+        M, p_bar, jnp.arange(4.0), jnp.ones(4), jnp.zeros((4, 4))
+    ),
     "class_kl": lambda M, p_bar: diagnostics.class_kl(M[0], p_bar),
     "jackknife_error": lambda M, p_bar: diagnostics.jackknife_error(M[:, 0]),
     "autocorrelation_time": lambda M, p_bar: diagnostics.autocorrelation_time(M[0]),

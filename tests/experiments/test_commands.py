@@ -103,9 +103,10 @@ def test_what_no_memory_holds(tmp_path, monkeypatch, finished, points, command, 
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_seeds_beyond_the_last_one(points):
-    with pytest.raises(UserError, match=r"^--ensembles 1000000000000: their seeds"):
-        verdict.main(["--out", "out", "--dataset", "x.npz", "--ensembles", str(10**12)])
+@pytest.mark.parametrize("option", ["--ensembles", "--paper-ensembles"])
+def test_seeds_beyond_the_last_one(option):
+    with pytest.raises(UserError, match=rf"^{option} 1000000000000: their seeds"):
+        verdict.main(["--out", "out", "--dataset", "x.npz", option, str(10**12)])
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -45,6 +45,12 @@ CALLS = {
     "diagnostics.cycles.cycle_states": {"cycles": CYCLES, "number": 0},
     "diagnostics.mixing.reversible_part": OF_M,
     "diagnostics.mixing.integrated_time": {**OF_M, "f": floats(3)},
+    "diagnostics.mixing.visible_time": {
+        **OF_M,
+        "mean": floats(3),
+        "variance": floats(3),
+        "covariance": floats(3, 3),
+    },
     **{
         f"diagnostics.spectrum.{name}": {"M": M}
         for name in (

@@ -1,85 +1,55 @@
-"""Intervals cover as they say, and judge as they should."""
+"""What follows from intervals and counts."""
 
 import numpy as np
 import pytest
-from scipy import stats
 
-from experiments.verdict.claims import CLAIMS, Claim
-from experiments.verdict.judgements import judge, share_interval
-
-
-def members(seed=0, size=40, **columns):
-    rng = np.random.default_rng(seed)
-    sigma = rng.uniform(0, 10, size)
-    return {"sigma": sigma, "log_likelihood": -150 + rng.random(size), **columns}
-
-
-def test_intervals_cover_as_stated():
-    """Of 100 data sets with a mean of 1, the intervals of about 95 hold it."""
-    claim = Claim("mean", "", lambda m: float(np.mean(m["value"])), 0.0)
-    covered = 0
-    for seed in range(100):
-        rng = np.random.default_rng(1000 + seed)
-        data = [members(value=1 + rng.standard_normal(40)) for _ in range(20)]
-        found = judge(claim, data, seed, resamples=200)
-        covered += found.low <= 1 <= found.high
-        assert found.low <= found.value <= found.high
-    # Two-level resampling counts the spread of members twice: on the safe side.
-    assert covered >= 92
+from experiments.verdict.claims import IN_EVERY_MODEL, Tendency, Universal
+from experiments.verdict.judgements import best_runs, count, judge
 
 
 @pytest.mark.parametrize(
     ("offset", "above", "expected"),
     [
-        (1.0, True, "holds"),
-        (-1.0, True, "does not hold"),
+        (1.0, True, "yes"),
+        (-1.0, True, "no"),
         (0.0, True, "undecided"),
-        (-1.0, False, "holds"),
+        (-1.0, False, "yes"),
     ],
 )
 def test_verdicts(offset, above, expected):
-    claim = Claim("mean", "", lambda m: float(np.mean(m["value"])), 0.0, above)
-    noise = np.random.default_rng(0).standard_normal(40)
+    claim = Tendency("mean", "", lambda m: float(np.mean(m["sigma"])), 0.0, above)
+    noise = np.random.default_rng(0).standard_normal(120)
     noise -= noise.mean()
-    found = judge(claim, [members(value=offset + noise)] * 3)
-    assert found.verdict == expected
-
-
-@pytest.mark.parametrize(("share", "count"), [(1, 180), (0, 45), (0.3, 20)])
-def test_share_interval(share, count):
-    """The law of the share at either end, by its definition."""
-    low, high = share_interval(share, count)
-    successes = round(share * count)
-    above = stats.binom(count, low).sf(successes - 1) if successes else 0.025
-    below = stats.binom(count, high).cdf(successes) if successes < count else 0.025
-    np.testing.assert_allclose((above, below), 0.025, rtol=1e-6)
+    assert judge(claim, {"sigma": offset + noise}).verdict == expected
 
 
 def test_all_of_many_models_are_not_all_models():
-    """180 of 180 leave two in a hundred open, which resampling does not see."""
-    by_name = {claim.name: claim for claim in CLAIMS}
-    ensembles = [
-        {
-            "sigma_corrected": np.ones(36),
-            "sigma_error": np.zeros(36),
-            "sigma": np.ones(36),
-        }
-    ] * 5
-    found = judge(by_name["C2a"], ensembles, resamples=10)
-    assert (found.value, found.high, found.verdict) == (1, 1, "undecided")
+    """A share of 1 in 180 leaves two in a hundred open, which resampling cannot see."""
+    members = {"sigma": np.ones(180)}
+    share = Tendency("share", "", lambda m: float(np.mean(m["sigma"])), 0.9, share_of=1)
+    found = judge(share, members)
+    assert (found.value, found.high) == (1, 1)
     assert 0.97 < found.low < 0.985
 
 
-def test_interval_of_few_ensembles():
-    """Student's t covers the mean of five normal numbers as often as it says."""
-    claim = Claim("mean", "", lambda m: float(m["value"][0]), 0.0, per_ensemble=True)
-    covered = 0
-    for seed in range(400):
-        values = np.random.default_rng(seed).standard_normal(5)
-        found = judge(claim, [members(value=np.full(2, v)) for v in values])
-        covered += found.low <= 0 <= found.high
-    # 95 % +- 1.1 %; the percentiles of resampled means would reach 84 %.
-    assert 0.92 < covered / 400 < 0.98
-    alone = judge(claim, [members(value=np.ones(2))])
-    assert np.isnan(alone.low)
-    assert alone.verdict == "undecided"
+def test_an_exception_refutes_and_none_bounds():
+    (of_sigma,) = (claim for claim in IN_EVERY_MODEL if claim.name == "C2a")
+    members = {"sigma_corrected": np.full(1080, 5.0), "sigma_error": np.full(1080, 0.1)}
+    assert count(of_sigma, members).in_words() == "no exception in 1080: below 0.277 %"
+    members["sigma_error"][0] = 10
+    words = "no exception in 1080 (1 unresolved): below 0.438 %"
+    assert count(of_sigma, members).in_words() == words
+    # Six of 1080 by more than three errors; Clopper and Pearson's interval.
+    members["sigma_corrected"][1:7] = -1
+    words = "**no**, 6 of 1080: 0.556 % [0.204, 1.21]"
+    assert count(of_sigma, members).in_words() == words
+
+
+def test_without_an_error_every_model_decides():
+    claim = Universal("best", "", lambda m: m["sigma"] - 1)
+    ensembles = [
+        {"sigma": np.array([0.0, s]), "log_likelihood": np.array([-2.0, -1.0])}
+        for s in (2.0, 0.5, 3.0)
+    ]
+    found = count(claim, best_runs(ensembles))
+    assert (found.exceptions, found.unresolved, found.total) == (1, 0, 3)
