@@ -12,7 +12,7 @@ from experiments.verdict.judgements import best_runs, count, judge
     [
         (1.0, True, "yes"),
         (-1.0, True, "no"),
-        (0.0, True, "undecided"),
+        (0.05, True, "undecided"),
         (-1.0, False, "yes"),
     ],
 )
