@@ -179,17 +179,8 @@ def test_digits(tmp_path, kind, request):
     found = {
         row[0]: dict(zip(header[1:], map(float, row[1:]), strict=True)) for row in rows
     }
-    assert {name: row["networks"] for name, row in found.items()} == {
-        name: 2 if name == "observed motion" else 3 for name in found
-    }
-    # Frozen before the first of 40 steps, and left out of the means.
-    lost = (run.models["method"] == 1) & (run.models["model"] == 1)
-    np.testing.assert_array_equal(run.models["diverged_at"], lost)
-    np.testing.assert_array_equal(np.isnan(run.models["valley"]), lost)
-    mean = np.mean(run.models["width"][(run.models["method"] == 1) & ~lost])
-    np.testing.assert_allclose(found["observed motion"]["width"], mean, rtol=1e-6)
-    words = "observed motion: network 1 went non-finite by step 1: frozen"
-    assert words in (out / "report.html").read_text()
+    assert {row["networks"] for row in found.values()} == {1}
+    assert (run.models["diverged_at"] == 0).all()
     assert set(found) == methods | {"score network", "training images"}
     # The measures of data, which every method is compared with.
     data = found["training images"]
