@@ -3,32 +3,16 @@ import json
 import subprocess
 import sys
 
-import chex
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.command.errors import UserError
-from experiments.oscillators import command, device, digits, gaussians, members, metrics
-from experiments.oscillators import options as options_module
-from experiments.oscillators.data import load_gray
-from experiments.oscillators.evaluation import Evaluation
-from experiments.oscillators.plans import narrow_plans
+from experiments.oscillators import command, device, digits, gaussians, members
 from experiments.runs.directory import load_run
 from nelc_jax.oscillators import (
-    ContrastiveDivergence,
-    ForceMatching,
-    Hidden,
-    Learner,
     ObservedMotion,
-    PairsNetwork,
-    Protocol,
-    Quartic,
-    QuarticNetwork,
-    Virial,
-    all_to_all,
 )
 
 SMALL = ["--models", "3", "--steps", "40", "--batch", "4", "--knots", "12"]
@@ -196,94 +180,6 @@ def test_digits(tmp_path, kind, request):
     assert right["held-out images"] > 0.9
 
 
-def test_networks_of_the_paper():
-    """Its family and rules, on images within six pixels and in the plane."""
-    given = ["--out", "run", "--task", "digits", "--network", "pairs"]
-    options, training = options_module.read(given)
-    plans = command._plans(options, training)
-    rules = {name: type(rule) for name, (_, rule) in plans.items()}
-    assert rules == {
-        "force matching (pairs)": ForceMatching,
-        "virial (pairs)": Virial,
-        "classic CD1 (pairs)": ContrastiveDivergence,
-    }
-    network, _ = plans["virial (pairs)"]
-    assert isinstance(network, PairsNetwork)
-    # From the corner 7 x 7 pixels, itself among them.
-    assert network.pairs[0].sum() == 48
-    assert network.generation.bath.reach == 2
-    options, training = options_module.read(["--out", "run", "--modes", "narrow"])
-    plans = narrow_plans(gaussians.NARROW.noising, training)
-    kinds = {type(network) for network, _ in plans.values()}
-    assert kinds == {PairsNetwork, QuarticNetwork}
-    assert len({type(rule) for _, rule in plans.values()}) == 5
-
-
-def test_measures_in_the_plane():
-    """Of the paper's data, and of points that are as far as they are said to be."""
-    plane = gaussians.NARROW
-    x = gaussians.draw_data(plane, jax.random.key(0), 4000)
-    # The errors of a share and of a median, 1 / (2 f sqrt(N)) at the density f there.
-    assert abs(plane.mode_weight(x) - 0.6) < 5 * np.sqrt(0.24 / 4000)
-    assert abs(plane.width(x) - 1) < 5 / (2 * np.log(2) * np.sqrt(4000))
-    np.testing.assert_allclose(np.var(x[x[:, 0] > 0], axis=0), 0.001, rtol=0.15)
-    assert plane.valley(x) == plane.astray(x) == 0
-    points = np.array([[0.0, 0.0], [1.0, 1.6], [1.0, 1.4], [-1.0, -0.5]])
-    assert plane.valley(points) == 0.25
-    assert plane.astray(points) == 0.5
-
-
-def test_measures_of_all_digits():
-    """Data are clear and in proportion; noise and a single digit are not."""
-    data = load_gray("digits", None, 8)
-    images = Evaluation(data, digits.NOISING, jax.random.key(0), 10)
-    found = images.measure(images.noised_held_out)
-    assert found["clear"] > 0.8
-    assert found["class_distance"] < 0.1
-    shares = [found[f"share_of_{digit}"] for digit in range(10)]
-    assert abs(sum(shares) - 1) < 1e-9
-    noise = np.random.default_rng(0).normal(size=(100, 64))
-    assert images.measure(noise)["clear"] < found["clear"] / 2
-    zeros = images.train[images.called(images.train) == 0]
-    assert abs(images.measure(zeros)["class_distance"] - 0.9) < 0.02
-
-
-def test_faults_of_devices():
-    """Springs off by the same at all knots; controls of b bits have 2^b levels."""
-    A = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 40, 50)))
-    wells = Quartic(*(A[..., 0, :] for _ in range(3)))
-    kT = jnp.ones((2, 3))
-    several = jax.vmap(lambda times, *parts: Protocol(times, Hidden(*parts)))
-    protocols = several(kT, wells, A[..., 0], A, kT)
-    off = device.springs_off(protocols, jax.random.key(0), 0.1).potential
-    errors = np.asarray(off.A) / np.asarray(A) - 1
-    same = np.broadcast_to(errors[:, :1], errors.shape)
-    np.testing.assert_allclose(errors, same, rtol=0, atol=1e-4)
-    # Of 4000 normal numbers: known to 1.1 %.
-    assert abs(errors[:, 0].std() / 0.1 - 1) < 0.06
-    found = np.asarray(device.rounded(protocols, 4).potential.A)
-    step = np.ptp(A, axis=(2, 3), keepdims=True) / 15
-    assert (np.abs(found - A) <= step / 2 * 1.001).all()
-    assert len(np.unique(np.round(found[0, 0], 4))) <= 16
-
-
-def test_members_do_not_depend_on_company():
-    """Three on two devices, one of them twice, and the second alone."""
-    network = members.network_at_pace(gaussians.BROAD.noising, all_to_all(2), 12)
-    learner = Learner(network, optimizer=members.cosine_adam(0.02, 40), batch=4)
-    keys = jax.random.split(jax.random.key(0), 3)
-    x = np.random.default_rng(0).normal(size=(500, 2))
-    together, alone = (
-        members.train_members("", learner, chosen, x, 40)
-        for chosen in (keys, keys[1:2])
-    )
-    assert together.losses.shape == (3, 40)
-    np.testing.assert_allclose(together.losses[1], alone.losses[0], rtol=1e-4)
-    found = jax.tree.map(lambda array: array[1:2], together.protocols)
-    chex.assert_trees_all_close(found, alone.protocols, rtol=1e-3, atol=1e-5)
-    assert len(np.unique(together.losses[:, 0])) == 3
-
-
 BAD_OPTIONS = {
     "--models 0": "--models 0: expected a positive number",
     "--steps -1": "--steps -1: expected a positive number",
@@ -333,40 +229,3 @@ def test_non_finite_losses_of_all_stop_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(gaussians, "draw_data", draw_data)
     with pytest.raises(UserError, match="every network went non-finite, the last by"):
         command.main(["--out", str(tmp_path / "run"), *SMALL])
-
-
-@pytest.mark.parametrize("side", [6, 10])
-def test_gray_digits(side):
-    data = load_gray("digits", None, side)
-    assert data.x.shape == (1797, side**2)
-    assert data.x.min() >= -1.001
-    assert data.x.max() <= 1.001
-    assert np.bincount(data.digits).tolist()[:2] == [178, 182]
-    # A zero has a hole in the middle, a one has ink there.
-    middle = slice(side // 2 - 1, side // 2 + 1)
-    centre = data.x.reshape(-1, side, side)[:, middle, middle].mean(axis=(1, 2))
-    assert centre[data.digits == 0].mean() < -0.5 < 0 < centre[data.digits == 1].mean()
-
-
-def test_energy_distance():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(30, 3)), rng.normal(size=(40, 3)) + 1
-
-    def mean(a, b):
-        return np.linalg.norm(a[:, None] - b[None], axis=-1).sum()
-
-    expected = 2 * mean(x, y) / 1200 - mean(x, x) / 870 - mean(y, y) / 1560
-    found = metrics.energy_distance(jnp.asarray(x), jnp.asarray(y))
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
-
-
-def test_entropy_and_neighbours():
-    x = np.asarray(2 * jax.random.normal(jax.random.key(0), (4000, 2)))
-    expected = np.log(2 * np.pi * np.e * 4)
-    assert abs(metrics.entropy(x) - expected) < 0.06
-    distances, numbers = metrics.nearest(x[:5] + 1e-6, x)
-    assert numbers.tolist() == [0, 1, 2, 3, 4]
-    assert (distances < 1e-5).all()
-    mean, error = metrics.mean_and_error(np.array([1.0, 3.0]))
-    assert (mean, error) == (2, 1)
-    assert np.isnan(metrics.mean_and_error(np.array([1.0]))[1])
