@@ -20,7 +20,7 @@ STRENGTHS = {"sigmoid": (1, 2, 3, 4, 5, 6), "softmax": (0.5, 1, 1.5, 2, 3, 4)}
 HORIZON = 20_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Coalescence:
     """Print the mean coalescence time beside the relaxation time, in double steps.
 

@@ -5,28 +5,27 @@ and no part of the draws tells what all of them have missed: the jackknife has t
 of what was seen. More draws do tell.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
 from experiments.command.errors import reports_user_errors
-from experiments.command.parser import POSITIONAL, read_options
+from experiments.command.parser import read_options
 from experiments.runs.finished import model_of, open_run
 from nelc_jax.diagnostics import jackknife_error, summarize_batches
 
 BATCHES = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Draws:
     """sigma of the models of a finished run from more and more draws a state."""
 
-    run: Annotated[Path, POSITIONAL]
+    run: Path = field(kw_only=False)
     """Directory of the ensemble."""
     first: int = 4608
     """Draws of x a latent state; then the factor times as many, and so on."""

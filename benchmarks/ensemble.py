@@ -28,7 +28,7 @@ from experiments.command.parser import read_options
 from nelc_jax import Cycles, TrajectoryGradient, ensemble
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """Time the training of ensembles, without the measurements between epochs.
 

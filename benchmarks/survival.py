@@ -18,7 +18,7 @@ from experiments.runs import directory as run_directory
 RESULTS = (run_directory.HISTORY, run_directory.MODELS, run_directory.CHECKPOINT)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Survival:
     """Count the kills (SIGKILL) after which a run went on to the same bits.
 

@@ -7,7 +7,7 @@ if __name__ == "__main__":
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ import numpy as np
 from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.command.parser import MODEL, TRAINING
 from experiments.command.programs import keep_programs
 from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
@@ -55,7 +56,7 @@ value by more than its error, they have missed some, of which neither the error 
 number of effective chains knows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Compare:
     """Train the paper's model, two RBMs and a mixture by EM on the same data.
 
@@ -65,14 +66,12 @@ class Compare:
     --out again to go on after an interruption.
     """
 
-    GROUPS: ClassVar = {"model": ("models", "units"), "training": ("epochs",)}
-
     run: RunOptions
-    models: int = 36
+    models: Annotated[int, MODEL] = 36
     """Models in each ensemble."""
-    units: int = 6
+    units: Annotated[int, MODEL] = 6
     """Latent units L, in bits."""
-    epochs: int = 120
+    epochs: Annotated[int, TRAINING] = 120
     """Epochs of 30 gradient steps."""
 
 

@@ -6,9 +6,9 @@ if __name__ == "__main__":
     leave_at_interrupt()
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import equinox as eqx
 import jax
@@ -21,7 +21,7 @@ from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.invocation import call
 from experiments.command.memory import check_memory
 from experiments.command.options import check_count, check_positive, check_seed, parse
-from experiments.command.parser import POSITIONAL
+from experiments.command.parser import MEASURING, MODEL
 from experiments.figures import by_likelihood, save_figure
 from experiments.figures.samples import (
     grid_figure,
@@ -47,7 +47,7 @@ RESULTS += tuple(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """Let one model of a finished run generate.
 
@@ -57,19 +57,17 @@ class Sample:
     and can be given as --dataset. The z of an x is the state that it was drawn from.
     """
 
-    GROUPS: ClassVar = {"model": ("model",), "measuring": ("samples", "steps")}
-
-    run: Annotated[Path, POSITIONAL]
+    run: Path = field(kw_only=False)
     """Directory that train_ensemble wrote, or one of the ensembles of compare, verdict
     or horizon."""
     out: Path | None = None
     """Directory for the results. Those of an earlier call are replaced; anything else
     must not be there. [samples/ in that of the run]"""
-    model: int | None = None
+    model: Annotated[int | None, MODEL] = None
     """Number of the model. [the one of the highest log-likelihood]"""
-    samples: int = 96
+    samples: Annotated[int, MEASURING] = 96
     """Independent samples x of p(x)."""
-    steps: int = 100
+    steps: Annotated[int, MEASURING] = 100
     """Length of the chains, in double steps."""
     seed: int = 0
     """Seed of all random numbers; the same seed gives the same results."""

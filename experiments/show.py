@@ -5,14 +5,12 @@ from experiments.command.signals import leave_at_interrupt
 if __name__ == "__main__":
     leave_at_interrupt()
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 from experiments.command.devices import check_devices
 from experiments.command.errors import reports_unwritable, reports_user_errors
 from experiments.command.options import parse
-from experiments.command.parser import POSITIONAL
 from experiments.figures import save_figures
 from experiments.report.report import write_report
 from experiments.runs import directory as run_directory
@@ -21,14 +19,14 @@ from experiments.runs.finished import open_run
 from experiments.runs.lock import locked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Show:
     """Make figures/ and report.html of a finished run again, from its other files.
 
     Nothing is trained or measured anew; the new files replace the old ones.
     """
 
-    run: Annotated[Path, POSITIONAL]
+    run: Path = field(kw_only=False)
     """Directory that train_ensemble wrote, or one of the ensembles of compare, verdict
     or horizon."""
 

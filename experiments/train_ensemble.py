@@ -5,12 +5,12 @@ from experiments.command.signals import leave_at_interrupt
 if __name__ == "__main__":
     leave_at_interrupt()
 
-import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from shlex import quote
+
+from cyclopts.config import Dict
 
 from experiments.command.devices import (
     check_devices,
@@ -22,7 +22,7 @@ from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.invocation import called
 from experiments.command.options import RunOptions, check_seed, parse
 from experiments.command.programs import keep_programs
-from experiments.command.settings_file import settings_text, with_settings
+from experiments.command.settings_file import settings_text
 from experiments.data.dataset import Dataset
 from experiments.data.datasets import load_dataset, own_file
 from experiments.runs.directory import check_begun, check_vacant
@@ -58,13 +58,7 @@ class TrainEnsemble(Settings):
 
 def main(arguments: list[str] | None = None) -> Path:
     """Run the command with its command line (or `arguments`); returns `--out`."""
-    # First of all: what the file says is given now, where a run goes on, too.
-    given = with_settings(
-        TrainEnsemble,
-        "train_ensemble",
-        sys.argv[1:] if arguments is None else arguments,
-    )
-    options = parse(TrainEnsemble, "train_ensemble", given)
+    options = parse(TrainEnsemble, "train_ensemble", arguments)
     out, resume, distributed = options.run.out, options.resume, options.distributed
     if options.dry_run and resume:
         raise UserError("--dry-run: leave --resume away, it is of a run to be begun")
@@ -75,7 +69,7 @@ def main(arguments: list[str] | None = None) -> Path:
     keep_programs(not options.run.no_cache)
     check_devices()
     if resume:
-        options = _stored_options(own_directory(out), given)
+        options = _stored_options(own_directory(out), arguments)
         _check(options)
     run = options.run
     settings = Settings(**{f.name: getattr(options, f.name) for f in fields(Settings)})
@@ -121,7 +115,7 @@ def _check(options: TrainEnsemble):
     options.rule()
 
 
-def _stored_options(out: Path, arguments: Sequence[str]) -> TrainEnsemble:
+def _stored_options(out: Path, arguments: list[str] | None) -> TrainEnsemble:
     """The options that a run began with, and those given now, which count."""
     check_begun(out)
     with locked(out):
@@ -133,14 +127,10 @@ def _stored_options(out: Path, arguments: Sequence[str]) -> TrainEnsemble:
     given = {**saved.config, "epochs": saved.epochs}
     given["dataset"] = given.get("dataset_path") or given.get("dataset")
     names = [f.name for f in fields(TrainEnsemble) if f.name not in ("run", "resume")]
-    stored = []
-    for name in ("seed", "dataset", "data_dir", *names):
-        flag, value = "--" + name.replace("_", "-"), given.get(name)
-        if value is True:
-            stored.append(flag)
-        elif value is not None and value is not False:
-            stored.append(f"{flag}={value}")
-    return parse(TrainEnsemble, "train_ensemble", [*stored, *arguments])
+    names += ["seed", "dataset", "data_dir"]
+    stored = {name: given[name] for name in names if given.get(name) is not None}
+    source = Dict(stored, source=f"--out {out}")
+    return parse(TrainEnsemble, "train_ensemble", arguments, source)
 
 
 @reports_user_errors

@@ -101,5 +101,5 @@ def assert_script_runs(script, site, cwd):
     (cwd / "experiments").mkdir()
     (cwd / "experiments" / "__init__.py").write_text("raise SystemError")
     help_text = call("train", "--help")
-    assert help_text.startswith("usage: nelc-jax train --out PATH [options]")
+    assert help_text.startswith("Usage: nelc-jax train --out PATH [OPTIONS]")
     assert "--learning-rate" in help_text

@@ -28,7 +28,7 @@ def default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "nelc_jax/compilers"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Accelerators:
     """Export the paper's training for GPUs and TPUs, and compile it for some of them.
 

@@ -1,18 +1,21 @@
 """The options that every command shares, and how commands read theirs."""
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from experiments.command.errors import UserError
 from experiments.command.invocation import called
-from experiments.command.parser import Options, read_options
-from experiments.command.settings_file import with_settings
+from experiments.command.parser import Options, Source, read_options
+from experiments.command.settings_file import from_file
 
 
-@dataclass(frozen=True)
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """Where a run reads its data and writes its results."""
 
@@ -28,20 +31,23 @@ class RunOptions:
     config: Path | None = None
     """TOML file with settings, such as the settings.toml that every run writes; options
     on the command line come first."""
-    no_cache: bool = False
+    no_cache: Annotated[bool, Parameter(negative="--cache")] = False
     """Compile everything anew, and keep nothing of it for the next command."""
 
 
 def parse(
-    options: type[Options], command: str, arguments: Sequence[str] | None = None
+    options: type[Options],
+    command: str,
+    arguments: Sequence[str] | None = None,
+    *sources: Source,
 ) -> Options:
     """Read the options of `command` from the command line (or from `arguments`).
 
+    What that does not say is looked up in the file of `--config`, then in `sources`.
+
     **Raises:** `UserError` as `read_options`, and for a `--config` that is of no use.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    arguments = with_settings(options, command, arguments)
-    return read_options(options, called(command), arguments)
+    return read_options(options, called(command), arguments, (from_file, *sources))
 
 
 def check_positive(**values: float) -> None:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated
 
 from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import reports_user_errors
 from experiments.command.options import RunOptions, check_seed, parse
+from experiments.command.parser import MEASURING, TRAINING
 from experiments.command.programs import keep_programs
 from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
@@ -17,7 +18,7 @@ from experiments.training.settings import Settings
 from experiments.training.study import QUICK, Study
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Horizon:
     """Train 36 models for each number K of double steps that the gradient goes back.
 
@@ -27,12 +28,10 @@ class Horizon:
     interruption.
     """
 
-    GROUPS: ClassVar = {"training": ("quick",), "measuring": ("measure_again",)}
-
     run: RunOptions
-    quick: bool = False
+    quick: Annotated[bool, TRAINING] = False
     """A small version of everything: to try it, not to judge by it."""
-    measure_again: bool = False
+    measure_again: Annotated[bool, MEASURING] = False
     """Measure ensembles anew that are finished in --out, without training them again;
     their history.csv stays."""
 

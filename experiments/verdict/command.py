@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from experiments.command.devices import check_devices, use_all_cores
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.command.options import RunOptions, check_positive, check_seed, parse
+from experiments.command.parser import MEASURING, TRAINING
 from experiments.command.programs import keep_programs
 from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
@@ -17,7 +20,7 @@ from experiments.training.study import QUICK, Study
 from experiments.verdict.judge import PAGE, RESULTS, judge_findings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Judge the findings of arXiv 2512.11415 on several ensembles of every reading.
 
@@ -25,22 +28,19 @@ class Verdict:
     run that was interrupted goes on where it was: give the same --out again.
     """
 
-    GROUPS: ClassVar = {
-        "training": ("paper_ensembles", "ensembles", "quick", "no_sensitivity"),
-        "measuring": ("measure_again",),
-    }
-
     run: RunOptions
-    paper_ensembles: int = 30
+    paper_ensembles: Annotated[int, TRAINING] = 30
     """Ensembles of 36 models with different seeds of the paper's own reading."""
-    ensembles: int = 5
+    ensembles: Annotated[int, TRAINING] = 5
     """The same of each other reading and each RBM."""
-    quick: bool = False
+    quick: Annotated[bool, TRAINING] = False
     """A small version of everything, in two minutes: to try it, not to judge by it."""
-    measure_again: bool = False
+    measure_again: Annotated[bool, MEASURING] = False
     """Measure ensembles anew that are finished in --out, without training them again;
     their history.csv stays."""
-    no_sensitivity: bool = False
+    no_sensitivity: Annotated[bool, TRAINING, Parameter(negative="--sensitivity")] = (
+        False
+    )
     """Leave away the ensembles with other optimiser settings, T and L, one each."""
 
 

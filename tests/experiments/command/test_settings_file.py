@@ -52,14 +52,14 @@ def test_the_command_line_comes_first(tmp_path):
 
 
 WRONG = {
-    "model = 3": r"run.toml: model is no setting of train: did you mean models\?",
-    "xyz = 3": "run.toml: xyz is no setting of train: leave it away",
-    "config = 'other.toml'": "run.toml: config is no setting",
-    "[model]\nunits = 3": "model is no setting",
-    "units = [3]": r"run.toml: units is \[3\]: expected a number or text",
-    "units = true": "run.toml: units is True: expected a number or text",
-    "no_cache = 1": "run.toml: no_cache is 1: expected true or false",
-    "units = 2.5": "--units 2.5: expected a whole number",
+    "model = 3": r"model.*run.toml.*--models\?",
+    "xyz = 3": "xyz.*run.toml.*--help has all options",
+    "config = 'other.toml'": "config.*run.toml",
+    "[model]\nunits = 3": "model.*units.*run.toml",
+    "units = [3]": r"units.*run.toml.*\[3\]",
+    "units = true": "units.*run.toml.*True",
+    "no_cache = 'x'": "no_cache.*run.toml.*x.*bool",
+    "units = 2.5": "units.*run.toml.*2.5.*int",
     "units 3": "run.toml is not TOML: .*line 1",
 }
 
@@ -75,5 +75,5 @@ def test_files_that_cannot_be_read(tmp_path):
     for given in (["--config", "absent.toml"], [f"--config={tmp_path}"]):
         with pytest.raises(UserError, match=r"cannot be read .*settings\.toml"):
             parse(Verdict, "verdict", given)
-    with pytest.raises(UserError, match="--config is no option"):
+    with pytest.raises(UserError, match="Unknown option: --config"):
         parse(Sample, "sample", ["run", "--config", "absent.toml"])
