@@ -7,7 +7,6 @@ if __name__ == "__main__":
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from shlex import quote
@@ -15,7 +14,6 @@ from shlex import quote
 from experiments.command.devices import (
     check_devices,
     join_processes,
-    reports_lost_process,
     use_all_cores,
 )
 from experiments.command.errors import UserError, reports_user_errors
@@ -92,17 +90,16 @@ def main(arguments: list[str] | None = None) -> Path:
     if options.dry_run:
         _try(settings, dataset, run)
         return own_directory(out)
-    with reports_lost_process(go_on) if distributed else nullcontext():
-        run_ensemble(
-            dataset,
-            out,
-            settings,
-            seed=run.seed,
-            resume=resume,
-            notes=notes,
-            settings_file=settings_text(options, "train_ensemble"),
-            go_on=go_on,
-        )
+    run_ensemble(
+        dataset,
+        out,
+        settings,
+        seed=run.seed,
+        resume=resume,
+        notes=notes,
+        settings_file=settings_text(options, "train_ensemble"),
+        go_on=go_on,
+    )
     return own_directory(out)
 
 
