@@ -7,6 +7,7 @@ if __name__ == "__main__":
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from shlex import quote
@@ -14,6 +15,7 @@ from shlex import quote
 from experiments.command.devices import (
     check_devices,
     join_processes,
+    reports_lost_process,
     use_all_cores,
 )
 from experiments.command.errors import UserError, reports_user_errors
@@ -90,16 +92,17 @@ def main(arguments: list[str] | None = None) -> Path:
     if options.dry_run:
         _try(settings, dataset, run)
         return own_directory(out)
-    run_ensemble(
-        dataset,
-        out,
-        settings,
-        seed=run.seed,
-        resume=resume,
-        notes=notes,
-        settings_file=settings_text(options, "train_ensemble"),
-        go_on=go_on,
-    )
+    with reports_lost_process(go_on) if distributed else nullcontext():
+        run_ensemble(
+            dataset,
+            out,
+            settings,
+            seed=run.seed,
+            resume=resume,
+            notes=notes,
+            settings_file=settings_text(options, "train_ensemble"),
+            go_on=go_on,
+        )
     return own_directory(out)
 
 

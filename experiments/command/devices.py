@@ -1,6 +1,8 @@
 """The devices that a command runs on."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import jax
 
@@ -57,26 +59,43 @@ def check_devices() -> None:
         ) from error
 
 
-def join_processes() -> None:
-    """Find the place of this process among those of a distributed run.
+@contextmanager
+def reports_lost_process(go_on: str) -> Iterator[None]:
+    """Make the end of another process a `UserError`, where Python is told of it.
 
-    JAX finds its settings on SLURM and other clusters; elsewhere they are read from
-    JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+    **Arguments:** `go_on`, the command that goes on.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        raise UserError(
+            f"--distributed: another process was lost ({str(error).splitlines()[0]}): "
+            f"what was saved before is kept: to go on, {go_on}"
+        ) from error
+
+
+def join_processes() -> None:
+    """Join the other processes of a distributed run, on CPUs to be counted only.
+
+    JAX ends whoever is connected to a process that is lost, and training tells the
+    others nothing. JAX finds its settings on SLURM and other clusters; elsewhere they
+    are read from JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and
+    JAX_PROCESS_ID.
 
     **Raises:** `UserError` when the settings are missing or the others do not answer.
     """
     count = os.environ.get("JAX_NUM_PROCESSES")
     process = os.environ.get("JAX_PROCESS_ID")
+    # The cores of a process need no connection to one another.
+    jax.config.update("jax_cpu_collectives_implementation", None)
     try:
         jax.distributed.initialize(
             num_processes=None if count is None else int(count),
             process_id=None if process is None else int(process),
         )
-        # From the devices JAX knows for good how many processes there are. Training
-        # tells the others nothing, and whoever stayed connected would be ended with a
-        # process that is lost.
         check_devices()
-        jax.distributed.shutdown()
+        if jax.default_backend() == "cpu":
+            jax.distributed.shutdown()
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
