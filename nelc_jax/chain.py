@@ -176,9 +176,11 @@ def _stepwise(
 ) -> Callable:
     """A block of `_scan_blocks`: `body(step, carry, (t, latent noise))` in turn."""
 
+    logits = state_logits(model) if model.latent.enumerable else None
+
     def block(carry, index, length):
         index = first_block + index
-        step = _stepper(model, key, index)
+        step = _stepper(model, key, index, logits)
         t = index * BLOCK + jnp.arange(length, dtype=jnp.int32)
         return scan(
             partial(body, step), carry, (t, _parallel.step_noise(model, key, t))
@@ -203,31 +205,35 @@ def _scan_blocks(num_steps: int, block: Callable, init: Any) -> tuple[Any, Any]:
     return carry, jax.tree.map(lambda *a: jnp.concatenate(a), *parts)
 
 
-def _stepper(model: Model, key: Key[Array, ""], block):
+def _stepper(
+    model: Model, key: Key[Array, ""], block, logits: Float[Array, "S D"] | None
+):
     """The double step of a block, packed x, (t, latent noise) -> code, h, packed x'.
 
-    The code is the index of z where states are enumerated, z itself elsewhere.
+    The code is the index of z where states are enumerated, whose `logits` are given,
+    and z itself elsewhere.
     """
     latent, parameters = model.latent, model.parameters
     dtype = model.x_mean.dtype.type
     # The centring trick as a constant: w_bar (x - x_mean) + a_bar = w_bar x + bias.
     bias = parameters.a_bar - contract(parameters.w_bar, model.x_mean)
-    # Made once for a block; of enumerated states also the table of probabilities.
+    # Made once for a block; of no more states than it has steps also their table.
     round_at = rounding(key, block, model.num_visible)
-    enumerable = latent.enumerable
-    table = thresholds(state_logits(model), round_at) if enumerable else None
+    table = None
+    if logits is not None and len(logits) <= BLOCK:
+        table = thresholds(logits, round_at)
 
     def step(x, at):
         t, noise = at
         bits = unpack(x, model.num_visible).astype(dtype)
         h = contract(parameters.w_bar, bits) + bias
         field = h.astype(noise.dtype)
-        if table is not None:
-            code = latent.draw_index(noise, field)
-            row = table[code]
-        else:
+        if logits is None:
             code = latent.draw(noise, field)
             row = thresholds(forward_logits(model, code), round_at)
+        else:
+            code = latent.draw_index(noise, field)
+            row = thresholds(logits[code], round_at) if table is None else table[code]
         return code, h, draw_packed(key, t, row)
 
     return step

@@ -232,12 +232,13 @@ def _eliminate(
     def take_out(step, carry):
         M, leaving = carry
         n = size - 1 - step
-        onward = jnp.where(index < n, M[n], 0)
+        before = index < n
+        onward = jnp.where(before, M[n], 0)
         rate = jnp.maximum(jnp.sum(onward), smallest)
-        above = index < n
-        entering = jnp.where(above, M[:, n] / rate, 0)
-        M = M + entering[:, None] * onward[None]
-        M = M.at[:, n].set(jnp.where(above, entering, M[:, n]))
+        entering = jnp.where(before, M[:, n] / rate, 0)
+        # One pass over M: a column that is set afterwards costs several, in copies.
+        put = before[:, None] & (index == n)[None]
+        M = jnp.where(put, entering[:, None], M + entering[:, None] * onward[None])
         return M, leaving.at[n].set(rate)
 
     start = M, jnp.ones_like(M[0])

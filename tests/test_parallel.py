@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from nelc_jax import Binary, Model, OneHot, Parameters, _parallel, sample_chain
+from nelc_jax._random import BLOCK
+from nelc_jax.model import init_model
 
 from . import reference
 
@@ -31,6 +33,20 @@ def test_draws_the_chain_of_the_scan(system, num_steps, x64):
         np.testing.assert_allclose(together.h, scanned.h, rtol=1e-12, atol=1e-12)
         # Control: the chain of another key is another one.
         assert (in_turn(model, jax.random.key(seed + 9), x)[1].x != whole.x).any()
+
+
+def test_more_states_than_a_block_has_steps():
+    """The chain makes each row of their table when it is there."""
+    kind = OneHot(BLOCK + 1)
+    x = jax.random.bernoulli(jax.random.key(0), 0.5, (90, 7))
+    model = init_model(jax.random.key(1), kind, x)
+
+    @jax.jit
+    def both(key):
+        chains = (sample_chain(model, key, x[0], 20, parallel=p) for p in (False, True))
+        return [(trajectory.x, trajectory.z) for _, trajectory in chains]
+
+    chex.assert_trees_all_equal(*both(jax.random.key(2)))
 
 
 def test_every_block_rounds_its_probabilities_anew():

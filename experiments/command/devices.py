@@ -75,20 +75,27 @@ def reports_lost_process(go_on: str) -> Iterator[None]:
 
 
 def join_processes() -> None:
-    """Join the other processes of a distributed run.
+    """Join the other processes of a distributed run, on CPUs to be counted only.
 
-    JAX finds its settings on SLURM and other clusters; elsewhere they are read from
-    JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+    JAX ends whoever is connected to a process that is lost, and training tells the
+    others nothing. JAX finds its settings on SLURM and other clusters; elsewhere they
+    are read from JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and
+    JAX_PROCESS_ID.
 
     **Raises:** `UserError` when the settings are missing or the others do not answer.
     """
     count = os.environ.get("JAX_NUM_PROCESSES")
     process = os.environ.get("JAX_PROCESS_ID")
+    # The cores of a process need no connection to one another.
+    jax.config.update("jax_cpu_collectives_implementation", None)
     try:
         jax.distributed.initialize(
             num_processes=None if count is None else int(count),
             process_id=None if process is None else int(process),
         )
+        check_devices()
+        if jax.default_backend() == "cpu":
+            jax.distributed.shutdown()
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(

@@ -51,11 +51,13 @@ def fig2(run: Run) -> Figure:
         fit_limits(axes, epochs, shown)
         axes.set_xlim(0, max(2, epochs[-1]))
         _draw_lines(axes, epochs, values, colours)
+        # Of many states few epochs are measured: that is no undefined value.
+        known = ~np.isnan(values).all(axis=0)
         mark_beyond(
             axes,
-            np.tile(epochs, (~lost).sum()),
-            values[~lost].ravel(),
-            np.repeat(colours[~lost], len(epochs), axis=0),
+            np.tile(epochs[known], (~lost).sum()),
+            values[~lost][:, known].ravel(),
+            np.repeat(colours[~lost], known.sum(), axis=0),
         )
         # Where the last epoch that they finished left them.
         last = np.maximum(diverged_in(run)[lost] - 1, 1)

@@ -91,7 +91,7 @@ def write_results(job: Job, trained: Trained) -> Run:
     columns |= diagnostic_columns(job.diagnostics, model, trained.measured)
     run = Run(
         {**job.config, **_extent(trained)},
-        _known(trained.history),
+        _known(completed(trained, columns)),
         {"model": trained.numbers, DIVERGED_IN: trained.diverged_in, **columns},
         {**_parameters(model), "x": np.asarray(trained.x), **arrays},
         model.latent,
@@ -152,6 +152,24 @@ def _check_any_finite(job: Job, diverged_in: np.ndarray):
 def _extent(trained: Trained) -> dict:
     """The epochs of a training, which may have ended early, and its seconds."""
     return {"epochs": int(trained.history["epoch"].max()), "seconds": trained.seconds}
+
+
+def completed(
+    trained: Trained, columns: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The history, whose last epoch has the final measures where it had none.
+
+    Of many states M is measured after few epochs, and perhaps not after the last.
+    """
+    history, order = dict(trained.history), np.argsort(trained.numbers)
+    last = history["epoch"] == history["epoch"].max()
+    running = trained.diverged_in[order] == 0
+    for name in history.keys() & columns.keys():
+        values = history[name].copy()
+        unknown = np.isnan(values[last]) & running
+        values[last] = np.where(unknown, columns[name][order], values[last])
+        history[name] = values
+    return history
 
 
 def _known(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

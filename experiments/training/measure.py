@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from nelc_jax import AbstractLatent
+from nelc_jax.chain import fold_chain
 from nelc_jax.diagnostics import transitions
 from nelc_jax.diagnostics.summary import Summary, summarize_batches
 from nelc_jax.diagnostics.uncertainty import jackknife_bias, jackknife_error
@@ -24,7 +25,7 @@ FINAL_DRAWS, FEWEST_BATCHES = 2**20, 4
 """Of very many states fewer parts, so that all draws together are about as many."""
 WHOLE_CHAIN_SAMPLES = 512
 """Draws of x a latent state for the entropy production of the whole chain."""
-WHOLE_CHAIN_DRAWS = 2**17
+WHOLE_CHAIN_DRAWS = 2**15
 """The most of these draws, of all latent states together."""
 HISTORY_DRAWS = 3456
 """Draws of x for M in the history, of all latent states together: 576 of one in six."""
@@ -36,6 +37,9 @@ SAMPLED_STEPS, SAMPLED_HISTORY_STEPS = 10_000, 500
 end of a run and after an epoch."""
 COUNTED_STEPS = 100_000
 """Length of the chain on which transitions are counted as well, the paper's T = 1e5."""
+COUNTED_CHAINS = 32
+"""Chains of more states than `LARGE` that have this length together: their double steps
+are products of matrices."""
 
 
 class Likelihood(eqx.Module):
@@ -77,7 +81,7 @@ def measure(
     # Many latent states share what six would have.
     num_states = model.latent.num_states
     samples = min(FINAL_SAMPLES, 6 * FINAL_SAMPLES // num_states + 1)
-    whole_samples = min(WHOLE_CHAIN_SAMPLES, WHOLE_CHAIN_DRAWS // num_states + 1)
+    whole_samples = min(WHOLE_CHAIN_SAMPLES, -(-WHOLE_CHAIN_DRAWS // num_states))
     summary, replicates = summarize_batches(
         model, average_key, x, samples, final_batches(model.latent), occupancy
     )
@@ -87,8 +91,31 @@ def measure(
         whole_chain_entropy_production(
             model, whole_key, summary.occupancy, whole_samples
         ),
-        transitions.count_transitions(model, count_key, start, COUNTED_STEPS).pairs,
+        count(model, count_key, start),
     )
+
+
+def count(
+    model: Model, key: Key[Array, ""], start: Bool[Array, " D"]
+) -> Int[Array, "S S"]:
+    """Transitions along a chain, of many states along several."""
+    num_states = model.latent.num_states
+    if num_states <= LARGE:
+        return transitions.count_transitions(model, key, start, COUNTED_STEPS).pairs
+    steps = -(-COUNTED_STEPS // COUNTED_CHAINS)
+
+    def visited(key):
+        def note(carry, _, z):
+            t, states = carry
+            return t + 1, states.at[t].set(model.latent.index(z))
+
+        init = jnp.int32(0), jnp.zeros(steps, jnp.int32)
+        return fold_chain(model, key, start, steps, note, init)[1][1]
+
+    # A table for each chain would be larger than all that they visit.
+    states = jax.vmap(visited)(jax.random.split(key, COUNTED_CHAINS))
+    pairs = jnp.zeros((num_states, num_states), jnp.int32)
+    return pairs.at[states[:, :-1], states[:, 1:]].add(1)
 
 
 def measure_epoch(

@@ -130,25 +130,31 @@ def _spanning_forest(
     below zero are no edges.
     """
     size = weight.shape[0]
+    numbers = jnp.arange(size, dtype=jnp.int32)
 
     def grow(_, tree):
-        inside, parent, height = tree
-        crossing = inside[:, None] & ~inside[None]
-        best = jnp.argmax(jnp.where(crossing, weight, -1))
-        u, v = best // size, best % size
-        found = crossing[u, v] & (weight[u, v] >= 0)
+        inside, parent, height, best, nearest = tree
+        # Of equal weights the first in the order of (nearest, v).
+        heaviest = jnp.where(inside, -1, best)
+        first = jnp.where(heaviest == jnp.max(heaviest), nearest, size)
+        v = jnp.argmin(first)
+        found = heaviest[v] >= 0
         # A component is complete: the next one grows from a root of its own.
-        v = jnp.where(found, v, jnp.argmin(inside))
-        above = jnp.where(found, u, v).astype(jnp.int32)
+        v = jnp.where(found, v, jnp.argmin(inside)).astype(jnp.int32)
+        u = jnp.where(found, nearest[v], v)
         far = jnp.where(found, height[u] + force[u, v], 0)
+        from_v = weight[v]
+        nearer = (from_v > best) | ((from_v == best) & (v < nearest))
         return (
             inside.at[v].set(True),
-            parent.at[v].set(above),
+            parent.at[v].set(u),
             height.at[v].set(far),
+            jnp.where(nearer, from_v, best),
+            jnp.where(nearer, v, nearest),
         )
 
-    inside = jnp.arange(size) == 0
-    parent = jnp.arange(size, dtype=jnp.int32)
-    height = jnp.zeros(size, force.dtype)
-    _, parent, height = fori_loop(0, size - 1, grow, (inside, parent, height))
+    # Of each state the heaviest edge from the trees, and where it starts.
+    best, nearest = weight[0], jnp.zeros_like(numbers)
+    tree = numbers == 0, numbers, jnp.zeros(size, force.dtype), best, nearest
+    _, parent, height, *_ = fori_loop(0, size - 1, grow, tree)
     return parent, height

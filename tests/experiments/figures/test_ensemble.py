@@ -33,6 +33,15 @@ def test_training_draws_each_model_once_with_its_own_history():
             )
 
 
+def test_epochs_that_were_not_measured_are_no_undefined_values():
+    run = synthetic_run()
+    sigma = run.history["entropy_production_rate"]
+    sigma[run.history["epoch"] % 2 == 1] = np.nan
+    assert fig2(run).axes[1].get_title(loc="right") == ""
+    sigma[(run.history["epoch"] == 4) & (run.history["model"] == 3)] = np.nan
+    assert fig2(run).axes[1].get_title(loc="right") == "1 undefined"
+
+
 def test_a_model_has_the_colour_of_its_final_sigma_in_every_panel():
     run = synthetic_run()
     sigma = run.models["entropy_production_rate"]

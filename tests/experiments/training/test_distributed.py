@@ -1,8 +1,10 @@
 """Two real processes on loopback, two devices each, against one process.
 
-They are stopped and go on: what holds for a run that was not stopped holds for them.
+One is lost, the other stopped, and both go on: what holds for a run that was not
+stopped holds for them.
 """
 
+import signal
 import socket
 
 import jax
@@ -24,17 +26,26 @@ def free_port():
         return probe.getsockname()[1]
 
 
-STOPPED = """
+LOST = """
+import os
 import signal
+import time
+from pathlib import Path
 
 epoch = Ensemble.epoch
 
 def trained(self, number, sizes):
-    number == 2 and signal.raise_signal(signal.SIGINT)
+    if number == 3 and os.environ["JAX_PROCESS_ID"] == "0":
+        signal.raise_signal(signal.SIGKILL)
+    while number == 3 and not Path(os.environ["LOST"]).exists():
+        time.sleep(0.1)
+    number == 3 and signal.raise_signal(signal.SIGINT)
     return epoch(self, number, sizes)
 
 Ensemble.epoch = trained
 """
+"""The first process, which the others found one another by, is lost; the other one is
+stopped after that."""
 
 
 def start_two(change, *options, **environment):
@@ -55,18 +66,19 @@ def start_two(change, *options, **environment):
     ]
 
 
-def test_two_processes_that_were_stopped_train_the_members_of_one(
+def test_two_processes_that_were_lost_and_stopped_train_the_members_of_one(
     points, tmp_path, short, cache
 ):
-    out = tmp_path / "two"
-    stopped = start_two(STOPPED, "--out", out, "--dataset", points, *OPTIONS, **cache)
+    out, lost = tmp_path / "two", tmp_path / "lost"
+    given = ("--out", out, "--dataset", points, *OPTIONS)
+    first, other = start_two(LOST, *given, **cache, LOST=str(lost))
     brief.begin(points, tmp_path / "one", *OPTIONS)
-    lines = [brief.finish(process, 130) for process in stopped]
-    line = (
-        "stopped by SIGINT after epoch 2: to go on, python -m "
+    brief.finish(first, -signal.SIGKILL)
+    lost.touch()
+    assert brief.finish(other, 130) == (
+        "stopped by SIGINT after epoch 3: to go on, python -m "
         f"experiments.train_ensemble --resume --distributed --out {out}"
     )
-    assert lines == [line, line]
     for process in start_two("", "--out", out, "--resume", **cache):
         brief.finish(process)
     one = load_run(tmp_path / "one")
