@@ -99,6 +99,13 @@ class AbstractRule(eqx.Module):
 
         return scan(body, state, batch_sizes)
 
+    def runs_natively(self, model: Model, x: Shaped[Array, "N D"]) -> bool:
+        """Whether `steps` of such a model on such data are done in C on a CPU.
+
+        **Arguments:** shapes and types are enough.
+        """
+        return False
+
     def model(self, state: State) -> Model:
         """The two conditionals that the state stands for."""
         return state.model

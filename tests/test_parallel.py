@@ -49,8 +49,11 @@ def test_more_states_than_a_block_has_steps():
     chex.assert_trees_all_equal(*both(jax.random.key(2)))
 
 
-def test_every_block_rounds_its_probabilities_anew():
+@pytest.mark.parametrize("latent", [OneHot(2), Binary(2)], ids=str)
+def test_every_block_rounds_its_probabilities_anew(latent):
     """So many pixels that some draws hang on the rounding, a last bit of 16.
+
+    Chains of one-hot states may be drawn natively, those of bits are not.
 
     The rounding of another block changes a third of the thresholds by one, and with it
     one draw in 2^16: about 7 of those after the first block.
@@ -63,7 +66,7 @@ def test_every_block_rounds_its_probabilities_anew():
         w_bar=jnp.zeros((2, num_visible)),
         a_bar=jnp.zeros(2),
     )
-    model = Model(parameters, jnp.full(num_visible, 0.5), OneHot(2))
+    model = Model(parameters, jnp.full(num_visible, 0.5), latent)
     x = jnp.zeros(num_visible, bool)
 
     @jax.jit

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 
+from experiments.command.compilation import Program
 from experiments.figures import by_likelihood, enumerated
 from experiments.runs.directory import Run
 from nelc_jax.diagnostics import cycle_states, fundamental_cycles
@@ -13,7 +13,9 @@ SHOWN, MAX_STATES = 12, 24
 """Models in the table, and states of a cycle that are written out."""
 
 # Compiled: one by one, its operations take four times as long to build.
-_cycles = jax.jit(fundamental_cycles)
+_cycles = Program(fundamental_cycles)
+FEW_STATES = 64
+"""Of no more than so many, compiling takes longer than the cycles."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def _dominant_cycle(run: Run, row: int) -> DominantCycle:
     cycles = _cycles(
         jnp.asarray(run.arrays["log_latent_kernel"][row]),
         jnp.asarray(run.arrays["occupancy"][row]),
+        quick=run.arrays["occupancy"].shape[-1] <= FEW_STATES,
     )
     states = cycle_states(cycles, 0)
     labels = [str(z) for z in states]

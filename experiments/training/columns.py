@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.command.compilation import Program
 from experiments.data.dataset import Dataset
-from experiments.training.measure import Likelihood, Measured
+from experiments.training.measure import LARGE, Likelihood, Measured
 from nelc_jax.diagnostics import classes, thermodynamics, transitions
 from nelc_jax.diagnostics.cycles import fundamental_cycles
 from nelc_jax.diagnostics.uncertainty import jackknife_bias, jackknife_error
@@ -29,7 +30,9 @@ def model_table(
     """
     if isinstance(measured, Likelihood):
         return {"log_likelihood": np.asarray(measured.log_likelihood)}, {}
-    columns, summary = dict(_columns(measured)), measured.summary
+    summary = measured.summary
+    quick = summary.occupancy.shape[-1] <= LARGE
+    columns = dict(_columns(measured, quick=quick))
     arrays = {
         "latent_kernel": summary.latent_kernel,
         "log_latent_kernel": summary.log_latent_kernel,
@@ -38,7 +41,12 @@ def model_table(
     }
     if dataset.labels is not None:
         arrays["classes"], kl, kl_error = _class_kl(
-            measured, model, dataset.x, dataset.labels, len(dataset.class_names)
+            measured,
+            model,
+            dataset.x,
+            dataset.labels,
+            len(dataset.class_names),
+            quick=quick,
         )
         columns |= {"kl_divergence": kl, "kl_divergence_error": kl_error}
     return (
@@ -48,7 +56,7 @@ def model_table(
 
 
 # Compiled as a whole: operation by operation, compiling them takes many times longer.
-@jax.jit
+@Program
 def _columns(measured: Measured) -> OrderedDict[str, jax.Array]:
     """The columns that need no data, in their order; jit would sort those of a dict."""
     summary = measured.summary
@@ -87,7 +95,7 @@ def _columns(measured: Measured) -> OrderedDict[str, jax.Array]:
     return OrderedDict(columns)
 
 
-@partial(jax.jit, static_argnums=4)
+@partial(Program, static_argnums=4)
 def _class_kl(measured: Measured, model: Model, x, labels, num_classes: int):
     """The class of every latent state, and eq. 22 of every model with its error."""
     dtype = measured.summary.occupancy.dtype

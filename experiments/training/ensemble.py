@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.command.compilation import Program
 from experiments.runs.checkpoint import name_arrays, restore_arrays
 from experiments.training.measure import (
     Likelihood,
@@ -42,8 +43,10 @@ class Ensemble:
         self._members = jnp.asarray(numbers[self._rows])
         self._seed = np.uint32(seed)
         self._x = jnp.asarray(x)
+        model = jax.eval_shape(rule.model, state_structure(rule, x))
+        self._native = rule.runs_natively(model, self._x)
         if states is None:
-            self._states = _init(rule, self._members, self._seed, self._x)
+            self._states = _init(rule, self._members, self._seed, self._x, quick=True)
         else:
             rows = {n: jnp.asarray(array[self._rows]) for n, array in states.items()}
             self._states = _spread(restore_arrays(rows, state_structure(rule, x)))
@@ -63,6 +66,7 @@ class Ensemble:
             np.uint32(number),
             self._x,
             batch_sizes,
+            quick=self._native,
         )
         return self._own((info, summary, tuple(spread)))
 
@@ -75,6 +79,7 @@ class Ensemble:
                 self._members,
                 self._seed,
                 self._x,
+                quick=self._native,
             )
         )
 
@@ -113,7 +118,7 @@ def _keys(seed: jax.Array):
     return jax.random.split(jax.random.key(seed))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(Program, static_argnums=0)
 def _init(rule, members, seed, x):
     def one(member, seed, x):
         key = jax.random.fold_in(_keys(seed)[0], member)
@@ -128,7 +133,7 @@ def _spread(states):
     return ensemble.map_members(lambda state: state, 1)(states)
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=1)
+@partial(Program, static_argnums=0, donate_argnums=1)
 def _epoch(rule, states, members, seed, number, x, batch_sizes):
     def one(state, member, seed, number, x, batch_sizes):
         # Epochs count from 1. A frozen member is behind, and is not tried again.
@@ -150,7 +155,7 @@ def _epoch(rule, states, members, seed, number, x, batch_sizes):
     return mapped(states, members, seed, number, x, batch_sizes)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(Program, static_argnums=0)
 def _measure(rule, states, members, seed, x):
     def one(state, member, seed, x):
         model, p_bar = rule.model(state), rule.occupancy(state)

@@ -82,6 +82,10 @@ class Best(Recipe):
         )
         return _with(moved, lambda inner, _: kept._replace(inner=inner)), info
 
+    def runs_natively(self, model: Model, x: jax.Array) -> bool:
+        """Whether the rule's steps are done in C on a CPU."""
+        return self.rule.runs_natively(model, x)
+
     def model(self, state: State) -> Model:
         """That of the average, where there is one."""
         kept: Any = state.optimizer

@@ -112,6 +112,11 @@ class Cycles(AbstractRule):
             default=super().steps,
         )
 
+    def runs_natively(self, model: Model, x: Shaped[Array, "N D"]) -> bool:
+        """Whether `steps` of such a model on such data are done in C on a CPU."""
+        settings = rmsprop_settings(self.optimizer)
+        return settings is not None and self._native(model, x) is not None
+
     def _native(self, model: Model, x: Shaped[Array, "N D"]) -> Any:
         """The estimator, where the C of `_native` covers it, the model and the data."""
         estimator = self.estimator

@@ -142,6 +142,17 @@ def test_any_optimizer(members):
     np.testing.assert_array_equal(found.x, expected.x)
 
 
+def test_a_rule_says_where_it_runs(members):
+    states, x = members
+    model = jax.eval_shape(lambda states: jax.tree.map(lambda a: a[0], states), states)
+    model = model.model
+    assert RULE.runs_natively(model, x)
+    assert not RULE.runs_natively(model, x.astype(jnp.float32))
+    adam = Cycles(OneHot(3), TrajectoryGradient(5), optax.adam(0.01))
+    assert not adam.runs_natively(model, x)
+    assert not rules(OneHot(3), 5)[1].runs_natively(model, x)
+
+
 def test_folded_chain_is_the_sampled_one():
     state, _ = member(RULE, 10, 6)
     x_end, trajectory = jax.jit(draw_chain, static_argnums=3)(
