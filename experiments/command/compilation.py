@@ -1,13 +1,33 @@
-"""Programs that XLA compiles quickly where its optimisations would not pay."""
+"""How much of XLA's optimisation a program is worth."""
 
-from collections.abc import Callable, Mapping
-from functools import cache, cached_property, partial
+from collections.abc import Callable
+from enum import Enum
+from functools import cache, partial
 from typing import Any
 
 import jax
 
-QUICK: Mapping[str, Any] = {
-    "xla_backend_optimization_level": 0,
+
+class Effort(Enum):
+    """XLA's options on a CPU: what a program should have, and its level of them.
+
+    `LEAST`, for what takes no time: a sixth of the time to compile. `LESS`, for what
+    leaves its work to C: half of the time. `ALL`, what XLA does by itself.
+    """
+
+    LEAST = 0
+    LESS = 2
+    ALL = None
+
+    def options(self) -> dict[str, Any] | None:
+        """For `jax.jit`: those that this XLA knows; none but for a CPU."""
+        if self is Effort.ALL or jax.default_backend() != "cpu":
+            return None
+        options = {"xla_backend_optimization_level": self.value, **OTHERS}
+        return {each: value for each, value in options.items() if _known(each, value)}
+
+
+OTHERS = {
     "xla_llvm_disable_expensive_passes": True,
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": 1,
@@ -15,39 +35,21 @@ QUICK: Mapping[str, Any] = {
 
 
 class Program:
-    """A function for `jax.jit`, compiled in one of two ways.
-
-    `thorough`, as XLA does by itself; `quick`, without its optimisations on a CPU, for
-    what runs once, or leaves the work to C: an eighth of the time to compile.
-    """
+    """A function under `jax.jit`, which each call asks an effort of."""
 
     def __init__(self, function: Callable, **settings: Any):
         self._jit = partial(jax.jit, function, **settings)
+        self._compiled: dict[Effort, Callable] = {}
 
-    def __call__(self, *arguments: Any, quick: bool) -> Any:
-        """Run it."""
-        return (self.quick if quick else self.thorough)(*arguments)
-
-    @cached_property
-    def thorough(self) -> Callable:
-        """Compiled with all that XLA does."""
-        return self._jit()
-
-    @cached_property
-    def quick(self) -> Callable:
-        """Compiled without optimisations, if it is for a CPU."""
-        return self._jit(compiler_options=_quick_options())
-
-
-def _quick_options() -> dict[str, Any] | None:
-    """Those of `QUICK` that this XLA knows; none but for a CPU."""
-    if jax.default_backend() != "cpu":
-        return None
-    return {name: value for name, value in QUICK.items() if _is_known(name, value)}
+    def __call__(self, *arguments: Any, effort: Effort) -> Any:
+        """Compile it, unless it is, and run it."""
+        if effort not in self._compiled:
+            self._compiled[effort] = self._jit(compiler_options=effort.options())
+        return self._compiled[effort](*arguments)
 
 
 @cache
-def _is_known(name: str, value: Any) -> bool:
+def _known(name: str, value: Any) -> bool:
     try:
         jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
     except jax.errors.JaxRuntimeError:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from experiments.command.compilation import Program
+from experiments.command.compilation import Effort, Program
 from experiments.figures import by_likelihood, enumerated
 from experiments.runs.directory import Run
 from nelc_jax.diagnostics import cycle_states, fundamental_cycles
@@ -15,7 +15,7 @@ SHOWN, MAX_STATES = 12, 24
 # Compiled: one by one, its operations take four times as long to build.
 _cycles = Program(fundamental_cycles)
 FEW_STATES = 64
-"""Of no more than so many, compiling takes longer than the cycles."""
+"""The cycles of no more take less time than XLA's optimisation."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,11 @@ def dominant_cycles(run: Run) -> list[DominantCycle]:
 
 
 def _dominant_cycle(run: Run, row: int) -> DominantCycle:
+    small = run.arrays["occupancy"].shape[-1] <= FEW_STATES
     cycles = _cycles(
         jnp.asarray(run.arrays["log_latent_kernel"][row]),
         jnp.asarray(run.arrays["occupancy"][row]),
-        quick=run.arrays["occupancy"].shape[-1] <= FEW_STATES,
+        effort=Effort.LEAST if small else Effort.ALL,
     )
     states = cycle_states(cycles, 0)
     labels = [str(z) for z in states]

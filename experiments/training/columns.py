@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.command.compilation import Program
+from experiments.command.compilation import Effort, Program
 from experiments.data.dataset import Dataset
 from experiments.training.measure import LARGE, Likelihood, Measured
 from nelc_jax.diagnostics import classes, thermodynamics, transitions
@@ -31,8 +31,9 @@ def model_table(
     if isinstance(measured, Likelihood):
         return {"log_likelihood": np.asarray(measured.log_likelihood)}, {}
     summary = measured.summary
-    quick = summary.occupancy.shape[-1] <= LARGE
-    columns = dict(_columns(measured, quick=quick))
+    small = summary.occupancy.shape[-1] <= LARGE
+    effort = Effort.LEAST if small else Effort.ALL
+    columns = dict(_columns(measured, effort=effort))
     arrays = {
         "latent_kernel": summary.latent_kernel,
         "log_latent_kernel": summary.log_latent_kernel,
@@ -46,7 +47,7 @@ def model_table(
             dataset.x,
             dataset.labels,
             len(dataset.class_names),
-            quick=quick,
+            effort=effort,
         )
         columns |= {"kl_divergence": kl, "kl_divergence_error": kl_error}
     return (

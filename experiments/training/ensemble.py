@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.command.compilation import Program
+from experiments.command.compilation import Effort, Program
 from experiments.runs.checkpoint import name_arrays, restore_arrays
 from experiments.training.measure import (
     Likelihood,
@@ -44,9 +44,12 @@ class Ensemble:
         self._seed = np.uint32(seed)
         self._x = jnp.asarray(x)
         model = jax.eval_shape(rule.model, state_structure(rule, x))
-        self._native = rule.runs_natively(model, self._x)
+        native = rule.runs_natively(model, self._x)
+        self._effort = Effort.LESS if native else Effort.ALL
         if states is None:
-            self._states = _init(rule, self._members, self._seed, self._x, quick=True)
+            self._states = _init(
+                rule, self._members, self._seed, self._x, effort=Effort.LEAST
+            )
         else:
             rows = {n: jnp.asarray(array[self._rows]) for n, array in states.items()}
             self._states = _spread(restore_arrays(rows, state_structure(rule, x)))
@@ -66,7 +69,7 @@ class Ensemble:
             np.uint32(number),
             self._x,
             batch_sizes,
-            quick=self._native,
+            effort=self._effort,
         )
         return self._own((info, summary, tuple(spread)))
 
@@ -79,7 +82,7 @@ class Ensemble:
                 self._members,
                 self._seed,
                 self._x,
-                quick=self._native,
+                effort=self._effort,
             )
         )
 
