@@ -1,5 +1,6 @@
 """How much of XLA's optimisation a program is worth."""
 
+import os
 from collections.abc import Callable
 from enum import Enum
 from functools import cache, partial
@@ -20,11 +21,19 @@ class Effort(Enum):
     ALL = None
 
     def options(self) -> dict[str, Any] | None:
-        """For `jax.jit`: those that this XLA knows; none but for a CPU."""
+        """For `jax.jit`: those that this XLA knows; none but for a CPU.
+
+        What XLA_FLAGS says comes first.
+        """
         if self is Effort.ALL or jax.default_backend() != "cpu":
             return None
         options = {"xla_backend_optimization_level": self.value, **OTHERS}
-        return {each: value for each, value in options.items() if _known(each, value)}
+        said = os.environ.get("XLA_FLAGS", "")
+        return {
+            name: value
+            for name, value in options.items()
+            if name not in said and _known(name, value)
+        }
 
 
 OTHERS = {

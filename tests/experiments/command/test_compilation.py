@@ -9,6 +9,12 @@ from experiments.command import compilation
 from experiments.command.compilation import Effort, Program
 
 
+@pytest.fixture(autouse=True)
+def no_flags(monkeypatch):
+    """The suite's own come before an effort."""
+    monkeypatch.setenv("XLA_FLAGS", "")
+
+
 def test_any_effort_gives_the_same_function():
     def scaled(power, x):
         return jax.lax.fori_loop(0, power, lambda _, y: jnp.sin(x @ y), x)
@@ -29,3 +35,11 @@ def test_what_an_xla_does_not_know_is_left_out(monkeypatch):
     # Control: XLA refuses it.
     with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
         jax.jit(lambda x: x + 1, compiler_options=compilation.OTHERS)(1)
+
+
+def test_flags_come_first(monkeypatch):
+    name = "xla_backend_optimization_level"
+    assert Effort.LEAST.options()[name] == 0
+    monkeypatch.setenv("XLA_FLAGS", f"--{name}=1")
+    assert name not in Effort.LEAST.options()
+    assert Effort.ALL.options() is None
