@@ -29,6 +29,7 @@ BATCHED = {
     *(f"{element}.draw u" for element in ("TwoState", "QuarticWell")),
     *(f"{space}.log_probs h" for space in ("OneHot", "Binary")),
     *(f"{space}.mean h" for space in ("OneHot", "Binary")),
+    *(f"{space}.natural h" for space in ("OneHot", "Binary")),
     *(f"{space}.index z" for space in ("OneHot", "Binary")),
     *(f"{space}.noise uniforms" for space in ("OneHot", "Binary")),
 }

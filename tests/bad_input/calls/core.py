@@ -38,6 +38,7 @@ SIZES = jnp.array([2, 3])
 
 LATENT_METHODS = {
     "noise": {"uniforms": floats(6, 3)},
+    "natural": {"h": FIELD["h"]},
     "index": {"z": Z},
     "sum_units": {"rows": floats(3, 5)},
     "log_probs": {"h": FIELD["h"]},
