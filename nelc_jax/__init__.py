@@ -29,7 +29,7 @@ from .chain import Trajectory, fold_chain, sample_chain
 from .diagnostics import Summary, summarize
 from .estimators import AveragedGradient, TrajectoryGradient
 from .files import load, save
-from .latent import AbstractLatent, Binary, OneHot
+from .latent import AbstractLatent, Binary, Gaussian, OneHot
 from .model import Model, Parameters, init_model
 from .optima import split_merge
 from .rules import Cycles, Pcd
@@ -42,6 +42,7 @@ __all__ = [
     "AveragedGradient",
     "Binary",
     "Cycles",
+    "Gaussian",
     "Model",
     "OneHot",
     "Parameters",

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
 from ._disk import read_whole, write_whole
-from .latent import AbstractLatent, Binary, OneHot
+from .latent import AbstractLatent, Binary, Gaussian, OneHot
 
 SCHEMA = 2
 """Version of what a file holds; another one is not read."""
@@ -85,7 +85,7 @@ def latent_from(
 
     **Raises:** `ValueError` for metadata without one, or an unknown one.
     """
-    known = (*latents, OneHot, Binary)
+    known = (*latents, OneHot, Binary, Gaussian)
     if metadata.get("format") == STATE_FORMAT:
         raise ValueError(
             "has a state of training, from which a run goes on by --resume; expected "

@@ -36,7 +36,7 @@ class Trajectory(eqx.Module):
     """
 
     x: Bool[Array, "T D"]
-    z: Bool[Array, "T L"]
+    z: Shaped[Array, "T L"]
     h: Float[Array, "T L"]
 
 
@@ -93,7 +93,7 @@ def fold_chain(
     key: Key[Array, ""],
     x: Shaped[Array, " D"],
     num_steps: int,
-    observe: Callable[[Carry, Bool[Array, " D"], Bool[Array, " L"]], Carry],
+    observe: Callable[[Carry, Bool[Array, " D"], Shaped[Array, " L"]], Carry],
     init: Carry,
 ) -> tuple[Bool[Array, " D"], Carry]:
     """T double steps that keep only `carry = observe(carry, x(t), z(t))`.
@@ -239,6 +239,6 @@ def _stepper(
     return step
 
 
-def _decode(model: Model, codes: Array) -> Bool[Array, "*b L"]:
+def _decode(model: Model, codes: Array) -> Shaped[Array, "*b L"]:
     latent = model.latent
     return latent.states()[codes] if latent.enumerable else codes

@@ -125,9 +125,9 @@ def init_model(
     clipped pixel means m_b; clipping to [0.001, 0.999] keeps constant pixels finite.
 
     - One-hot: w[:, b] = logit(m_b) and a = 0.
-    - Binary: a = logit of the clipped mean of all data, w[:, b] = logit(m_b) - a. State
-      e_b generates the subset's mean as in the one-hot case, any z a point near the
-      mean of the data, and the columns differ by the fluctuations of their subsets.
+    - Other spaces: a = logit of the clipped mean of all data, w[:, b] = logit(m_b) - a.
+      State e_b generates the subset's mean as in the one-hot case, any z a point near
+      the mean of the data, and the columns differ by the fluctuations of their subsets.
 
     **Arguments:** typed `key`; `latent`; data `x` of zeros and ones; `dtype` of the
     model's arrays.

@@ -228,7 +228,12 @@ def _robust(values: np.ndarray) -> float:
 
 
 def _state_name(model: Model, z: np.ndarray) -> str:
-    """The state's number if it has one, or its bits, first unit first, if they fit."""
+    """The state's number if it has one, or its bits, first unit first, if they fit.
+
+    Of continuous states, the one or two numbers that they are.
+    """
+    if np.issubdtype(z.dtype, np.floating):
+        return ", ".join(f"{value:.1f}" for value in z) if len(z) <= 2 else ""
     if not model.latent.enumerable and len(z) > MAX_BITS:
         return ""
     if units_are_states(listed_states(model.latent)) or len(z) > MAX_BITS:

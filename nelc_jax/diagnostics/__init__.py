@@ -8,6 +8,7 @@ from .autocorrelation import (
 )
 from .classes import class_distribution, class_kl, latent_classes
 from .cycles import FundamentalCycles, cycle_states, fundamental_cycles
+from .force_times_flux import force_times_flux
 from .mixing import integrated_time, reversible_part, visible_time
 from .spectrum import (
     mean_self_transition,
@@ -43,6 +44,7 @@ __all__ = [
     "entropy_production_rate",
     "entropy_production_rate_log",
     "fluxes",
+    "force_times_flux",
     "fundamental_cycles",
     "integrated_time",
     "jackknife_bias",

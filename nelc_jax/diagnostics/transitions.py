@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from .._checks import check_count, checked
+from .._parallel import require_enumerable
 from ..chain import fold_chain
 from ..model import Model
 
@@ -27,10 +28,11 @@ def count_transitions(
     **Arguments:** typed `key`; `x`, the starting state (of a stationary chain: nothing
     is discarded); `num_steps`, T >= 2, which hold T - 1 transitions.
 
-    **Raises:** `ValueError` for a T below 2.
+    **Raises:** `ValueError` for a T below 2, or a latent space that is not enumerable.
     """
     check_count("num_steps", num_steps, 2, "double steps")
     latent = model.latent
+    require_enumerable(latent)
     num_states = latent.num_states
 
     def observe(carry, _, z):

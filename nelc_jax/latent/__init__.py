@@ -2,6 +2,7 @@
 
 from .base import AbstractLatent, sample_latent
 from .binary import Binary
+from .gaussian import Gaussian
 from .one_hot import OneHot
 
-__all__ = ["AbstractLatent", "Binary", "OneHot", "sample_latent"]
+__all__ = ["AbstractLatent", "Binary", "Gaussian", "OneHot", "sample_latent"]

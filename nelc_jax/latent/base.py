@@ -1,9 +1,9 @@
 """What a latent state z is, and how it is drawn given the field h.
 
-A latent state is a row of L bits. The conditional p(z|x) depends on x only through the
-field `h = w_bar @ (x - x_mean) + a_bar`, so every function here takes h. A new latent
-space is a subclass of `AbstractLatent`, in a file of its own; nothing else in the
-library asks what kind of space it is.
+A latent state is a row of L bits, or of L numbers. The conditional p(z|x) depends on x
+only through the field `h = w_bar @ (x - x_mean) + a_bar`, so every function here takes
+h. A new latent space is a subclass of `AbstractLatent`, in a file of its own; nothing
+else in the library asks what kind of space it is.
 """
 
 from abc import abstractmethod
@@ -12,7 +12,7 @@ from typing import Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from .._checks import checked
 from .._linear import contract, working_dtype
@@ -30,6 +30,8 @@ class AbstractLatent(eqx.Module):
     A subclass has the field `num_units`, L, and the abstract members. The others are
     right for every space whose S states can be listed; a subclass replaces one where it
     knows a faster way. Fields are static, so that a space is hashable.
+
+    **Raises:** `ValueError` from `natural` where it is not known.
     """
 
     num_units: eqx.AbstractVar[int]
@@ -45,7 +47,7 @@ class AbstractLatent(eqx.Module):
 
     @abstractmethod
     def log_prob(
-        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"]
+        self, h: Float[Array, "*b L"], z: Shaped[Array, "*b L"]
     ) -> Float[Array, "*b"]:
         """ln p(z|x) in nats of the given states."""
 
@@ -60,7 +62,7 @@ class AbstractLatent(eqx.Module):
     @abstractmethod
     def draw(
         self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
-    ) -> Bool[Array, "*b L"]:
+    ) -> Shaped[Array, "*b L"]:
         """z ~ p(z|x) as a deterministic function of the `noise` and the field."""
 
     @property
@@ -82,6 +84,20 @@ class AbstractLatent(eqx.Module):
     def absorbs_visible_bias(self) -> bool:
         """Whether eq. 20 makes the visible bias a redundant (it is then kept at 0)."""
         return False
+
+    @checked
+    def natural(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
+        """eta of ln p(z|x) = z^T eta(h) + terms of z alone + terms of x alone.
+
+        **Raises:** `ValueError` where neither `exponential`, for which it is h, nor a
+        method of this name says so.
+        """
+        if not self.exponential:
+            raise ValueError(
+                f"latent={self}: expected ln p(z|x) of the form z^T eta(h) + b(z) + "
+                "c(x), with eta as the method `natural`"
+            )
+        return h
 
     @checked
     def index(self, z: Bool[Array, "*b L"]) -> Int[Array, "*b"]:
@@ -127,7 +143,7 @@ class AbstractLatent(eqx.Module):
 
     @checked
     def score(
-        self, h: Float[Array, "*b L"], z: Bool[Array, "*b L"], reading: Score
+        self, h: Float[Array, "*b L"], z: Shaped[Array, "*b L"], reading: Score
     ) -> Float[Array, "*b L"]:
         """The factor z - mu of eq. 16c-d.
 
@@ -142,7 +158,7 @@ class AbstractLatent(eqx.Module):
 @checked
 def sample_latent(
     latent: AbstractLatent, key: Key[Array, ""], h: Float[Array, "*b L"]
-) -> Bool[Array, "*b L"]:
+) -> Shaped[Array, "*b L"]:
     """Draw z ~ p(z|x) with the field h (eq. 11, or eq. 19 for one-hot states)."""
     shape = (*h.shape[:-1], latent.num_uniforms)
     # The 8 bits of a bfloat16 would draw no state of probability below 1 / 256.

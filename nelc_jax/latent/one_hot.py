@@ -68,9 +68,14 @@ class OneHot(AbstractLatent):
         return rows
 
     @checked
+    def natural(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
+        """ln p(b|x) up to a constant: ln sigmoid(h) for eq. 19, h for the softmax."""
+        return jax.nn.log_sigmoid(h) if self.normalization == "sigmoid" else h
+
+    @checked
     def log_probs(self, h: Float[Array, "*b L"]) -> Float[Array, "*b S"]:
         """ln p(b|x) of every b in nats (eq. 19, or eq. 9 on one-hot states)."""
-        return jax.nn.log_softmax(self._log_weights(h), axis=-1)
+        return jax.nn.log_softmax(self.natural(h), axis=-1)
 
     @checked
     def log_prob(
@@ -97,7 +102,7 @@ class OneHot(AbstractLatent):
         self, noise: Float[Array, "*b U"], h: Float[Array, "*b L"]
     ) -> Int[Array, "*b"]:
         """The state of largest ln p(b|x) + noise (the Gumbel-max trick)."""
-        return jnp.argmax(self._log_weights(h) + noise, axis=-1).astype(jnp.int32)
+        return jnp.argmax(self.natural(h) + noise, axis=-1).astype(jnp.int32)
 
     @checked
     def mean(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
@@ -120,7 +125,3 @@ class OneHot(AbstractLatent):
         if self.normalization == "sigmoid":
             centred = centred * jax.nn.sigmoid(-h)
         return centred
-
-    def _log_weights(self, h: Float[Array, "*b L"]) -> Float[Array, "*b L"]:
-        """ln p(b|x) up to a constant."""
-        return jax.nn.log_sigmoid(h) if self.normalization == "sigmoid" else h

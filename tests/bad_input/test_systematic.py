@@ -28,9 +28,10 @@ BATCHED = {
     *(f"{element}.response u" for element in ("TwoState", "QuarticWell")),
     *(f"{element}.draw u" for element in ("TwoState", "QuarticWell")),
     *(f"{space}.log_probs h" for space in ("OneHot", "Binary")),
-    *(f"{space}.mean h" for space in ("OneHot", "Binary")),
+    *(f"{space}.mean h" for space in ("OneHot", "Binary", "Gaussian")),
+    *(f"{space}.natural h" for space in ("OneHot", "Binary", "Gaussian")),
     *(f"{space}.index z" for space in ("OneHot", "Binary")),
-    *(f"{space}.noise uniforms" for space in ("OneHot", "Binary")),
+    *(f"{space}.noise uniforms" for space in ("OneHot", "Binary", "Gaussian")),
 }
 """Arguments that may have any leading axes, whatever the others have."""
 

@@ -186,6 +186,7 @@ COUNTS = (
     ("diagnostics.summary.summarize_batches", "num_batches", 1),
     ("diagnostics.transitions.count_transitions", "num_steps", 1),
     ("diagnostics.whole_chain.whole_chain_entropy_production", "num_samples", 0),
+    ("diagnostics.force_times_flux.force_times_flux", "num_steps", 0),
     ("Bath.equilibrate", "num", 0),
     ("Bath.equilibrate", "stiffness", -1.0),
     ("oscillators.bath.refine", "substeps", 0),

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from nelc_jax import Binary, OneHot
+from nelc_jax import Binary, Gaussian, OneHot
 
 from .objects import (
     ALONG,
@@ -32,12 +32,14 @@ from .objects import (
 )
 
 FIELD = {"h": floats(6, 3), "z": Z}
+NUMBERS = {"h": FIELD["h"], "z": floats(6, 3)}
 AT_Z = {"model": MODEL, "z": Z, "x": X}
 TRAINED = {"state": STATE, "x": X}
 SIZES = jnp.array([2, 3])
 
 LATENT_METHODS = {
     "noise": {"uniforms": floats(6, 3)},
+    "natural": {"h": FIELD["h"]},
     "index": {"z": Z},
     "sum_units": {"rows": floats(3, 5)},
     "log_probs": {"h": FIELD["h"]},
@@ -191,6 +193,12 @@ CALLS = {
     "training.freeze": {"old": STATE, "new": STATE, "finite": jnp.array([True])},
     **{f"OneHot.{name}": arguments for name, arguments in LATENT_METHODS.items()},
     **{f"Binary.{name}": arguments for name, arguments in LATENT_METHODS.items()},
+    "Gaussian.noise": LATENT_METHODS["noise"],
+    "Gaussian.natural": LATENT_METHODS["natural"],
+    "Gaussian.log_prob": NUMBERS,
+    "Gaussian.draw": LATENT_METHODS["draw"],
+    "Gaussian.mean": LATENT_METHODS["mean"],
+    "Gaussian.score": {**NUMBERS, "reading": "exact"},
     "OneHot.sum_states": {"rows": floats(3, 5)},
     "Binary.sum_states": {"rows": floats(8, 5)},
     "Binary.sum_units": {"rows": floats(3, 5)},
@@ -201,6 +209,7 @@ OBJECTS = {
     "Draws": DRAWS,
     "OneHot": OneHot(3),
     "Binary": Binary(3),
+    "Gaussian": Gaussian(3),
     "Cycles": RULE,
     "TrajectoryGradient": ALONG,
     "AveragedGradient": AVERAGED,

@@ -43,6 +43,11 @@ CALLS = {
         "p_bar": P_BAR,
     },
     "diagnostics.cycles.cycle_states": {"cycles": CYCLES, "number": 0},
+    "diagnostics.force_times_flux.force_times_flux": {
+        **OF_KEY,
+        "x": X[0],
+        "num_steps": 6,
+    },
     "diagnostics.mixing.reversible_part": OF_M,
     "diagnostics.mixing.integrated_time": {**OF_M, "f": floats(3)},
     "diagnostics.mixing.visible_time": {

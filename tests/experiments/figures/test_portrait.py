@@ -1,11 +1,13 @@
 """Fig. 3 shows the numbers of one model, and what it generates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from experiments.figures import fig3, portrait
 from experiments.figures.states import numbered_by_bits, units_are_states
-from nelc_jax import Binary, OneHot
+from nelc_jax import Binary, Gaussian, OneHot
 
 from ..synthetic import sampled_run, synthetic_run
 from .drawn import images, texts
@@ -164,3 +166,22 @@ def test_states_that_are_sampled_have_a_portrait_without_kernel():
         images(figure)[0], run.arrays["w"][1, :, 0].reshape(4, 4)
     )
     assert "undefined" not in " ".join(texts(figure))
+
+
+@pytest.mark.parametrize("units", [2, 4])
+def test_continuous_states_are_named_by_their_numbers(units):
+    """Those that fit; what stands below is what the named state generates."""
+    run = synthetic_run(latent="binary", units=units)
+    run = replace(sampled_run(), arrays=run.arrays, latent=Gaussian(units))
+    figure = fig3(run, 1, "best of 5")
+    names, means, _ = chain(figure)
+    if units > 2:
+        assert set(names) == {""}
+        return
+    w, a = (run.arrays[name][1] for name in ("w", "a"))
+    for name, mean in zip(names, means, strict=True):
+        z = np.array([float(number) for number in name.split(", ")])
+        # A number has one decimal: half a tenth of each weight.
+        logits = (w @ z + a).reshape(4, 4)
+        slack = 0.05 * np.abs(w).sum(axis=1).reshape(4, 4) / 4 + 1e-6
+        assert (np.abs(mean - 1 / (1 + np.exp(-logits))) < slack).all()
