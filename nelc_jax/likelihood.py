@@ -60,7 +60,8 @@ def chain_log_prob(
 ) -> Float[Array, " N"]:
     """ln p(x_m) in nats from a long chain, for latent spaces of any size (App. A3).
 
-    T x N evaluations, accumulated in the carry: memory does not grow with T.
+    T x N evaluations, accumulated in the carry: memory does not grow with T. All nan
+    for a model with a nan.
 
     **Arguments:** typed `key`; `start`, x(0); `num_steps`, T (the paper: 1e5); `x`.
 
@@ -79,4 +80,5 @@ def chain_log_prob(
 
     init = jnp.full(x.shape[0], -jnp.inf, dtype)
     _, total = fold_chain(model, key, start, num_steps, observe, init)
-    return total - jnp.log(jnp.asarray(num_steps, dtype))
+    log_p = total - jnp.log(jnp.asarray(num_steps, dtype))
+    return jnp.where(model.has_nan, jnp.nan, log_p)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logit
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Key, Shaped
+from jaxtyping import Array, Bool, Float, Key, Shaped
 
 from ._bernoulli import bernoulli_log_prob
 from ._checks import check_bits, check_means, check_points, checked
@@ -59,6 +59,12 @@ class Model(eqx.Module):
     def num_visible(self) -> int:
         """D, the number of visible bits."""
         return self.x_mean.shape[-1]
+
+    @property
+    def has_nan(self) -> Bool[Array, ""]:
+        """Whether a number of it is nan, which bits drawn from it do not show."""
+        arrays = filter(eqx.is_inexact_array, jax.tree.leaves(self))
+        return jnp.any(jnp.stack([jnp.any(jnp.isnan(array)) for array in arrays]))
 
 
 @checked

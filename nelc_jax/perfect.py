@@ -33,7 +33,8 @@ class PerfectSamples(eqx.Module):
 
     The others hold index -1 and an x of zeros. Leaving them out is a selection: the
     law of the rest is off by a total variation of at most the probability that a draw
-    does not coalesce, of which `1 - mean(coalesced)` is an estimate.
+    does not coalesce, of which `1 - mean(coalesced)` is an estimate. No draw of a model
+    with a nan coalesces.
     """
 
     x: Bool[Array, "n D"]
@@ -89,7 +90,9 @@ def _draw(model: Model, key: Key[Array, ""], max_steps: int):
 
     identity = jnp.arange(model.latent.num_states, dtype=jnp.int32)
     n, composed = while_loop(unfinished, further_back, (jnp.int32(0), identity))
-    coalesced = _constant(composed)
+    # Of nan, all draws are the same, and maps constant at once.
+    coalesced = _constant(composed) & ~model.has_nan
+    n = jnp.where(model.has_nan, max_steps, n)
     # The x that led to z would do only if it, too, were the same from every start. The
     # x that follows z is an exact draw, its noise being that of no map.
     logits = forward_logits(model, model.latent.states()[composed[0]])

@@ -25,6 +25,8 @@ def count_transitions(
 ) -> Counts:
     """Transitions along a chain of T double steps, the paper's estimator of M.
 
+    A model with a nan has no chain, and no transition is counted.
+
     **Arguments:** typed `key`; `x`, the starting state (of a stationary chain: nothing
     is discarded); `num_steps`, T >= 2, which hold T - 1 transitions.
 
@@ -43,7 +45,7 @@ def count_transitions(
     # Before the first state none is left: a row that is not there.
     init = (jnp.int32(num_states), jnp.zeros((num_states, num_states), jnp.int32))
     x_end, (_, pairs) = fold_chain(model, key, x, num_steps, observe, init)
-    return Counts(pairs, x_end)
+    return Counts(jnp.where(model.has_nan, 0, pairs), x_end)
 
 
 @checked

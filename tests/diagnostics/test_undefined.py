@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nelc_jax import diagnostics, markov
+from nelc_jax import diagnostics, likelihood, markov, perfect
 
 from .. import reference
 
@@ -71,9 +71,36 @@ def test_a_model_that_diverged_has_no_entropy_production(array):
         return diagnostics.summarize(model, jax.random.key(0), x, 64)
 
     assert measured(model).entropy_production_rate > 0
-    parameters = jax.tree.map(jnp.asarray, vars(model.parameters))
-    spoilt = parameters[array].at[..., 0].set(jnp.nan)
-    parameters = type(model.parameters)(**parameters | {array: spoilt})
-    found = measured(type(model)(parameters, model.x_mean, model.latent))
+    found = measured(spoilt(model, array))
     for name in ("log_likelihood", "entropy_production_rate", "relaxation_time"):
         assert np.isnan(getattr(found, name)), name
+
+
+def spoilt(model, array):
+    parameters = jax.tree.map(jnp.asarray, vars(model.parameters))
+    parameters[array] = parameters[array].at[..., 0].set(jnp.nan)
+    parameters = type(model.parameters)(**parameters)
+    return type(model)(parameters, model.x_mean, model.latent)
+
+
+def test_draws_do_not_hide_that_a_model_diverged():
+    model = reference.to_model(reference.random_system("sigmoid"))
+    x = jnp.zeros((4, 5), bool).at[:, 0].set(True)
+
+    @jax.jit
+    def drawn(model):
+        key = jax.random.key(0)
+        pairs = diagnostics.count_transitions(model, key, x[0], 64).pairs
+        kernel, p_bar = diagnostics.kernel_from_counts(pairs)
+        log_p = likelihood.chain_log_prob(model, key, x[0], 64, x)
+        return (kernel, p_bar, log_p), perfect.perfect_sample(model, key, 3, 64)
+
+    numbers, samples = drawn(model)
+    assert all(np.isfinite(array).all() for array in numbers)
+    assert samples.coalesced.all()
+    for array in ("w", "w_bar", "a_bar"):
+        numbers, samples = drawn(spoilt(model, array))
+        assert all(np.isnan(array).all() for array in numbers), array
+        assert not samples.coalesced.any()
+        assert (samples.index == -1).all()
+        assert (samples.steps == 64).all()
