@@ -5,6 +5,7 @@ latent states: the S enumerated ones with their occupancy, or the states of a
 trajectory, each with weight 1/T. Exact values for small systems are in `exact`.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
@@ -81,4 +82,6 @@ def chain_log_prob(
     init = jnp.full(x.shape[0], -jnp.inf, dtype)
     _, total = fold_chain(model, key, start, num_steps, observe, init)
     log_p = total - jnp.log(jnp.asarray(num_steps, dtype))
-    return jnp.where(model.has_nan, jnp.nan, log_p)
+    # The model's own nan, as none may be made under `jax_debug_nans`.
+    own = sum(jnp.sum(leaf).astype(dtype) for leaf in jax.tree.leaves(model))
+    return jnp.where(model.has_nan, own, log_p)

@@ -55,7 +55,7 @@ def force_times_flux(
 
     def observe(carry, x, z):
         before, total = carry
-        return z.astype(dtype), total + drawn_work(model, before, x)
+        return z.astype(dtype), total + _work(model, before, x)
 
     def batch(carry, number):
         x, before = carry
@@ -71,7 +71,7 @@ def force_times_flux(
     return MeanAndError(jnp.mean(means), jnp.std(means, ddof=1) / BATCHES**0.5)
 
 
-def drawn_work(
+def _work(
     model: Model, before: Float[Array, " L"], x: Shaped[Array, " D"]
 ) -> Float[Array, ""]:
     """(E[z|x] - z')^T F(x) in nats, of an x that was drawn from z'."""

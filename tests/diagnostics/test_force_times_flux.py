@@ -5,7 +5,7 @@ import pytest
 
 from nelc_jax import Binary, Model, OneHot, Parameters
 from nelc_jax.diagnostics import force_times_flux
-from nelc_jax.diagnostics.force_times_flux import drawn_work
+from nelc_jax.diagnostics.force_times_flux import _work
 
 from .. import reference
 from .test_whole_chain import exact
@@ -18,7 +18,7 @@ def enumerated(model, system):
     """The mean of the terms over z' ~ p_bar and x ~ A_z', all listed."""
     states = jnp.asarray(reference.latent_states(system))
     x = jnp.asarray(reference.bit_rows(len(system.a)))
-    every = jax.vmap(jax.vmap(drawn_work, (None, None, 0)), (None, 0, None))
+    every = jax.vmap(jax.vmap(_work, (None, None, 0)), (None, 0, None))
     law = reference.latent_law(system)[:, None] * reference.forward_matrix(system)
     return np.sum(law * np.asarray(every(model, states, x)))
 
@@ -51,7 +51,7 @@ def test_no_force_at_equilibrium(x64, latent):
     w, a, a_bar = (jnp.asarray(rng.standard_normal(n)) for n in ((5, L), 5, L))
     x = jnp.asarray(rng.random((20, 5)) < 0.5)
     before = jnp.asarray(rng.random((20, L)))
-    every = jax.vmap(drawn_work, (None, 0, 0))
+    every = jax.vmap(_work, (None, 0, 0))
     tied = Model(Parameters(w, a, w.T, a_bar), jnp.full(5, 0.3), latent)
     assert not every(tied, before, x).any()
     # Control: it is with other weights.

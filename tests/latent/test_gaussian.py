@@ -22,7 +22,7 @@ from nelc_jax import (
     summarize,
 )
 from nelc_jax.diagnostics import force_times_flux
-from nelc_jax.diagnostics.force_times_flux import drawn_work
+from nelc_jax.diagnostics.force_times_flux import _work
 from nelc_jax.model import backward_field, forward_log_prob
 
 from .. import reference
@@ -108,7 +108,7 @@ def test_tied_weights_are_a_boltzmann_machine(x64):
     np.testing.assert_allclose(p[:, None] * K, (p[:, None] * K).T, rtol=1e-12)
     assert abs(entropy_production(arrays)) < 1e-12
     before = jnp.asarray(NODES[: len(X)])
-    work = jax.vmap(drawn_work, (None, 0, 0))(to_model(arrays), before, jnp.asarray(X))
+    work = jax.vmap(_work, (None, 0, 0))(to_model(arrays), before, jnp.asarray(X))
     assert not work.any()
     # Control: other weights have another law, and a force.
     other = random_arrays()
@@ -193,7 +193,7 @@ def test_rotations(x64):
     _, seen = jax.jit(sample_chain, static_argnums=3)(model, jax.random.key(0), x[3], 8)
     other = chain.Trajectory(seen.x, seen.z @ O, seen.h @ O)
 
-    work = jax.jit(jax.vmap(drawn_work, (None, 0, 0)))
+    work = jax.jit(jax.vmap(_work, (None, 0, 0)))
     expected = work(model, seen.z[:-1], seen.x[1:])
     np.testing.assert_allclose(
         work(turned, other.z[:-1], other.x[1:]), expected, rtol=1e-10
