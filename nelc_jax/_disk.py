@@ -83,12 +83,13 @@ def read_config(directory: Path) -> tuple[dict, dict[str, str]]:
         raise FileNotFoundError(errno.ENOENT, f"{CONFIG} is missing")
     try:
         config = json.loads(read_whole(path))
-        results = config.pop(RESULTS, {})
-        digests = {str(name): str(digest) for name, digest in results.items()}
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{CONFIG} is damaged ({reason})") from error
-    return config, digests
+    results = config.pop(RESULTS, {}) if isinstance(config, dict) else None
+    if not isinstance(results, dict):
+        raise ValueError(f"{CONFIG} is damaged (expected settings by their names)")
+    return config, {str(name): str(digest) for name, digest in results.items()}
 
 
 def config_bytes(config: Mapping, results: Mapping[str, bytes] | None = None) -> bytes:

@@ -203,7 +203,8 @@ def _put_back(
         onward = jnp.where(index < n, reduced[n], 0)
         return v.at[n].set((sums[n] + contract(onward, v)) / leaving[n])
 
-    first = jnp.zeros_like(sums)
+    # Zero, but for a nan: no other state reads the row of the first.
+    first = jnp.zeros_like(sums).at[0].set(0 * sums[0])
     return fori_loop(1, size, body, first, unroll=size <= UNROLLED)
 
 

@@ -61,15 +61,15 @@ def read_saved(out: Path) -> Saved:
     path = out / run_directory.CONFIG
     try:
         config, _ = read_config(out)
-        epochs = [config["epochs"], config["batch_epochs"]]
+        epochs = [config.get("epochs"), config.get("batch_epochs")]
         if not all(type(number) is int and number > 0 for number in epochs):
-            raise ValueError(f"epochs are {epochs}")
+            raise ValueError("its epochs and batch_epochs are no positive numbers")
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise UserError(
-            f"{path} is damaged, or not that of a run which can go on ({error!r}): put "
-            "a copy of it in its place, or begin anew in another directory"
+            f"{path} is not that of a run which can go on ({error}): put a copy of it "
+            "in its place, or begin anew in another directory"
         ) from error
     checkpoints = {file: read_checkpoint(file) for file in state_files(out)}
     for checkpoint in checkpoints.values():

@@ -29,6 +29,8 @@ def latent_classes(
     **Arguments:** data `x`; `labels` in 0 .. K - 1; `num_classes`, K. A class without
     points is never chosen.
 
+    **Returns:** the class of each state, -1 where a nan of the model leaves none.
+
     **Raises:** `ValueError` for a K below 1, an `x` without points, or known labels out
     of range.
     """
@@ -42,7 +44,8 @@ def latent_classes(
     size = jnp.sum(member, axis=0)
     log_size = jnp.log(jnp.maximum(size, 1).astype(log_q.dtype))
     share = logsumexp(in_class, axis=0) - log_size[:, None]
-    return jnp.argmax(share, axis=0).astype(jnp.int32)
+    undefined = jnp.any(jnp.isnan(share), axis=0)
+    return jnp.where(undefined, -1, jnp.argmax(share, axis=0)).astype(jnp.int32)
 
 
 @checked

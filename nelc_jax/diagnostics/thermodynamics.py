@@ -76,9 +76,11 @@ def entropy_production_rate_log(
 
 @checked
 def one_way_pairs(M: Float[Array, "S S"], p_bar: Float[Array, " S"]) -> Int[Array, ""]:
-    """How many pairs z' < z carry flux in one direction only."""
-    flux = fluxes(M, p_bar) > 0
-    return jnp.sum(flux & ~flux.T)
+    """How many pairs z' < z carry flux in one direction only; -1 where one is nan."""
+    flux = fluxes(M, p_bar)
+    flows = flux > 0
+    undefined = jnp.any(jnp.isnan(flux))
+    return jnp.where(undefined, -1, jnp.sum(flows & ~flows.T))
 
 
 def _entropy_production(log_flux: Float[Array, "S S"], log_floor) -> Float[Array, ""]:

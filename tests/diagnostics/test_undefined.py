@@ -19,6 +19,10 @@ def of_kernel(function):
 
 DIAGNOSTICS = {
     "stationary_distribution": of_kernel(markov.stationary_distribution),
+    "deviation": lambda M, p_bar: markov.deviation(M, p_bar, jnp.arange(4.0)),
+    "truncated_deviation": lambda M, p_bar: markov.truncated_deviation(
+        M, p_bar, jnp.arange(4.0), 2
+    ),
     "second_eigenvalue_modulus": of_kernel(diagnostics.second_eigenvalue_modulus),
     "relaxation_time": of_kernel(diagnostics.relaxation_time),
     "mean_self_transition": of_kernel(lambda M: diagnostics.mean_self_transition(M)),
@@ -59,6 +63,13 @@ def test_nan_of_the_law_is_handed_on(name):
     M, p_bar = jnp.asarray(RING, jnp.float32), jnp.asarray(P_BAR, jnp.float32)
     found = jax.jit(DIAGNOSTICS[name])(M, p_bar.at[2].set(jnp.nan))
     assert np.isnan(found).any()
+
+
+def test_a_number_of_pairs_is_undefined_where_a_flux_is():
+    M, p_bar = jnp.asarray(RING, jnp.float32), jnp.asarray(P_BAR, jnp.float32)
+    pairs = jax.jit(diagnostics.one_way_pairs)
+    assert pairs(M.at[0, 1].set(0), p_bar) == 1
+    assert pairs(M.at[0, 1].set(0).at[3, 2].set(jnp.nan), p_bar) == -1
 
 
 @pytest.mark.parametrize("array", ["w", "w_bar", "a_bar"])
@@ -104,3 +115,12 @@ def test_draws_do_not_hide_that_a_model_diverged():
         assert not samples.coalesced.any()
         assert (samples.index == -1).all()
         assert (samples.steps == 64).all()
+
+
+def test_states_of_a_model_that_diverged_have_no_class():
+    model = reference.to_model(reference.random_system("sigmoid"))
+    x = jnp.asarray([[1, 0, 0, 0, 0], [0, 0, 1, 1, 1]], bool)
+    of_states = jax.jit(diagnostics.latent_classes, static_argnums=3)
+    labels = jnp.arange(2)
+    assert (of_states(model, x, labels, 2) >= 0).all()
+    assert (of_states(spoilt(model, "w"), x, labels, 2) == -1).all()

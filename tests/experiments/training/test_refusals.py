@@ -99,7 +99,9 @@ def test_damaged_settings(unbroken, tmp_path, text):
     out = tmp_path / "run"
     shutil.copytree(unbroken, out)
     (out / run_directory.CONFIG).write_text(text)
-    with pytest.raises(UserError, match=r"config.json is damaged, or not that of a ru"):
+    with pytest.raises(
+        UserError, match=r"config.json is not that of a run which can go on"
+    ):
         resume(out)
 
 
