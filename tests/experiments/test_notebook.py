@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-import warnings
 
+import arviz
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -11,11 +11,6 @@ import pytest
 
 from experiments.runs.directory import load_run as load_columns
 from nelc_jax import diagnostics, notebook
-
-with warnings.catch_warnings():
-    # Its first import of a day announces a coming version.
-    warnings.simplefilter("ignore", FutureWarning)
-    import arviz
 
 PROGRAM = """
 import sys
