@@ -49,6 +49,13 @@ def x64():
 
 
 @pytest.fixture
+def two_devices():
+    """Skipped where the environment asks for one device alone."""
+    if jax.device_count() < 2:
+        pytest.skip("a mesh needs two devices")
+
+
+@pytest.fixture
 def unchecked():
     """The library as users run it: without the checks of types and shapes."""
     jaxtyping.config.update("jaxtyping_disable", True)

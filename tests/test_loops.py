@@ -13,7 +13,7 @@ from . import reference
 from .bad_input.calls import CALLS, OBJECTS, call
 from .bad_input.cases import is_array, several
 
-pytestmark = pytest.mark.usefixtures("unchecked")
+pytestmark = pytest.mark.usefixtures("unchecked", "two_devices")
 
 PUBLIC = [name for name in CALLS if not name.startswith("_")]
 HOST = ("diagnostics.cycles.cycle_states",)
