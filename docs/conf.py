@@ -8,9 +8,14 @@ author = "nelc_jax contributors"
 copyright = author
 release = metadata.version("nelc_jax")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
+
+# Notebooks run where they, or what they ran with, have changed.
+nb_execution_mode = "cache"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
 
 # Docstrings write code between single backticks.
 default_role = "code"
