@@ -3,6 +3,9 @@
 import re
 from importlib import metadata
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 project = "nelc_jax"
 author = "nelc_jax contributors"
 copyright = author
@@ -10,6 +13,10 @@ release = metadata.version("nelc_jax")
 
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath"]
+html_math_renderer = "mathml"
+html_static_path = ["static"]
+html_css_files = ["equations.css"]
 exclude_patterns = ["_build"]
 
 # Notebooks run where they, or what they ran with, have changed.
@@ -52,7 +59,25 @@ def _short_arrays(app, what, name, documented, options, signature, returns):
     )
 
 
+def _inline(writer, node):
+    """Equations as MathML, which browsers draw without a script or a network."""
+    writer.body.append(convert(node.astext()))
+    raise SkipNode
+
+
+def _displayed(writer, node):
+    """An equation on a line of its own, with its number in the paper on the right."""
+    formula, tag, _ = re.fullmatch(
+        r"(?s)(.*?)(?:\\tag\{(.*?)\})?(\s*)", node.astext()
+    ).groups()
+    number = f"<span>({tag})</span>" if tag else ""
+    drawn = convert(formula, display="block")
+    writer.body.append(f'<div class="equation">{drawn}{number}</div>')
+    raise SkipNode
+
+
 def setup(app):
     """Called by Sphinx."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_displayed, None))
     app.connect("autodoc-process-signature", _short_arrays)
     app.connect("autodoc-process-docstring", _as_restructured_text)
