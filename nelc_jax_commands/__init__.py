@@ -21,6 +21,7 @@ COMMANDS = {
     ),
     "sample": ("sample", "what a model of a finished run generates"),
     "show": ("show", "figures and report of a finished run again"),
+    "compare-runs": ("compare_runs", "finished runs side by side"),
     "compare": ("compare", "the same beside RBMs and a mixture by EM"),
     "verdict": ("verdict.command", "the paper's findings judged on many ensembles"),
     "horizon": ("horizon.command", "gradients that go back 1 to all double steps"),

@@ -61,7 +61,7 @@ def read_saved(out: Path) -> Saved:
     path = out / run_directory.CONFIG
     try:
         config, _ = read_config(out)
-        epochs = [config.get("epochs"), config.get("batch_epochs")]
+        epochs = [config.get(name, 0) for name in ("epochs", "batch_epochs")]
         if not all(type(number) is int and number > 0 for number in epochs):
             raise ValueError("its epochs and batch_epochs are no positive numbers")
     except OSError as error:

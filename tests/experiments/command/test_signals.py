@@ -48,6 +48,7 @@ def test_another_thread_goes_without():
 COMMANDS = (
     "train_ensemble",
     "compare",
+    "compare_runs",
     "verdict",
     "horizon",
     "oscillators",
