@@ -20,10 +20,11 @@ from experiments.command.parser import MODEL, TRAINING
 from experiments.command.programs import keep_programs
 from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
+from experiments.report.document import Document
 from experiments.report.tables import markdown_table
+from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run
 from experiments.runs.diverged import sound_ensembles
-from experiments.runs.files import write_text
 from experiments.runs.finished import model_of
 from experiments.runs.lock import claimed
 from experiments.training.ceiling import ceiling
@@ -40,8 +41,6 @@ TEMPERATURES, CHAINS = 4000, 100
 """Intermediate laws and chains of annealed importance sampling."""
 
 HEAD = """\
-# Beside equilibrium
-
 Log-likelihoods L in nats a data point, sigma in nats per double step, tau in double
 steps, medians over models. EM finds the best mixture of as many components as latent
 units: no model with one-hot states has a higher L on the data it was trained on. An RBM
@@ -61,9 +60,9 @@ class Compare:
     """Train the paper's model, two RBMs and a mixture by EM on the same data.
 
     One ensemble each, with the same mini-batches, chain length and number of steps.
-    Writes a directory an ensemble below --out, and compare.md with their likelihoods on
-    the data and on held-out points, and the RBMs' partition functions. Give the same
-    --out again to go on after an interruption.
+    Writes a directory an ensemble below --out, and report.html and compare.md with
+    their likelihoods on the data and on held-out points, and the RBMs' partition
+    functions. Give the same --out again to go on after an interruption.
     """
 
     run: RunOptions
@@ -94,15 +93,40 @@ def main(arguments: list[str] | None = None) -> Path:
     equilibrium = rbms(settings, [seed])
     study = Study(train, held_out, out)
     config = study.describe("compare", options)
-    with claimed(out, config, [PAGE], settings_text(options, "compare")):
+    results = [PAGE, run_directory.REPORT]
+    with claimed(out, config, results, settings_text(options, "compare")):
         trained = study.run([Variant("cycles", seed, settings), *equilibrium])
         runs, left_out = sound_ensembles(trained)
-        table = page.likelihood_table(runs, ceiling(train, options.units))
-        partition = partition_table({v.group: runs[v.group][0] for v in equilibrium})
-        text = "\n\n".join([HEAD, table, *left_out, ABOUT_PARTITION, partition])
-        write_text(out / PAGE, f"{text}\n")
-    print(f"{text}\nsee {out / PAGE}")
+        limit = ceiling(train, options.units)
+        rbm_runs = {v.group: runs[v.group][0] for v in equilibrium}
+        document = Document(
+            name=PAGE,
+            kicker="compare",
+            heading="Beside equilibrium",
+            answer=_answer(runs["cycles"][0], rbm_runs, limit),
+            sections=[
+                HEAD,
+                page.likelihood_table(runs, limit),
+                *left_out,
+                ABOUT_PARTITION,
+                partition_table(rbm_runs),
+            ],
+        )
+        document.write(out)
+    print(f"{document.text}\nsee {out / run_directory.REPORT}")
     return out
+
+
+def _answer(cycles: Run, rbm_runs: dict[str, Run], limit: float) -> str:
+    best = cycles.models["log_likelihood"].max()
+    others = " and ".join(
+        f"{run.models['log_likelihood'].max():.2f} ({name})"
+        for name, run in rbm_runs.items()
+    )
+    return (
+        f"The best latent cycle has L = {best:.2f} nats a point, {limit - best:.2f} "
+        f"below the best mixture that EM has found; the best RBMs have {others}."
+    )
 
 
 def partition_table(runs: dict[str, Run]) -> str:

@@ -17,12 +17,13 @@ from experiments.command.invocation import call
 from experiments.command.options import parse
 from experiments.figures import save_figure
 from experiments.figures.runs import MOST_RUNS, runs_figure
+from experiments.report.document import Document
 from experiments.report.numbers import quantiles, typeset
 from experiments.report.page import flat
 from experiments.report.tables import markdown_table
 from experiments.runs import directory as run_directory
 from experiments.runs.diverged import diverged_in, sound
-from experiments.runs.files import write_table, write_text
+from experiments.runs.files import write_table
 from experiments.runs.finished import open_run
 from experiments.runs.lock import claimed
 
@@ -64,8 +65,9 @@ CAPTION = (
 class CompareRuns:
     """Lay finished runs side by side, in a table and a figure.
 
-    Writes runs.md (medians and quartiles over the models of each run, and the settings
-    in which the runs differ), runs.csv (a row a model) and runs.pdf and .png.
+    Writes report.html and runs.md (medians and quartiles over the models of each run, a
+    figure, and the settings in which the runs differ), runs.csv (a row a model) and the
+    figure as runs.pdf and .png.
     """
 
     runs: list[Path] = field(kw_only=False)
@@ -89,35 +91,49 @@ def main(arguments: list[str] | None = None) -> Path:
         if (diverged_in(run) > 0).all():
             raise UserError(f"{name}: all of its models went non-finite")
     config = {"command": "compare_runs", "runs": [*map(str, options.runs)], **call()}
-    results = [PAGE, TABLE, f"{FIGURE}.png", f"{FIGURE}.pdf"]
+    results = [PAGE, run_directory.REPORT, TABLE, f"{FIGURE}.png", f"{FIGURE}.pdf"]
     with claimed(options.out, config, results):
-        text = page(runs)
+        document = page(runs)
         write_table(options.out / TABLE, _rows(runs))
         figure = runs_figure({name: sound(run) for name, run in runs.items()})
         save_figure(options.out, FIGURE, "Runs side by side", CAPTION, figure)
-        write_text(options.out / PAGE, f"{text}\n\n![{CAPTION}]({FIGURE}.png)\n")
-    print(f"{text}\nsee {options.out / PAGE}")
+        document.write(options.out)
+    print(f"{document.text}\nsee {options.out / run_directory.REPORT}")
     return options.out
 
 
-def page(runs: Mapping[str, run_directory.Run]) -> str:
-    """What `runs.md` says of runs by their names."""
-    table = markdown_table({name: _summary(run) for name, run in runs.items()}, "Run")
-    lines = [
-        "# Runs side by side",
-        "Medians over the models of each run, with the quartiles in brackets. Models "
-        "that went non-finite are in none of them.",
-        table,
-    ]
+def page(runs: Mapping[str, run_directory.Run]) -> Document:
+    """What `runs.md` and the report say of runs by their names."""
+    medians = {
+        name: np.median(sound(run).models["log_likelihood"])
+        for name, run in runs.items()
+    }
+    best, next_best = sorted(medians, key=medians.__getitem__, reverse=True)[:2]
+    lead = medians[best] - medians[next_best]
+    answer = (
+        f"{best} has the highest median log-likelihood, by {lead:.2f} nats a point."
+    )
     if len({run.config.get("data_digest") for run in runs.values()}) > 1:
-        lines.append(
-            "**The runs are of different data:** their log-likelihoods are not to be "
+        answer = (
+            "The runs are of different data: their log-likelihoods are not to be "
             "compared."
         )
+    sections = [
+        "Medians over the models of each run, with the quartiles in brackets. Models "
+        "that went non-finite are in none of them.",
+        markdown_table({name: _summary(run) for name, run in runs.items()}, "Run"),
+        f"![{CAPTION}]({FIGURE}.png)",
+    ]
     different = _differences(runs)
     if different:
-        lines += ["## In what they differ", markdown_table(different, "Run")]
-    return "\n\n".join(lines)
+        sections += ["## In what they differ", markdown_table(different, "Run")]
+    return Document(
+        name=PAGE,
+        kicker="compare-runs",
+        heading="Runs side by side",
+        answer=answer,
+        sections=sections,
+    )
 
 
 def _names(paths: list[Path]) -> list[str]:

@@ -11,7 +11,8 @@ from experiments.command.parser import MEASURING, TRAINING
 from experiments.command.programs import keep_programs
 from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
-from experiments.horizon.measure import PAGE, RESULTS, measure_horizons
+from experiments.horizon.measure import RESULTS, measure_horizons
+from experiments.runs.directory import REPORT
 from experiments.runs.lock import claimed
 from experiments.training.run import check_points
 from experiments.training.settings import Settings
@@ -24,8 +25,8 @@ class Horizon:
 
     K = 1, 2, 4, 16 and all, with both normalisations; the paper's literal rule along
     the chain and averaged; and controls. Writes a directory an ensemble below --out,
-    and horizon.md with its figures. Give the same --out again to go on after an
-    interruption.
+    and report.html and horizon.md with their figures. Give the same --out again to go
+    on after an interruption.
     """
 
     run: RunOptions
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> Path:
     config = study.describe("horizon", options)
     with claimed(out, config, RESULTS, settings_text(options, "horizon")):
         measure_horizons(study, base, seed)
-    print(f"tables written to {out / PAGE}")
+    print(f"see {out / REPORT}")
     return out
 
 

@@ -13,18 +13,19 @@ from experiments.command.parser import MEASURING, TRAINING
 from experiments.command.programs import keep_programs
 from experiments.command.settings_file import settings_text
 from experiments.data.datasets import load_split
+from experiments.runs.directory import REPORT
 from experiments.runs.lock import claimed
 from experiments.training.run import check_points
 from experiments.training.settings import Settings
 from experiments.training.study import QUICK, Study
-from experiments.verdict.judge import PAGE, RESULTS, judge_findings
+from experiments.verdict.judge import RESULTS, judge_findings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Judge the findings of arXiv 2512.11415 on several ensembles of every reading.
 
-    Writes one directory an ensemble below --out, and verdict.md with its figures. A
+    Writes one directory an ensemble below --out, and report.html and verdict.md. A
     run that was interrupted goes on where it was: give the same --out again.
     """
 
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> Path:
     with claimed(out, config, RESULTS, settings_text(options, "verdict")):
         sensitivity = not (options.no_sensitivity or options.quick)
         judge_findings(study, base, of_paper, of_others, sensitivity)
-    print(f"verdict written to {out / PAGE}")
+    print(f"see {out / REPORT}")
     return out
 
 

@@ -6,11 +6,11 @@ from dataclasses import asdict
 import numpy as np
 
 from experiments.figures import save_figure
+from experiments.report.document import Document
 from experiments.report.tables import in_words
 from experiments.runs import directory as run_directory
 from experiments.runs.directory import Run
 from experiments.runs.diverged import sound_ensembles
-from experiments.runs.files import write_text
 from experiments.training.ceiling import ceiling
 from experiments.training.equilibrium import rbms
 from experiments.training.measure import history_batches
@@ -19,7 +19,12 @@ from experiments.training.study import Study
 from experiments.verdict import clusters, page
 from experiments.verdict.correlations import correlations_table
 from experiments.verdict.figure import clusters_figure
-from experiments.verdict.judgements import claims_list, claims_table, judge_all
+from experiments.verdict.judgements import (
+    claims_list,
+    claims_table,
+    judge_all,
+    summary,
+)
 from experiments.verdict.members import Members, members_of, pooled, rows
 from experiments.verdict.sampling import (
     measure_sampling,
@@ -31,10 +36,17 @@ from experiments.verdict.variants import readings, sensitivities
 PAGE = "verdict.md"
 """The file of the tables."""
 
+ABOUT_CLUSTERS = (
+    "Models of the paper's reading: (a) log-likelihood L and (b) evenness of the "
+    "occupancy against the entropy production rate σ, marked by how many latent states "
+    "draw each class."
+)
+"""The caption of the figure."""
+
 PAPER = "sigmoid-paper"
 """The paper's own reading."""
 
-RESULTS = [PAGE, *run_directory.figure_files(["clusters"])]
+RESULTS = [PAGE, run_directory.REPORT, *run_directory.figure_files(["clusters"])]
 
 
 def judge_findings(
@@ -81,8 +93,8 @@ def judge_findings(
     seconds = sum(
         run.config["seconds"]["training"] for found in runs.values() for run in found
     )
+    judged = {name: judge_all(found) for name, found in members.items()}
     sections = [
-        "# Verdict: tables",
         f"Data: {study.train.name}, {len(study.train.x)} points to train on, "
         f"{len(study.held_out.x)} held out. {len(variants)} ensembles of "
         f"{base.models}, {seconds / 60:.0f} minutes of training. Settings that all "
@@ -90,9 +102,10 @@ def judge_findings(
         *left_out,
         "## Findings",
         claims_list(),
-        claims_table({name: judge_all(found) for name, found in members.items()}),
+        claims_table(judged),
         "## Clusters",
         *_clusters(members, of_paper, study.train.class_names),
+        f"![{ABOUT_CLUSTERS}](figures/clusters.png)",
         "## What sigma goes with",
         _correlations(of_paper, other_units),
         "## Likelihoods",
@@ -110,7 +123,13 @@ def judge_findings(
     if study.train.labels is not None:
         sampled = {name: runs[name] for name in (PAPER, *latents)}
         sections += ["## Does a cycle help?", *_sampling(study, sampled)]
-    write_text(study.out / PAGE, "\n\n".join(sections) + "\n")
+    Document(
+        name=PAGE,
+        kicker="verdict",
+        heading="Which of the paper's findings hold",
+        answer=summary(judged[PAPER]),
+        sections=sections,
+    ).write(study.out)
 
 
 def _clusters(

@@ -59,6 +59,11 @@ class Count:
     unresolved: int
     total: int
 
+    @property
+    def verdict(self) -> str:
+        """no, undecided where a model is within its error, else yes so far."""
+        return "no" if self.exceptions else "undecided" if self.unresolved else "yes"
+
     def in_words(self) -> str:
         """For a cell of a table; what is unresolved counts in the bound."""
         if self.exceptions:
@@ -125,6 +130,19 @@ def claims_table(judgements: dict[str, list[Judgement | Count]]) -> str:
         for one in found:
             table[one.claim.name][group] = one.in_words()
     return markdown_table(table, "Finding")
+
+
+def summary(found: Sequence[Judgement | Count]) -> str:
+    """All of them in a sentence."""
+    names = {
+        verdict: ", ".join(one.claim.name for one in found if one.verdict == verdict)
+        for verdict in ("yes", "no", "undecided")
+    }
+    return (
+        f"Of {len(found)} findings, read as the paper writes its equations, "
+        f"{names['yes'] or 'none'} hold; {names['no'] or 'none'} do not; "
+        f"{names['undecided'] or 'none'} are undecided."
+    )
 
 
 def claims_list() -> str:

@@ -71,6 +71,9 @@ def test_the_page(verdict):
     for section in ("Clusters", "What sigma goes with", "Does a cycle help?"):
         assert f"\n## {section}\n" in text
     assert (verdict / "figures" / "clusters.png").stat().st_size > 10_000
+    rows = text.count("\n| C")
+    assert f"**Of {rows} findings, " in text
+    assert "data:image/png;base64," in (verdict / "report.html").read_text()
 
 
 def test_an_ensemble_is_a_run(verdict):

@@ -3,8 +3,20 @@
 import numpy as np
 import pytest
 
-from experiments.verdict.claims import IN_EVERY_MODEL, Tendency, Universal
-from experiments.verdict.judgements import best_runs, count, judge
+from experiments.verdict.claims import (
+    IN_EVERY_MODEL,
+    TENDENCIES,
+    Tendency,
+    Universal,
+)
+from experiments.verdict.judgements import (
+    Count,
+    Judgement,
+    best_runs,
+    count,
+    judge,
+    summary,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +65,18 @@ def test_without_an_error_every_model_decides():
     ]
     found = count(claim, best_runs(ensembles))
     assert (found.exceptions, found.unresolved, found.total) == (1, 0, 3)
+
+
+def test_all_findings_in_a_sentence():
+    tendency, rule = TENDENCIES[0], IN_EVERY_MODEL[0]
+    found = [
+        Judgement(tendency, 0.95, 0.93, 0.97),
+        Count(rule, 0, 2, 36),
+        Count(rule, 1, 0, 36),
+    ]
+    verdicts = [one.verdict for one in found]
+    assert verdicts == ["yes", "undecided", "no"]
+    text = summary(found)
+    assert text.startswith("Of 3 findings,")
+    other = rule.name
+    assert f"{tendency.name} hold; {other} do not; {other} are undecided." in text
