@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ._loops import vary_with
+
 Tree = TypeVar("Tree")
 
 
@@ -52,14 +54,14 @@ def score_function(logits: Array, x: Array) -> Array:
 
     **Arguments:** `logits` and `x`, of one shape (..., D), both floating.
     """
-    return jnp.zeros(logits.shape[:-1], logits.dtype)
+    return vary_with(jnp.zeros(logits.shape[:-1], logits.dtype), logits, x)
 
 
 @score_function.defjvp
 def _score_function_jvp(primals, tangents):
     (logits, x), (change, _) = primals, tangents
     slope = jnp.sum((x - jax.nn.sigmoid(logits)) * change, axis=-1)
-    return score_function(logits, x), slope
+    return vary_with((score_function(logits, x), slope), logits, x, change)
 
 
 def refuse_derivative(message: str, tree: Tree) -> Tree:

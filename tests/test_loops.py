@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from nelc_jax import Cycles, OneHot, TrajectoryGradient, summarize, train
+from nelc_jax import (
+    Cycles,
+    OneHot,
+    TrajectoryGradient,
+    diagnostics,
+    summarize,
+    train,
+)
 
 from . import reference
 from .bad_input.calls import CALLS, OBJECTS, call
@@ -136,3 +143,24 @@ def test_results_stay_equal_where_the_arguments_are(data):
         out_specs=(ALL, ROWS),
     )
     jax.eval_shape(spread, keys, model, jnp.asarray(data))
+
+
+def test_derivatives_through_draws_of_models_that_differ():
+    """What `summarize` leaves to the law of its draws varies as the model does."""
+    systems = [reference.random_system("sigmoid", seed=seed) for seed in (0, 1)]
+    models = jax.tree.map(
+        lambda *leaves: jnp.stack(leaves), *map(reference.to_model, systems)
+    )
+
+    def log_transition(model):
+        found = diagnostics.average_log_transitions(model, KEYS[0], 16)
+        return found[0, 1]
+
+    def both(models):
+        derivative = jax.grad(log_transition)(jax.tree.map(lambda a: a[0], models))
+        return jax.tree.map(lambda a: a[None], derivative)
+
+    spread = jax.shard_map(
+        both, mesh=mesh_of(AxisType.Auto), in_specs=ROWS, out_specs=ROWS
+    )
+    jax.eval_shape(spread, models)

@@ -84,8 +84,9 @@ def create_run_directory(
 def begin(path: Path, config: Mapping, settings: str | None = None) -> None:
     """Make a directory that says what is to be in it; what is there is not finished."""
     path.mkdir(parents=True, exist_ok=True)
-    files = {} if settings is None else {path / SETTINGS: settings.encode()}
-    write_whole({**files, path / CONFIG: config_bytes(config)})
+    others = {} if settings is None else {path / SETTINGS: settings.encode()}
+    # First, as by it a directory is known: after a kill between both it goes on.
+    write_whole({path / CONFIG: config_bytes(config), **others})
 
 
 def finish(path: Path, config: Mapping, names: Iterable[str]) -> None:

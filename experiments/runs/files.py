@@ -10,7 +10,8 @@ from nelc_jax._disk import PART, write_whole
 
 def is_leftover(path: Path) -> bool:
     """Whether a process that was killed while it wrote left this file."""
-    return path.name.startswith(".") and path.name.endswith(PART)
+    hidden = path.name.startswith(".") and path.name.endswith(PART)
+    return hidden and not path.is_dir()
 
 
 def remove_leftovers(*directories: Path) -> None:

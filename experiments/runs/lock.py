@@ -12,6 +12,7 @@ from experiments.runs.directory import (
     FIGURES,
     LOCK,
     REPORT,
+    TRAINING,
     begin,
     check_vacant,
     finish,
@@ -28,8 +29,8 @@ def locked(path: Path) -> Iterator[None]:
     The system lets go of it when the process ends, however it ends. File systems
     without locks hold nothing.
 
-    **Raises:** `UserError` when another process holds it, it cannot be written, or the
-    file that is locked is not of these commands.
+    **Raises:** `UserError` when another process holds it, it cannot be written, the
+    file that is locked is not of these commands, or a folder in it is elsewhere.
     """
     file = path / LOCK
     lock = FileLock(file, blocking=False)
@@ -39,6 +40,9 @@ def locked(path: Path) -> Iterator[None]:
         # Neither followed nor emptied where somebody else put it there.
         if file.is_symlink() or (file.exists() and not _is_empty(file)):
             raise UserError(f"{file} is not an empty file: remove it")
+        for folder in (path / FIGURES, path / TRAINING):
+            if folder.is_symlink():
+                raise UserError(f"{folder} is a link: remove it, or what it leads to")
         try:
             lock.acquire()
         except Timeout as error:

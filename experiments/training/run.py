@@ -165,7 +165,13 @@ def _go_on(job: Job, numbers: np.ndarray) -> Run:
     if saved.finished and epochs == saved.epochs:
         print(f"--out {out} is finished: all {epochs} epochs are done")
         latent = jax.eval_shape(job.rule.model, state).latent
-        return run_directory.load_run(out, [type(latent)])
+        try:
+            return run_directory.load_run(out, [type(latent)])
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"{out} cannot be read ({reason}): begin anew in another directory"
+            ) from error
     if job.settings.recipe == "best" and epochs != saved.config["batch_epochs"]:
         raise UserError(
             f"--epochs {epochs}: a run of --recipe best ends with its learning rate: "

@@ -21,6 +21,7 @@ def check_sizes(settings: Settings, dataset: Dataset) -> None:
     columns = 10
     needs = {
         # Two matrices a model, of single precision.
+        "units": 8 * visible * latent,
         "models": own * 8 * visible * latent,
         "epochs": settings.epochs * (8 + 4 * columns * own),
         # The size of a mini-batch, a likelihood, and whether numbers are finite.

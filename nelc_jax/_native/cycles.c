@@ -79,6 +79,8 @@ INLINE fw select_w(iw mask, fw yes, fw no) {
     return (fw)((mask & (iw)yes) | (~mask & (iw)no));
 }
 INLINE fw abs_w(fw a) { return (fw)((iw)a & INT_MAX); }
+/* nan where either is, so that none is lost. */
+INLINE float larger(float a, float b) { return a > b || a != a ? a : b; }
 
 /* exp(x) for x >= 0: the polynomial of Cephes with the roundings of XLA's, so that
  * thresholds are the same integers.  The argument is not negative: int truncates. */
@@ -678,7 +680,7 @@ INLINE void joint_rows(const Problem *p, Member *m, const Runs *runs,
         }
         float largest = row[0];
         for (int k = 1; k < (int)p->L; k++)
-            largest = row[k] <= largest ? largest : row[k];
+            largest = larger(largest, row[k]);
         m->largest[n] = largest;
         UNROLL
         for (int k = 0; k < P; k += 8) *(f8 *)(row + k) -= largest;
@@ -771,7 +773,7 @@ INLINE void make_coefficients(const Problem *p, Member *m) {
         float scale = m->reward[m->z[t]] / (float)p->T;
         if (p->exact) {
             float largest = h[0];
-            for (int k = 1; k < p->L; k++) largest = h[k] <= largest ? largest : h[k];
+            for (int k = 1; k < p->L; k++) largest = larger(largest, h[k]);
             /* sigmoid(h) = e^min(h, 0) / (1 + e^-|h|), over that of the largest field:
              * all of them may underflow. */
             for (int k = 0; k < p->L; k++)
@@ -1017,7 +1019,7 @@ INLINE float log_tilted(const Average *a, const float *field, const int32_t *uni
             most = select_w(ratio > most, ratio, most);
         }
     float largest = most[0], all = 0.0f;
-    for (int i = 1; i < W; i++) largest = most[i] > largest ? most[i] : largest;
+    for (int i = 1; i < W; i++) largest = larger(largest, most[i]);
     for (int64_t at = 0; at < STRENGTHS * a->lanes; at += W)
         sum += exp_negative(*(fw *)(a->ratio + at) - largest);
     for (int i = 0; i < W; i++) all += sum[i];
@@ -1042,7 +1044,7 @@ INLINE void add_round(const Problem *p, const Average *a, float *total) {
         *(fw *)(a->terms + at) = -softplus_w(-*(fw *)(a->terms + at));
     for (int64_t n = 0; n < a->draws; n++) {
         float *row = a->terms + n * P, largest = row[0], sum = 0.0f;
-        for (int64_t k = 1; k < p->L; k++) largest = row[k] > largest ? row[k] : largest;
+        for (int64_t k = 1; k < p->L; k++) largest = larger(largest, row[k]);
         for (int64_t k = 0; k < p->L; k++) sum += expf(row[k] - largest);
         float offset = a->weight[n] - largest - logf(sum);
         for (int64_t k = 0; k < p->L; k++) row[k] += offset;
@@ -1050,7 +1052,7 @@ INLINE void add_round(const Problem *p, const Average *a, float *total) {
     for (int64_t k = 0; k < p->L; k++) {
         float largest = a->terms[k], sum = 0.0f;
         for (int64_t n = 1; n < a->draws; n++)
-            largest = a->terms[n * P + k] > largest ? a->terms[n * P + k] : largest;
+            largest = larger(largest, a->terms[n * P + k]);
         for (int64_t n = 0; n < a->draws; n++)
             sum += expf(a->terms[n * P + k] - largest);
         total[k] = log_add(total[k], largest + logf(sum));

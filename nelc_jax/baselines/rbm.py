@@ -101,9 +101,12 @@ def log_weight(rbm: Rbm, x: Shaped[Array, "N D"]) -> Float[Array, " N"]:
     units and logsumexp(h) for one-hot states.
     """
     h = backward_field(to_model(rbm), x)
-    # p(z|x) = exp(z^T h) / sum: the sum follows from any one state, here the first bit.
-    first = jnp.broadcast_to(jnp.arange(h.shape[-1])[None] == 0, h.shape)
-    normaliser = h[:, 0] - rbm.latent.log_prob(h, first)
+    # p(z|x) = exp(z^T h) / sum: the sum follows from any one state. From the likeliest,
+    # which is drawn where all noise is equal, without cancellation.
+    equal = jnp.full((len(h), rbm.latent.num_uniforms), 0.5, h.dtype)
+    z = rbm.latent.draw(rbm.latent.noise(equal), h)
+    exponent = jnp.sum(jnp.where(z, h, 0), axis=-1)
+    normaliser = exponent - rbm.latent.log_prob(h, z)
     return contract(x.astype(h.dtype), rbm.parameters.a) + normaliser
 
 

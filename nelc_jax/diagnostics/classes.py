@@ -54,11 +54,14 @@ def class_distribution(
 ) -> Float[Array, " K"]:
     """P^e(k), the occupancy of the latent states of each class (below eq. 22).
 
+    All nan where the class of a state is -1, undefined.
+
     **Raises:** `ValueError` for a K below 1, or known `classes` out of range.
     """
     check_count("num_classes", num_classes, 1, "class")
-    _check_classes("classes", classes, num_classes)
-    return jax.ops.segment_sum(p_bar, classes, num_classes)
+    _check_classes("classes", classes, num_classes, undefined=True)
+    share = jax.ops.segment_sum(p_bar, classes, num_classes)
+    return jnp.where(jnp.any(classes < 0), jnp.nan, share)
 
 
 @checked
@@ -74,9 +77,11 @@ def class_kl(
     log_ratio = jnp.log(jnp.where(absent, 1, data_share)) - jnp.log(
         jnp.where(absent, 1, model_share)
     )
-    return jnp.sum(jnp.where(absent, 0, data_share * log_ratio))
+    divergence = jnp.sum(jnp.where(absent, 0, data_share * log_ratio))
+    return jnp.where(jnp.any(jnp.isnan(model_share)), jnp.nan, divergence)
 
 
-def _check_classes(name: str, classes: Array, num_classes: int):
-    expected = f"a class in 0 .. {num_classes - 1}"
-    check_values(name, classes, lambda v: (v >= 0) & (v < num_classes), expected)
+def _check_classes(name: str, classes: Array, num_classes: int, undefined=False):
+    least = -1 if undefined else 0
+    expected = f"a class in 0 .. {num_classes - 1}" + ", or -1" * undefined
+    check_values(name, classes, lambda v: (v >= least) & (v < num_classes), expected)

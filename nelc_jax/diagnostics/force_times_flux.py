@@ -68,6 +68,8 @@ def force_times_flux(
     nothing = jnp.zeros(model.latent.num_units, dtype)
     first = fold_chain(model, key, x, 1, lambda _, x, z: z.astype(dtype), nothing)
     _, means = scan(batch, first, jnp.arange(BATCHES))
+    # Bits do not show a nan of the model that made them.
+    means = jnp.where(model.has_nan, jnp.nan, means)
     return MeanAndError(jnp.mean(means), jnp.std(means, ddof=1) / BATCHES**0.5)
 
 

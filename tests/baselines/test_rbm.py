@@ -54,6 +54,23 @@ def test_law_by_brute_force(space):
     np.testing.assert_allclose(log_likelihood, np.mean(np.log(p)))
 
 
+@pytest.mark.parametrize("kind", ["binary", "softmax"])
+@pytest.mark.parametrize("field", [-1e4, -1e6])
+def test_a_field_however_low_costs_no_digits(kind, field):
+    """In single precision: ln sum_z exp(z^T h) of h = (field, 0.3, ...)."""
+    latent = Binary(2) if kind == "binary" else OneHot(2, "softmax")
+    parameters = rbm.Parameters(
+        jnp.zeros((5, 2), jnp.float32),
+        jnp.zeros(5, jnp.float32),
+        jnp.array([field, 0.3], jnp.float32),
+    )
+    machine = rbm.Rbm(parameters, jnp.full(5, 0.5, jnp.float32), latent)
+    found = jax.jit(rbm.log_weight)(machine, X[:3])
+    exact = np.logaddexp(0, 0.3) if kind == "binary" else 0.3
+    # A handful of operations on numbers below one.
+    np.testing.assert_allclose(found, exact, rtol=8 * np.finfo(np.float32).eps)
+
+
 def test_partition_function_in_chunks(monkeypatch):
     """A sum over several chunks of states, and over all of ten units."""
 

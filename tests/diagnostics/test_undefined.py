@@ -58,6 +58,16 @@ def test_nan_is_handed_on(name):
     assert np.isnan(function(spoilt, p_bar)).any()
 
 
+def test_an_undefined_class_has_no_share():
+    share = jax.jit(diagnostics.class_distribution, static_argnums=2)
+    p_bar = jnp.array([0.25, 0.75])
+    np.testing.assert_allclose(share(p_bar, jnp.array([1, 0]), 2), [0.75, 0.25])
+    assert np.isnan(share(p_bar, jnp.array([-1, 0]), 2)).all()
+    # Of a class that the data have not, too.
+    found = diagnostics.class_kl(jnp.array([1.0, 0.0]), jnp.array([1.0, jnp.nan]))
+    assert np.isnan(found)
+
+
 @pytest.mark.parametrize("name", ["currents", "entropy_production_rate", "class_kl"])
 def test_nan_of_the_law_is_handed_on(name):
     M, p_bar = jnp.asarray(RING, jnp.float32), jnp.asarray(P_BAR, jnp.float32)
@@ -104,12 +114,14 @@ def test_draws_do_not_hide_that_a_model_diverged():
         pairs = diagnostics.count_transitions(model, key, x[0], 64).pairs
         kernel, p_bar = diagnostics.kernel_from_counts(pairs)
         log_p = likelihood.chain_log_prob(model, key, x[0], 64, x)
-        return (kernel, p_bar, log_p), perfect.perfect_sample(model, key, 3, 64)
+        force = diagnostics.force_times_flux(model, key, x[0], 64)
+        numbers = (kernel, p_bar, log_p, force.value, force.error)
+        return numbers, perfect.perfect_sample(model, key, 3, 64)
 
     numbers, samples = drawn(model)
     assert all(np.isfinite(array).all() for array in numbers)
     assert samples.coalesced.all()
-    for array in ("w", "w_bar", "a_bar"):
+    for array in ("w", "a", "w_bar", "a_bar"):
         numbers, samples = drawn(spoilt(model, array))
         assert all(np.isnan(array).all() for array in numbers), array
         assert not samples.coalesced.any()

@@ -164,7 +164,8 @@ def test_fields_whose_exponentials_underflow(fields, normalization, score):
 def test_numbers_that_are_none_are_told(name, number):
     state, x = member(RULES[0], 37, 5)
     values = np.array(getattr(state.model.parameters, name))
-    values[0] = number
+    # One alone: of the first state, others come after it.
+    values.flat[0] = number
     broken = eqx.tree_at(
         lambda s: getattr(s.model.parameters, name), state, jnp.asarray(values)
     )

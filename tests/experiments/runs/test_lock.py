@@ -231,3 +231,26 @@ def test_a_file_system_without_locks_holds_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(lock_module.FileLock, "acquire", none)
     with locked(tmp_path), locked(tmp_path):
         pass
+
+
+def test_killed_between_its_settings_it_is_known_by_the_first(tmp_path):
+    out = tmp_path / "out"
+    with Kill(1) as kill, claimed(out, {"command": "sample"}, [], "seed = 1"):
+        pass
+    assert kill.done
+    with claimed(out, {"command": "sample"}, [], "seed = 1"):
+        pass
+    assert (out / "settings.toml").read_text() == "seed = 1"
+
+
+def test_a_folder_that_is_elsewhere_is_not_written_to(tmp_path):
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    mine.mkdir()
+    with claimed(out, {"command": "sample"}, []):
+        pass
+    (out / "figures").symlink_to(mine)
+    with (
+        pytest.raises(UserError, match=r"figures is a link: remove it"),
+        locked(out),
+    ):
+        pass
