@@ -20,9 +20,9 @@ def check_sizes(settings: Settings, dataset: Dataset) -> None:
     at_once = min(own, settings.members_at_once or own)
     columns = 10
     needs = {
-        # Two matrices a model, of single precision.
-        "units": 8 * visible * latent,
-        "models": own * 8 * visible * latent,
+        # Two matrices a model, of single precision, and their mean squares.
+        "units": 16 * visible * latent,
+        "models": own * 16 * visible * latent,
         "epochs": settings.epochs * (8 + 4 * columns * own),
         # The size of a mini-batch, a likelihood, and whether numbers are finite.
         "steps_per_epoch": settings.steps_per_epoch * (8 + 5 * at_once),
