@@ -59,9 +59,17 @@ def _short_arrays(app, what, name, documented, options, signature, returns):
     )
 
 
+def _drawn(formula, display):
+    """An equation as MathML, which browsers draw without a script or a network."""
+    drawn = convert(formula, display=display)
+    # A command that is not known is left as it is, without a word.
+    if "\\" in drawn:
+        raise ValueError(f"not all of an equation is drawn: {formula}")
+    return drawn
+
+
 def _inline(writer, node):
-    """Equations as MathML, which browsers draw without a script or a network."""
-    writer.body.append(convert(node.astext()))
+    writer.body.append(_drawn(node.astext(), "inline"))
     raise SkipNode
 
 
@@ -71,7 +79,7 @@ def _displayed(writer, node):
         r"(?s)(.*?)(?:\\tag\{(.*?)\})?(\s*)", node.astext()
     ).groups()
     number = f"<span>({tag})</span>" if tag else ""
-    drawn = convert(formula, display="block")
+    drawn = _drawn(formula, "block")
     writer.body.append(f'<div class="equation">{drawn}{number}</div>')
     raise SkipNode
 
