@@ -65,8 +65,18 @@ class Loop(eqx.Module):
 
     @checked
     def field(self, kernel: int, s: Shaped[Array, "*b M"]) -> Float[Array, "*b N"]:
-        """W_k s + b_k of states s of layer k, centred for k = 0."""
+        """W_k s + b_k of states s of layer k, centred for k = 0.
+
+        **Raises:** `ValueError` for a k that is none of a kernel, or s of another size.
+        """
+        if not 0 <= kernel < len(self.kernels):
+            last = len(self.kernels) - 1
+            raise ValueError(f"kernel={kernel}: expected 0 to {last}")
         weights, bias = self.kernels[kernel].weights, self.kernels[kernel].bias
+        if s.shape[-1] != weights.shape[-1]:
+            raise ValueError(
+                f"s.shape={s.shape}: expected (*b, M) with M={weights.shape[-1]}"
+            )
         s = s.astype(weights.dtype)
         if kernel == 0:
             s = s - on_last_axis(self.x_mean, s)
