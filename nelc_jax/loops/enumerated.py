@@ -27,6 +27,8 @@ class EnumeratedLoop(eqx.Module):
     """All T_k[s, s'] = p(s'|s) of a loop as matrices, and the law of every layer.
 
     `laws[k]` is the stationary law of layer k, the visible one for k = 0.
+
+    **Raises:** `ValueError` from `of` for a loop that is too large.
     """
 
     loop: Loop
@@ -114,7 +116,6 @@ class EnumeratedLoop(eqx.Module):
             for slope, source in zip(slopes, self.loop.around, strict=True)
         )
 
-    @checked
     def ladder_entropy_production(self) -> Float[Array, ""]:
         """sigma in nats per turn of the whole path, of a loop that is its own reverse.
 

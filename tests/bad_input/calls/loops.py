@@ -2,18 +2,17 @@
 
 import jax.numpy as jnp
 
-from nelc_jax import OneHot
+from nelc_jax import Binary, OneHot
 from nelc_jax.loops import DeepCycles, EnumeratedLoop, LoopGradient, Turns
 
 from .objects import KEY, SUMS, SUPPORT, X, Z, bits, floats, shaped
 
-LAYERS = (OneHot(3), OneHot(3))
-"""A ladder."""
+LAYERS = (Binary(2), OneHot(3))
 LOOP_RULE = DeepCycles(LAYERS, LoopGradient(6))
 LOOP_STATE = shaped(LOOP_RULE.init, KEY, X)
 LOOP = LOOP_STATE.model
 ENUMERATED = shaped(EnumeratedLoop.of, LOOP)
-TURNS = Turns(bits(6, 5), (Z, Z), (floats(6, 3), floats(6, 3)))
+TURNS = Turns(bits(6, 5), (bits(6, 2), Z), (floats(6, 2), floats(6, 3)))
 
 OF_KEY = {"loop": LOOP, "key": KEY}
 
@@ -27,7 +26,6 @@ CALLS = {
     "EnumeratedLoop.turn_kernel": {"layer": 1},
     "EnumeratedLoop.log_likelihood": {"x": X},
     "EnumeratedLoop.gradient": {"x": X, "turns": 2},
-    "EnumeratedLoop.ladder_entropy_production": {},
     "LoopGradient.sample": {**OF_KEY, "x": X[0]},
     "LoopGradient.support": {"loop": LOOP, "sample": TURNS},
     "LoopGradient.gradient": {
