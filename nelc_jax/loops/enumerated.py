@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
-from .._bernoulli import bernoulli_log_prob, weighted_log_prob
+from .._bernoulli import bernoulli_log_prob
 from .._checks import check_points, checked
 from .._derivatives import log_or_none
 from .._linear import contract
@@ -64,7 +64,7 @@ class EnumeratedLoop(eqx.Module):
         **Raises:** `ValueError` when `x` has no points.
         """
         check_points("x", x)
-        return jnp.mean(weighted_log_prob(self.laws[-1], self._log_A(x)))
+        return jnp.mean(self.loop.log_prob(self.laws[-1], x))
 
     @checked
     def gradient(
@@ -83,8 +83,8 @@ class EnumeratedLoop(eqx.Module):
         """
         check_horizon(turns)
         check_points("x", x)
-        log_A, p_bar = self._log_A(x), self.laws[-1]
-        log_p = weighted_log_prob(p_bar, log_A)
+        log_A, p_bar = _log_A(self.loop, x), self.laws[-1]
+        log_p = self.loop.log_prob(p_bar, x)
         ratios = jnp.exp(log_A - log_p[:, None]) / len(x)
         M, g = self.turn_kernel(len(self.kernels) - 1), jnp.sum(ratios, axis=0)
         if turns is None:
@@ -106,8 +106,7 @@ class EnumeratedLoop(eqx.Module):
         def credited(kernels):
             changed = Loop(kernels, self.loop.x_mean, self.loop.layers)
             log_T = _log_kernels(changed)
-            of_data = EnumeratedLoop(changed, self.kernels, self.laws)._log_A(x)
-            seen = jnp.sum(p_bar[None] * ratios * of_data)
+            seen = jnp.sum(p_bar[None] * ratios * _log_A(changed, x))
             return seen + sum(map(_weighted, factors, log_T))
 
         slopes = jax.grad(credited)(self.loop.kernels)
@@ -140,11 +139,11 @@ class EnumeratedLoop(eqx.Module):
             jnp.zeros((), self.loop.x_mean.dtype),
         )
 
-    def _log_A(self, x: Shaped[Array, "N D"]) -> Float[Array, "N S"]:
-        """ln A[z, x_m] of every state of the last hidden layer."""
-        states = self.loop.layers[-1].states()
-        logits = self.loop.field(len(self.loop.layers), states)
-        return bernoulli_log_prob(logits, x)
+
+def _log_A(loop: Loop, x: Shaped[Array, "N D"]) -> Float[Array, "N S"]:
+    """ln A[z, x_m] of every state of the last hidden layer."""
+    logits = loop.field(len(loop.layers), loop.layers[-1].states())
+    return bernoulli_log_prob(logits, x)
 
 
 def _log_kernels(loop: Loop) -> list[Float[Array, "_ _"]]:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
+from .._bernoulli import bernoulli_log_prob, weighted_log_prob
 from .._checks import check_class, check_means, checked
 from .._linear import contract, on_last_axis
 from ..latent import AbstractLatent, Binary
@@ -82,6 +83,18 @@ class Loop(eqx.Module):
             s = s - on_last_axis(self.x_mean, s)
         h = contract(s, weights.T)
         return h + on_last_axis(bias, h)
+
+    @checked
+    def log_prob(
+        self, occupancy: Float[Array, " S"], x: Shaped[Array, "N D"]
+    ) -> Float[Array, " N"]:
+        """ln p(x_m) in nats, the mixture of the last kernel over its states.
+
+        **Arguments:** `occupancy`, the law of the last hidden layer, which is
+        enumerable; data `x`.
+        """
+        logits = self.field(len(self.layers), self.layers[-1].states())
+        return weighted_log_prob(occupancy, bernoulli_log_prob(logits, x))
 
     @property
     def encoder(self) -> Model:

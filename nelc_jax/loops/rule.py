@@ -32,14 +32,13 @@ class DeepCycles(AbstractRule):
     estimator: LoopGradient = eqx.field(static=True, default=LoopGradient())
     optimizer: optax.GradientTransformation = eqx.field(static=True, default=rmsprop())
 
-    def __check_init__(self):
+    latent: AbstractLatent = eqx.field(static=True, init=False)
+    """The last hidden layer, whose states generate x."""
+
+    def __post_init__(self):
         check_layers(self.layers)
         check_rule_parts(self, estimator=LoopGradient)
-
-    @property
-    def latent(self) -> AbstractLatent:  # pyright: ignore
-        """The last hidden layer, whose states generate x."""
-        return self.layers[-1]
+        self.latent = self.layers[-1]
 
     @checked
     def init(self, key: Key[Array, ""], x: Shaped[Array, "N D"]) -> State:

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key, Shaped
 
-from .._bernoulli import bernoulli_log_prob, weighted_log_prob
 from .._checks import check_points, checked
 from .._linear import at_least_single
 from .._parallel import require_enumerable
@@ -72,9 +71,8 @@ def summarize_loop(
     occupancies = stationary_laws(kernels)
     M = one_turn(kernels, smallest_layer(kernels))
     sigma = map(entropy_production_rate_log, log_kernels, occupancies)
-    log_A = bernoulli_log_prob(logits, x)
     return LoopSummary(
-        log_likelihood=jnp.mean(weighted_log_prob(occupancies[-1], log_A)),
+        log_likelihood=jnp.mean(loop.log_prob(occupancies[-1], x)),
         relaxation_time=relaxation_time(M),
         entropy_production_rates=jnp.stack(list(sigma)),
         log_kernels=tuple(log_kernels),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from nelc_jax import Binary, OneHot
 from nelc_jax.loops import DeepCycles, EnumeratedLoop, LoopGradient, Turns
 
-from .objects import KEY, SUMS, SUPPORT, X, Z, bits, floats, shaped
+from .objects import KEY, SUMS, SUPPORT, X, Z, bits, floats, law, shaped
 
 LAYERS = (Binary(2), OneHot(3))
 LOOP_RULE = DeepCycles(LAYERS, LoopGradient(6))
@@ -22,6 +22,7 @@ CALLS = {
     "loops.sampling.sample_loop": {**OF_KEY, "x": X[0], "num_steps": 6},
     "loops.summary.summarize_loop": {**OF_KEY, "x": X, "num_samples": 8},
     "Loop.field": {"kernel": 0, "s": X},
+    "Loop.log_prob": {"occupancy": law(3), "x": X},
     "EnumeratedLoop.of": {"loop": LOOP},
     "EnumeratedLoop.turn_kernel": {"layer": 1},
     "EnumeratedLoop.log_likelihood": {"x": X},
