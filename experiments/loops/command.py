@@ -31,11 +31,11 @@ RESULTS = [PAGE, *run_directory.figure_files(("loops",))]
 
 @dataclass(frozen=True, kw_only=True)
 class Loops:
-    """Train loops of depth 2, 3 and 4 with as many parameters, twelve models each.
+    """Train loops of depth 2, 3 and 4 with as many parameters, eight models each.
 
     Layers are one-hot or binary, as wide as each other or narrow where x enters. Writes
     a directory an ensemble below --out, and loops.md with its figure. Give the same
-    --out again to go on after an interruption, from the ensemble it was in.
+    --out again to go on after an interruption.
     """
 
     run: RunOptions
@@ -81,11 +81,10 @@ def compare_designs(
     figure = page.designs_figure(runs, ceilings)
     figures = study.out / run_directory.FIGURES
     save_figure(figures, "loops", "Deeper loops", "", figure)
-    seconds = sum(run.config["seconds"]["training"] for run in runs.values())
     sections = [
         "# Deeper loops: table",
         f"Data: {train.name}, {len(train.x)} points to train on, "
-        f"{len(study.held_out.x)} held out. {seconds / 60:.0f} minutes of training. "
+        f"{len(study.held_out.x)} held out. "
         "Ceiling: the best mixture of as many components as the last layer has states, "
         "where it is one-hot. Learning rates fall exponentially to "
         f"{FALL:g} of their first value. Settings that all share: "

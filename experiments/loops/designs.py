@@ -53,8 +53,8 @@ def designs(units: int, quick: bool) -> list[Design]:
         ]
     return [
         *(_design("one-hot", OneHot, sizes) for sizes in one_hot),
-        *(_design("funnel", OneHot, sizes) for sizes in funnels),
         *(_design("binary", Binary, sizes) for sizes in one_hot),
+        *(_design("funnel", OneHot, sizes) for sizes in funnels),
         Design(
             f"one-hot and binary {units}-{units}",
             (OneHot(units), Binary(units)),

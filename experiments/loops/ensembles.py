@@ -1,6 +1,6 @@
 """One ensemble of loops: trained once, measured, and kept in a directory of its own."""
 
-import time
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,10 +12,12 @@ import optax
 from experiments.command.streams import progress_bar
 from experiments.data.dataset import Dataset
 from experiments.loops.designs import Design
+from experiments.runs.checkpoint import name_arrays, restore_arrays
 from experiments.runs.directory import Run, begin, holds_results, load_run, write_run
 from nelc_jax import ensemble, rmsprop
+from nelc_jax._format import read_arrays, write_arrays
 from nelc_jax.loops import DeepCycles, LoopGradient, summarize_loop
-from nelc_jax.training import batch_schedule, freeze
+from nelc_jax.training import State, batch_schedule, freeze
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,9 @@ class LoopSettings:
     `samples`, draws of x for every state of the last layer.
     """
 
-    models: int = 12
+    models: int = 8
     units: int = 6
-    epochs: int = 120
+    epochs: int = 80
     steps_per_epoch: int = 30
     chain_length: int = 48
     batch_first: int = 16
@@ -37,6 +39,9 @@ class LoopSettings:
 
 QUICK = LoopSettings(3, 3, 6, 10, 12, 16, 32, 48)
 """A small version, to try the command."""
+
+STATE, SAVE_EVERY = "training.safetensors", 10
+"""The file of a state to go on from, and the epochs from one to the next."""
 
 FALL = 0.1
 """The share of its first value to which the learning rate falls."""
@@ -63,23 +68,30 @@ def run_design(
     }
     if holds_results(out):
         run = load_run(out)
-        if {key: run.config.get(key) for key in config} == config:
+        if run.config == config:
             return run
     begin(out, config)
-    started = time.perf_counter()
-    states, history = _train(design, settings, jnp.asarray(train.x), seed)
-    trained = time.perf_counter()
+    words, file = {"config": json.dumps(config)}, out / STATE
+    states, history = _train(design, settings, jnp.asarray(train.x), seed, file, words)
     models, arrays = _measure(states, settings, train, held_out)
-    seconds = {
-        "training": trained - started,
-        "measuring": time.perf_counter() - trained,
-    }
-    run = Run(config | {"seconds": seconds}, history, models, arrays)
+    run = Run(config, history, models, arrays)
     write_run(out, run)
+    file.unlink(missing_ok=True)
     return run
 
 
-def _train(design: Design, settings: LoopSettings, x: jax.Array, seed: int):
+def _train(
+    design: Design,
+    settings: LoopSettings,
+    x: jax.Array,
+    seed: int,
+    file: Path,
+    words: dict[str, str],
+):
+    """The states after training, and the columns of `history.csv`.
+
+    It goes on from the states in `file`, if they are of the same `words`.
+    """
     steps = settings.epochs * settings.steps_per_epoch
     falling = optax.exponential_decay(design.learning_rate, steps, FALL)
     estimator = LoopGradient(settings.chain_length)
@@ -94,16 +106,35 @@ def _train(design: Design, settings: LoopSettings, x: jax.Array, seed: int):
     numbers = jnp.arange(settings.models)
     states = ensemble.init(rule, jax.random.key(seed), numbers, x)
     sizes = batch_schedule(settings.batch_first, settings.batch_last, settings.epochs)
-    likelihoods = []
-    for size in progress_bar(sizes, unit="epoch", desc=design.name):
-        states, found = epoch(states, jnp.full(settings.steps_per_epoch, size))
-        likelihoods.append(np.asarray(found))
+    states, likelihoods = _begun(file, words, states)
+    with progress_bar(
+        total=len(sizes), initial=len(likelihoods), unit="epoch", desc=design.name
+    ) as bar:
+        for size in sizes[len(likelihoods) :]:
+            states, found = epoch(states, jnp.full(settings.steps_per_epoch, size))
+            likelihoods.append(np.asarray(found))
+            if len(likelihoods) % SAVE_EVERY == 0:
+                kept = {"likelihoods": np.stack(likelihoods), **name_arrays(states)}
+                write_arrays(file, jax.device_get(kept), words)
+            bar.update()
     history = {
         "epoch": np.repeat(1 + np.arange(settings.epochs), settings.models),
         "model": np.tile(np.arange(settings.models), settings.epochs),
         "batch_log_likelihood": np.concatenate(likelihoods),
     }
     return states, history
+
+
+def _begun(file: Path, words: dict[str, str], states: State):
+    """The states to go on from and the likelihoods so far, or those given and none."""
+    try:
+        arrays, found = read_arrays(file)
+    except (OSError, ValueError):
+        return states, []
+    if found != words:
+        return states, []
+    likelihoods = list(arrays.pop("likelihoods"))
+    return restore_arrays(jax.tree.map(jnp.asarray, arrays), states), likelihoods
 
 
 def _measure(states, settings: LoopSettings, train: Dataset, held_out: Dataset):

@@ -1,5 +1,7 @@
 """The table and the figure of the experiment on deeper loops."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -91,12 +93,19 @@ def designs_figure(runs: dict[str, Run], ceilings: dict[str, float]) -> Figure:
     for axes in panels:
         for edge in np.arange(len(runs) - 1) + 0.5:
             axes.axvline(edge, **THRESHOLD | {"linewidth": 0.3})
-    for layer, colour in enumerate(COLOURS):
-        production.scatter(
-            [], [], s=10, color=colour, marker="os^"[layer], label=f"$z_{layer + 1}$"
-        )
+    deepest = max(len(run.config["layers"]) for run in runs.values())
+    for layer in range(deepest):
+        _points(production, [], [], COLOURS[layer], "os^"[layer], f"$z_{layer + 1}$")
     for axes in (likelihood, production):
-        axes.legend(frameon=False, ncols=3, loc="lower right", handletextpad=0.1)
+        # Above the panel, where no point is.
+        axes.legend(
+            frameon=False,
+            ncols=3,
+            loc="lower right",
+            bbox_to_anchor=(1, 0.96),
+            borderaxespad=0,
+            handletextpad=0.1,
+        )
     likelihood.set_ylabel(LOG_LIKELIHOOD)
     production.set_ylabel(r"$\sigma$ (nats per turn)")
     time.set_ylabel(r"$\tau$ (turns)")
@@ -109,8 +118,8 @@ def designs_figure(runs: dict[str, Run], ceilings: dict[str, float]) -> Figure:
 
 def _points(
     axes: Axes,
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Sequence[float] | np.ndarray,
+    y: Sequence[float] | np.ndarray,
     colour: str,
     marker: str,
     label: str = "",

@@ -74,6 +74,7 @@ def average_log_arrivals(
     """
     check_count("num_samples", num_samples, 1, "sample")
     rounds = -(-num_samples // batch_size(model.latent))
+    model, logits = at_least_single((model, logits))
     return combine_batches(
         _log_batches(model, key, logits, num_batches=1, rounds=rounds)
     )

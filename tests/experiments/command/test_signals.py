@@ -50,6 +50,7 @@ COMMANDS = (
     "compare",
     "verdict",
     "horizon",
+    "loops",
     "oscillators",
     "sample",
     "show",
