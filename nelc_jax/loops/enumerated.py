@@ -13,6 +13,7 @@ from .._bernoulli import bernoulli_log_prob
 from .._checks import check_points, checked
 from .._derivatives import log_or_none
 from .._linear import contract
+from .._loops import vary_with
 from ..estimators._moments import check_horizon, visible_bias
 from ..exact import visible_states
 from ..latent import Binary
@@ -109,7 +110,8 @@ class EnumeratedLoop(eqx.Module):
             seen = jnp.sum(p_bar[None] * ratios * _log_A(changed, x))
             return seen + sum(map(_weighted, factors, log_T))
 
-        slopes = jax.grad(credited)(self.loop.kernels)
+        # Where data differ between devices, so do the derivatives.
+        slopes = jax.grad(credited)(vary_with(self.loop.kernels, x))
         return tuple(
             Kernel(slope.weights, visible_bias(source, slope.bias))
             for slope, source in zip(slopes, self.loop.around, strict=True)
