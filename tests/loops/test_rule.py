@@ -8,7 +8,15 @@ import optax
 import pytest
 
 import nelc_jax
-from nelc_jax import Binary, Cycles, OneHot, TrajectoryGradient, ensemble, train
+from nelc_jax import (
+    Binary,
+    Cycles,
+    Gaussian,
+    OneHot,
+    TrajectoryGradient,
+    ensemble,
+    train,
+)
 from nelc_jax.loops import DeepCycles, LoopGradient, init_loop
 
 LAYERS = OneHot(4), Binary(2)
@@ -68,6 +76,24 @@ def test_an_ensemble_learns(x):
     assert end.layers == LAYERS
     _, _, others = run(jnp.array([1, 5]))
     np.testing.assert_array_equal(others.log_likelihood[0], infos.log_likelihood[1])
+
+
+@pytest.mark.parametrize(
+    "layers", [(Gaussian(2), OneHot(4)), (Binary(10), Binary(9))], ids=str
+)
+def test_layers_that_cannot_be_listed(x, layers):
+    """Traced alone: `test_gradient` has the numbers of such a last layer."""
+    rule = DeepCycles(layers, LoopGradient(4))
+
+    def trained(key):
+        return train(rule, rule.init(key, x), x, jnp.array([2, 3]))
+
+    state, info = jax.eval_shape(trained, jax.random.key(0))
+    assert [kernel.weights.shape[0] for kernel in state.model.kernels] == [
+        *(layer.num_units for layer in layers),
+        6,
+    ]
+    assert info.log_likelihood.shape == (2,)
 
 
 def test_start(x):
