@@ -74,10 +74,10 @@ def run_design(
     words, file = {"config": json.dumps(config)}, out / STATE
     states, history = _train(design, settings, jnp.asarray(train.x), seed, file, words)
     models, arrays = _measure(states, settings, train, held_out)
-    run = Run(config, history, models, arrays)
-    write_run(out, run)
+    write_run(out, Run(config, history, models, arrays))
     file.unlink(missing_ok=True)
-    return run
+    # As a later call reads it: tables are rounded.
+    return load_run(out)
 
 
 def _train(

@@ -102,15 +102,14 @@ def designs_figure(runs: dict[str, Run], ceilings: dict[str, float]) -> Figure:
             frameon=False,
             ncols=3,
             loc="lower right",
-            bbox_to_anchor=(1, 0.96),
+            bbox_to_anchor=(1, 1),
             borderaxespad=0,
             handletextpad=0.1,
         )
     likelihood.set_ylabel(LOG_LIKELIHOOD)
     production.set_ylabel(r"$\sigma$ (nats per turn)")
     time.set_ylabel(r"$\tau$ (turns)")
-    names = [name.replace(" and ", " and\n").replace(" ", "\n", 1) for name in runs]
-    time.set_xticks(range(len(runs)), names)
+    time.set_xticks(range(len(runs)), ["\n".join(n.rsplit(" ", 1)) for n in runs])
     time.tick_params(axis="x", length=0)
     label_panels(panels)
     return figure
