@@ -39,8 +39,9 @@ def designs(units: int, quick: bool) -> list[Design]:
     """Loops of depth 2, 3 and 4 whose layers next to x have 2 `units` together.
 
     Even ones, of one-hot or of binary layers; *funnels* of one-hot layers, narrow where
-    x enters and wide where it leaves; and a one-hot layer before a binary one.
-    `quick`: three of them.
+    x enters and wide where it leaves; and *mixed*, a one-hot layer before a binary one.
+
+    **Arguments:** `units`; `quick`, for three of them.
     """
     narrow = max(units // 2, 1)
     wide, between = 2 * units - narrow, units - units // 6
@@ -55,11 +56,7 @@ def designs(units: int, quick: bool) -> list[Design]:
         *(_design("one-hot", OneHot, sizes) for sizes in one_hot),
         *(_design("binary", Binary, sizes) for sizes in one_hot),
         *(_design("funnel", OneHot, sizes) for sizes in funnels),
-        Design(
-            f"one-hot and binary {units}-{units}",
-            (OneHot(units), Binary(units)),
-            BINARY_RATE,
-        ),
+        Design(f"mixed {units}-{units}", (OneHot(units), Binary(units)), BINARY_RATE),
     ]
 
 
