@@ -5,9 +5,9 @@ that learn and estimators of their gradient, the chain, `summarize`, `save` and 
 Behind it, module by module: `likelihood` (App. A3 of arXiv 2512.11415), `exact`
 (enumeration of small systems), `diagnostics` (Sect. IV B), `markov` (finite chains),
 `perfect` (coupling from the past), `ensemble` (independent members on all devices),
-`estimators` and `rules`, `baselines` (the RBM and the mixture), and `oscillators`, the
-second paper (arXiv 2506.19136). `nelc_jax.plot`, which needs matplotlib, is imported by
-its name.
+`estimators` and `rules`, `baselines` (the RBM and the mixture), `loops` (more than one
+hidden layer), and `oscillators`, the second paper (arXiv 2506.19136). `nelc_jax.plot`,
+which needs matplotlib, is imported by its name.
 """
 
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from . import (
     estimators,
     exact,
     likelihood,
+    loops,
     markov,
     oscillators,
     perfect,
@@ -61,6 +62,7 @@ __all__ = [
     "init_model",
     "likelihood",
     "load",
+    "loops",
     "markov",
     "native_path",
     "oscillators",

@@ -13,7 +13,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["fori_loop", "platform_dependent", "scan", "vary_with", "while_loop"]
+__all__ = [
+    "fori_loop",
+    "platform_dependent",
+    "scan",
+    "scan_blocks",
+    "vary_with",
+    "while_loop",
+]
 
 
 def scan(
@@ -29,6 +36,25 @@ def scan(
         return _vary_like(after, carry), y
 
     return jax.lax.scan(marked, init, xs, length, **how)
+
+
+def scan_blocks(
+    num_steps: int, size: int, block: Callable, init: Any
+) -> tuple[Any, Any]:
+    """Scan `block(carry, index, length)` over blocks of `size` steps and a rest."""
+    whole, rest = divmod(num_steps, size)
+    carry, parts = init, []
+    if whole:
+        carry, stacked = scan(
+            functools.partial(block, length=size),
+            carry,
+            jnp.arange(whole, dtype=jnp.int32),
+        )
+        parts.append(jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), stacked))
+    if rest:
+        carry, stacked = block(carry, jnp.int32(whole), rest)
+        parts.append(stacked)
+    return carry, jax.tree.map(lambda *a: jnp.concatenate(a), *parts)
 
 
 def fori_loop(lower: Any, upper: Any, body: Callable, init: Any, **how: Any) -> Any:

@@ -9,14 +9,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from . import _parallel
 from ._checks import check_count, checked
 from ._linear import contract
-from ._loops import platform_dependent, scan
+from ._loops import platform_dependent, scan, scan_blocks
 from ._native import calls
 from ._random import BLOCK, draw_packed, pack, rounding, thresholds, unpack
 from .model import Model, forward_logits, state_logits
@@ -72,7 +71,7 @@ def sample_chain(
             x_end, *trajectory = _parallel.sample(model, key, x, index, length)
             return x_end, Trajectory(*trajectory)
 
-        return _scan_blocks(num_steps, block, x.astype(bool))
+        return scan_blocks(num_steps, BLOCK, block, x.astype(bool))
 
     if parallel:
         return at_once(model, key, x)
@@ -117,7 +116,7 @@ def fold_chain(
 
     def in_turn(model, key, x, init):
         block = _stepwise(model, key, body)
-        (x_end, carry), _ = _scan_blocks(num_steps, block, (pack(x), init))
+        (x_end, carry), _ = scan_blocks(num_steps, BLOCK, block, (pack(x), init))
         return unpack(x_end, model.num_visible), carry
 
     def by_blocks(model, key, x, init):
@@ -133,7 +132,7 @@ def fold_chain(
             )
             return (x_end, carry), None
 
-        return _scan_blocks(num_steps, block, (x.astype(bool), init))[0]
+        return scan_blocks(num_steps, BLOCK, block, (x.astype(bool), init))[0]
 
     check_count("num_steps", num_steps, 1, "double step")
     if not calls.covers(model):
@@ -154,7 +153,7 @@ def _scan_chain(
         return x_next, (x, code, h)
 
     block = _stepwise(model, key, body, first_block)
-    x_end, (xs, codes, h) = _scan_blocks(num_steps, block, pack(x))
+    x_end, (xs, codes, h) = scan_blocks(num_steps, BLOCK, block, pack(x))
     trajectory = Trajectory(unpack(xs, model.num_visible), _decode(model, codes), h)
     return unpack(x_end, model.num_visible), trajectory
 
@@ -174,7 +173,7 @@ def _native_chain(
 def _stepwise(
     model: Model, key: Key[Array, ""], body: Callable, first_block: Any = 0
 ) -> Callable:
-    """A block of `_scan_blocks`: `body(step, carry, (t, latent noise))` in turn."""
+    """A block of `scan_blocks`: `body(step, carry, (t, latent noise))` in turn."""
 
     logits = state_logits(model) if model.latent.enumerable else None
 
@@ -187,22 +186,6 @@ def _stepwise(
         )
 
     return block
-
-
-def _scan_blocks(num_steps: int, block: Callable, init: Any) -> tuple[Any, Any]:
-    """Scan `block(carry, index, length)` over the blocks of T double steps."""
-    check_count("num_steps", num_steps, 1, "double step")
-    whole, rest = divmod(num_steps, BLOCK)
-    carry, parts = init, []
-    if whole:
-        carry, stacked = scan(
-            partial(block, length=BLOCK), carry, jnp.arange(whole, dtype=jnp.int32)
-        )
-        parts.append(jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), stacked))
-    if rest:
-        carry, stacked = block(carry, jnp.int32(whole), rest)
-        parts.append(stacked)
-    return carry, jax.tree.map(lambda *a: jnp.concatenate(a), *parts)
 
 
 def _stepper(

@@ -47,8 +47,8 @@ __all__ = [
 class State(eqx.Module):
     """All that training carries from one gradient step to the next.
 
-    `model` has the `parameters` that are learned; `optimizer`, what optax keeps of
-    them; `x`, the end of the persistent chain; `key`, the member's own, never changed
+    `model` has the parameters that are learned; `optimizer`, what optax keeps of them;
+    `x`, the end of the persistent chain; `key`, the member's own, never changed
     (step k uses `fold_in(key, k)`); `step`, k.
     """
 

@@ -18,7 +18,7 @@ from experiments.runs.directory import (
 from nelc_jax import Model, Parameters
 from nelc_jax._disk import read_config
 
-_OF_ENSEMBLES = ("compare", "verdict", "horizon")
+_OF_ENSEMBLES = ("compare", "verdict", "horizon", "loops")
 _PARAMETERS = ("w", "a", "w_bar", "a_bar")
 _KERNELS = ("latent_kernel", "log_latent_kernel", "occupancy")
 _NEEDED = (*_PARAMETERS, "x_mean", "x", *_KERNELS)
@@ -55,6 +55,11 @@ def open_run(path: Path) -> Run:
             f"{path} holds restricted Boltzmann machines, not models with a latent "
             "cycle: give an ensemble of these"
         )
+    if _of_loops(run.config):
+        raise UserError(
+            f"{path} holds deeper loops, not models of two layers: give an ensemble of "
+            "these"
+        )
     needed = _NEEDED
     if run.latent is not None and not run.latent.enumerable:
         needed = tuple(name for name in _NEEDED if name not in _KERNELS)
@@ -76,12 +81,17 @@ def _check_one_ensemble(path: Path):
     if command not in _OF_ENSEMBLES:
         return
     finished = sorted(filter(holds_results, path.iterdir()))
-    cycles = [p for p in finished if not _of_rbms(read_config(p)[0])]
+    configs = {p: read_config(p)[0] for p in finished}
+    cycles = [p for p, c in configs.items() if not (_of_rbms(c) or _of_loops(c))]
     way_out = f"such as {cycles[0]}" if cycles else "once it is finished"
     raise UserError(
         f"{path} is of {command}, with an ensemble in each directory below: give one "
         f"of these, {way_out}"
     )
+
+
+def _of_loops(config: dict) -> bool:
+    return "layers" in config
 
 
 def _of_rbms(config: dict) -> bool:

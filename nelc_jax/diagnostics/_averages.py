@@ -60,6 +60,27 @@ def average_log_transitions(
 
 
 @checked
+def average_log_arrivals(
+    model: Model, key: Key[Array, ""], logits: Float[Array, "K D"], num_samples: int
+) -> Float[Array, "K S"]:
+    """ln of the mean of p(z|x) over draws of x from K laws of independent bits.
+
+    `average_log_transitions` with other laws of x than those of the model's states: of
+    `model`, p(z|x) alone is read.
+
+    **Arguments:** typed `key`; `logits` of the laws; `num_samples` of each.
+
+    **Raises:** `ValueError` for a `num_samples` below 1.
+    """
+    check_count("num_samples", num_samples, 1, "sample")
+    rounds = -(-num_samples // batch_size(model.latent))
+    model, logits = at_least_single((model, logits))
+    return combine_batches(
+        _log_batches(model, key, logits, num_batches=1, rounds=rounds)
+    )
+
+
+@checked
 def log_transition_batches(
     model: Model, key: Key[Array, ""], num_samples: int, num_batches: int
 ) -> Float[Array, "B S S"]:
@@ -76,18 +97,26 @@ def log_transition_batches(
     check_count("num_batches", num_batches, 1, "batch")
     rounds = -(-num_samples // (batch_size(model.latent) * num_batches))
     model = at_least_single(model)
-    by_xla = partial(_log_batches, num_batches=num_batches, rounds=rounds)
+    how = {"num_batches": num_batches, "rounds": rounds}
+
+    def by_xla(model, key):
+        return _log_batches(model, key, state_logits(model), **how)
+
     if not calls.covers(model):
         return by_xla(model, key)
-    native = partial(_native_batches, num_batches=num_batches, rounds=rounds)
+    native = partial(_native_batches, **how)
     on_cpu = calls.in_place_of(by_xla, native)
     return platform_dependent(model, key, cpu=on_cpu, default=by_xla)
 
 
 def _log_batches(
-    model: Model, key: Key[Array, ""], *, num_batches: int, rounds: int
-) -> Float[Array, "B S S"]:
-    logits = state_logits(model)
+    model: Model,
+    key: Key[Array, ""],
+    logits: Float[Array, "K D"],
+    *,
+    num_batches: int,
+    rounds: int,
+) -> Float[Array, "B K S"]:
     tilts = _tilts(model, logits)
     num_draws = batch_size(model.latent)
 
@@ -106,7 +135,7 @@ def _log_batches(
                 )
                 return jnp.logaddexp(total, logsumexp(log_terms, axis=0)), None
 
-            init = jnp.full(logits.shape[0], -jnp.inf, logits.dtype)
+            init = jnp.full(model.latent.num_states, -jnp.inf, logits.dtype)
             total, _ = scan(add_round, init, jnp.arange(rounds))
             return None, total - math.log(rounds * num_draws)
 
@@ -141,7 +170,7 @@ def batch_size(latent: AbstractLatent) -> int:
 
 
 @checked
-def combine_batches(batches: Float[Array, "B S S"]) -> Float[Array, "S S"]:
+def combine_batches(batches: Float[Array, "B K S"]) -> Float[Array, "K S"]:
     """ln M of all batches together, with rows that sum to one up to rounding."""
     total = logsumexp(batches, axis=0)
     return total - logsumexp(total, axis=-1, keepdims=True)
@@ -174,7 +203,7 @@ class _Tilts(eqx.Module):
     on: Float[Array, "*S L"]
 
 
-def _tilts(model: Model, logits: Float[Array, "S D"]) -> _Tilts:
+def _tilts(model: Model, logits: Float[Array, "K D"]) -> _Tilts:
     mean = jax.nn.sigmoid(logits)
     latent = model.latent
     log_next = latent.log_probs(backward_field(model, mean))
@@ -187,8 +216,8 @@ def _tilts(model: Model, logits: Float[Array, "S D"]) -> _Tilts:
 
 
 def _relevance(
-    latent: AbstractLatent, log_next: Float[Array, "S S"]
-) -> Float[Array, "S L"]:
+    latent: AbstractLatent, log_next: Float[Array, "K S"]
+) -> Float[Array, "K L"]:
     """For each state and unit, how likely states with this unit lead here or follow.
 
     What leads here counts most: the flux against it is what the entropy production
@@ -198,7 +227,10 @@ def _relevance(
     def share(log_p):
         return jnp.exp(log_p - jnp.max(log_p, axis=-1, keepdims=True))
 
-    either = jnp.maximum(share(log_next), share(log_next.T))
+    either = share(log_next)
+    # Of laws that are not those of the states, only what follows is known.
+    if log_next.shape[0] == log_next.shape[1]:
+        either = jnp.maximum(either, share(log_next.T))
     return latent.sum_states(either.T).T
 
 

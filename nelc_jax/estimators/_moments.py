@@ -1,13 +1,45 @@
-"""What estimators share: the moments of eq. 16-17, and the check of a horizon."""
+"""What estimators share: the moments of eq. 16-17, and the check of a horizon.
+
+Those along a trajectory also share the support of the visited states.
+"""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
+from .._bernoulli import bernoulli_normaliser
 from .._checks import checked
 from .._linear import contract
 from ..latent import AbstractLatent
 from .base import DataSums, Support
+
+
+@checked
+def visited_support(
+    latent: AbstractLatent, z: Shaped[Array, "T L"], logits: Float[Array, "K D"]
+) -> Support:
+    """All S latent states with their occupancy, or the T visited ones (App. A3).
+
+    **Arguments:** `z`, along a trajectory; `logits` of p(x|z), of all states where they
+    are enumerable, and of the visited ones elsewhere.
+    """
+    num_steps = z.shape[0]
+    if not latent.enumerable:
+        weights = jnp.full(num_steps, 1 / num_steps, logits.dtype)
+        visit = jnp.arange(num_steps, dtype=jnp.int32)
+    else:
+        visit = latent.index(z)
+        states = jnp.arange(latent.num_states, dtype=visit.dtype)
+        counts = jnp.sum(visit[:, None] == states[None], axis=0)
+        weights = counts.astype(logits.dtype) / num_steps
+    return Support(logits, bernoulli_normaliser(logits), weights, visit)
+
+
+@checked
+def visited_g(support: Support, sums: DataSums) -> Float[Array, " T"]:
+    """g(z(t)) of the visited states: that of an unvisited one may overflow, unused."""
+    g = sums.r / jnp.where(support.weights > 0, support.weights, 1)
+    return g[support.visit]
 
 
 @checked

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, Shaped
 
-from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_settings, checked
 from .._linear import contract
 from .._loops import scan
@@ -31,6 +30,8 @@ from ._moments import (
     check_horizon,
     forward_moments,
     visible_bias,
+    visited_g,
+    visited_support,
 )
 from .base import AbstractEstimator, DataSums, Gradient, Support
 
@@ -89,28 +90,18 @@ class TrajectoryGradient(AbstractEstimator):
     @checked
     def support(self, model: Model, sample: Trajectory) -> Support:
         """All S latent states with their occupancy, or the T visited ones (App. A3)."""
-        dtype = model.x_mean.dtype
-        num_steps = sample.z.shape[0]
-        if not model.latent.enumerable:
-            logits = forward_logits(model, sample.z)
-            weights = jnp.full(num_steps, 1 / num_steps, dtype)
-            visit = jnp.arange(num_steps, dtype=jnp.int32)
-        else:
+        if model.latent.enumerable:
             logits = state_logits(model)
-            visit = model.latent.index(sample.z)
-            states = jnp.arange(model.latent.num_states, dtype=visit.dtype)
-            counts = jnp.sum(visit[:, None] == states[None], axis=0)
-            weights = counts.astype(dtype) / num_steps
-        return Support(logits, bernoulli_normaliser(logits), weights, visit)
+        else:
+            logits = forward_logits(model, sample.z)
+        return visited_support(model.latent, sample.z, logits)
 
     @checked
     def gradient(
         self, model: Model, sample: Trajectory, support: Support, sums: DataSums
     ) -> Gradient:
         """Eq. 16a-d and 17, and for K > 1 what the further past adds to them."""
-        # g at the visited states only: that of an unvisited one may overflow, unused.
-        g = sums.r / jnp.where(support.weights > 0, support.weights, 1)
-        reward = g[support.visit]
+        reward = visited_g(support, sums)
         scores = model.latent.score(sample.h, sample.z, self.score).T
         found = _two_step(model, sample, support, sums, reward, scores)
         if self.horizon != 1:

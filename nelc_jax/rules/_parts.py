@@ -1,12 +1,15 @@
-"""What the rules of this library share: checks of their parts, and the ascent."""
+"""What rules share: checks of their parts, sums over the mini-batch, the ascent."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int, Key, Shaped
 
-from .._checks import check_class
+from .._checks import check_class, checked
+from .._minibatch import sum_chunks
+from ..estimators.base import DataSums, Support
 from ..latent import AbstractLatent
 from ..training import AbstractRule, State
 
@@ -36,6 +39,23 @@ def check_latent_of(rule: AbstractRule, latent: AbstractLatent) -> None:
         raise ValueError(
             f"state.model.latent={latent}: expected that of the rule, {rule.latent}"
         )
+
+
+@checked
+def batch_sums(
+    support: Support,
+    key: Key[Array, ""],
+    x: Shaped[Array, "N D"],
+    batch_size: Int[Array, ""],
+) -> DataSums:
+    """`support.sums` over the mini-batch of a `key`.
+
+    Added up over chunks, so that one program serves every `batch_size`.
+    """
+    zeros = jax.tree.map(
+        jnp.zeros_like, DataSums(support.logits, support.weights, support.weights[0])
+    )
+    return sum_chunks(support.sums, zeros, key, x, batch_size)
 
 
 def ascend(

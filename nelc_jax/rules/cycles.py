@@ -11,14 +11,12 @@ from jaxtyping import Array, Bool, Int, Key, Shaped
 
 from .._checks import check_batches, check_points, checked
 from .._loops import platform_dependent
-from .._minibatch import sum_chunks
 from .._native import calls
 from ..estimators import AbstractEstimator, Gradient, TrajectoryGradient
-from ..estimators.base import DataSums
 from ..latent import AbstractLatent
 from ..model import Model, Parameters, init_model
 from ..training import AbstractRule, State, StepInfo, rmsprop, rmsprop_settings
-from ._parts import ascend, check_latent_of, check_rule_parts
+from ._parts import ascend, batch_sums, check_latent_of, check_rule_parts
 
 __all__ = ["Cycles"]
 
@@ -160,17 +158,9 @@ class Cycles(AbstractRule):
         x: Shaped[Array, "N D"],
         batch_size: Int[Array, ""],
     ) -> Gradient:
-        """The estimator's gradient from its `sample`, on the mini-batch of a `key`.
-
-        The sums over the mini-batch are added up over chunks, so that one program
-        serves every `batch_size`.
-        """
+        """The estimator's gradient from its `sample`, on the mini-batch of a `key`."""
         support = self.estimator.support(model, sample)
-        zeros = jax.tree.map(
-            jnp.zeros_like,
-            DataSums(support.logits, support.weights, support.weights[0]),
-        )
-        sums = sum_chunks(support.sums, zeros, key, x, batch_size)
+        sums = batch_sums(support, key, x, batch_size)
         return self.estimator.gradient(model, sample, support, sums)
 
 

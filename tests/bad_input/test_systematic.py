@@ -22,7 +22,7 @@ BATCHED = {
     *("Noising.decay time", "Noising.spread time", "ObservedMotion.duration time"),
     *("Generation.protocol_time time", "Generation.noising_time time"),
     *("Generation.loss_weight time", "_minibatch.sum_chunks x"),
-    "Hidden.field x",
+    *("Hidden.field x", "Loop.field s"),
     *(f"{element}.log_partition u" for element in ("TwoState", "QuarticWell")),
     *(f"{element}.mean u" for element in ("TwoState", "QuarticWell")),
     *(f"{element}.response u" for element in ("TwoState", "QuarticWell")),
@@ -38,10 +38,13 @@ BATCHED = {
 TREES = ("replicates", "estimate", "zeros", "init")
 """Trees of any arrays, which no annotation tells from others."""
 
-OF_ONE = ("model", "rbm", "mixture", "state", "network", "learner")
+OF_ONE = ("model", "loop", "rbm", "mixture", "state", "network", "learner")
 """Arguments that are of one member of an ensemble."""
 
-OF_MANY = ("Quartic", "Knots", "Pairs", "Hidden", "HiddenKnots", "Draws")
+OF_MANY = (
+    *("Quartic", "Knots", "Pairs", "Hidden", "HiddenKnots", "Draws"),
+    "EnumeratedLoop",
+)
 """Objects whose arrays may have leading axes, or which a call does not look at."""
 
 
@@ -83,7 +86,7 @@ def systematic(name):
     """The cases of one function."""
     for argument in CALLS[name]:
         own = f"{name} {argument}" in ("Learner.gradient parameters",)
-        if not own and argument not in (*TREES, "dtype"):
+        if not own and argument not in (*TREES, "dtype", "layers"):
             for case in of_argument(name, argument):
                 yield Case(name, argument, *case)
     # An ensemble where one model or trajectory is expected, without `vmap`.

@@ -9,6 +9,7 @@ from experiments import compare, sample, show, train_ensemble
 from experiments.command import memory
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.horizon import command as horizon
+from experiments.loops import command as loops
 from experiments.oscillators import command as oscillators
 from experiments.verdict import command as verdict
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "compare": compare,
     "oscillators": oscillators,
     "horizon": horizon,
+    "loops": loops,
     "verdict": verdict,
     "sample": sample,
     "show": show,
@@ -117,7 +119,7 @@ def test_a_name_that_no_file_can_have(tmp_path, finished, points, command):
         options = []
     elif command == "train_ensemble":
         options += ["--batch-last", "16"]
-    elif command in ("verdict", "horizon"):
+    elif command in ("verdict", "horizon", "loops"):
         options += ["--quick"]
     arguments = ["--out", name, *options]
     if command in ("show", "sample"):

@@ -6,17 +6,23 @@ that none passes for another. The tests of bad input change one argument of a ca
 
 import importlib
 
-from . import baselines, core, diagnostics, oscillators
+from . import baselines, core, diagnostics, loops, oscillators
 
 CALLS = {
     **core.CALLS,
     **baselines.CALLS,
     **diagnostics.CALLS,
+    **loops.CALLS,
     **oscillators.CALLS,
 }
 """Arguments by the name of a function below `nelc_jax`, or of a method."""
 
-OBJECTS = {**core.OBJECTS, **baselines.OBJECTS, **oscillators.OBJECTS}
+OBJECTS = {
+    **core.OBJECTS,
+    **baselines.OBJECTS,
+    **loops.OBJECTS,
+    **oscillators.OBJECTS,
+}
 """Whose methods are called, by the first part of their names."""
 
 

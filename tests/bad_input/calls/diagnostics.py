@@ -22,6 +22,11 @@ CALLS = {
     "diagnostics.autocorrelation.autocorrelation": {"series": floats(9)},
     "diagnostics.autocorrelation.autocorrelation_time": {"series": floats(9)},
     "diagnostics.autocorrelation.effective_sample_size": {"series": floats(9)},
+    "diagnostics._averages.average_log_arrivals": {
+        **OF_KEY,
+        "logits": floats(2, 5),
+        "num_samples": 8,
+    },
     "diagnostics._averages.average_log_transitions": SAMPLED,
     "diagnostics._averages.log_transition_batches": {**SAMPLED, "num_batches": 2},
     "diagnostics._averages.batch_size": {"latent": OneHot(3)},

@@ -51,6 +51,7 @@ COMMANDS = (
     "compare_runs",
     "verdict",
     "horizon",
+    "loops",
     "oscillators",
     "sample",
     "show",

@@ -1,0 +1,1 @@
+"""What more hidden layers do at equal numbers of parameters."""
