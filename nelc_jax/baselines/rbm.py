@@ -18,6 +18,7 @@ from .._bernoulli import bernoulli_normaliser
 from .._checks import check_means, check_points, checked
 from .._linear import contract
 from .._loops import fori_loop
+from .._random import draw_pixels, pixel_table
 from ..latent import AbstractLatent, OneHot, sample_latent
 from ..model import Model, backward_field, forward_logits
 from .mixture import BernoulliMixture
@@ -102,8 +103,13 @@ def double_step(
     latent_key, visible_key = jax.random.split(key)
     conditionals = to_model(rbm)
     z = sample_latent(rbm.latent, latent_key, backward_field(conditionals, x))
-    mean = jax.nn.sigmoid(forward_logits(conditionals, z))
-    return z, jax.random.bernoulli(visible_key, mean)
+    table = pixel_table(visible_key, 0, forward_logits(conditionals, z))
+
+    # The steps of one chain here, as its numbers for a step are independent of others.
+    def draw(chain, row):
+        return draw_pixels(visible_key, chain, row)
+
+    return z, jax.vmap(draw)(jnp.arange(len(z)), table)
 
 
 @checked
