@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": ("compare", "the same beside RBMs and a mixture by EM"),
     "verdict": ("verdict.command", "the paper's findings judged on many ensembles"),
     "horizon": ("horizon.command", "gradients that go back 1 to all double steps"),
+    "advantage": ("advantage.command", "binary latent cycles beside RBMs"),
     "oscillators": ("oscillators.command", "the second paper: driven oscillators"),
 }
 """The module of each below `experiments`, and what it does."""

@@ -174,7 +174,7 @@ def likelihood_figure(found: list[Found], plan: Plan) -> Figure:
     names = list(dict.fromkeys(one.cell.name for one in found))
     of_size = [one for one in found if one.cell.lesson == plan.lesson]
     of_length = [one for one in found if one.cell.units == plan.timed]
-    for name, (colour, marker) in zip(names, MARKS, strict=True):
+    for name, (colour, marker) in zip(names, MARKS, strict=False):
         style = {"color": colour, "marker": marker, "label": name}
         units = [(f.cell.units, f) for f in of_size if f.cell.name == name]
         times = [(seconds(f.parts), f) for f in of_length if f.cell.name == name]

@@ -50,6 +50,7 @@ COMMANDS = (
     "compare",
     "verdict",
     "horizon",
+    "advantage",
     "oscillators",
     "sample",
     "show",
