@@ -30,8 +30,8 @@ Log-likelihoods in nats a point, exact up to 8 latent units (of cycles with the 
 M averaged over draws). Each method is at the learning rate whose median model is best
 on the data; a rate with a star had none tried on one of its sides. Intervals are 95 %
 of the mean over models (Student's t); differences are those from the first row of the
-same size, model by model. Milliseconds are those of a gradient step and a model, all
-models of a method trained at once."""
+same size, model by model. Milliseconds are processor time of a gradient step and a
+model, without compilation."""
 
 ABOUT_SAMPLING = """\
 ## Chains
@@ -44,8 +44,8 @@ traffic between states."""
 ABOUT_LENGTHS = """\
 ## Time
 
-The same with other numbers of steps, each with rates of its own. Seconds are those of a
-model."""
+The same with other numbers of steps, each with rates of its own. Seconds are processor
+time of a model."""
 
 MARKS = (
     *(("#000000", "o"), ("#E69F00", "s"), ("#0072B2", "^"), ("#D55E00", "v")),
@@ -181,7 +181,7 @@ def likelihood_figure(found: list[Found], plan: Plan) -> Figure:
         _draw(panels[0], units, style)
         _draw(panels[1], times, style)
     panels[0].set_xlabel("latent units $L$")
-    panels[1].set_xlabel(f"training time of a model with $L = {plan.timed}$ (s)")
+    panels[1].set_xlabel(f"processor time of a model with $L = {plan.timed}$ (s)")
     panels[1].set_xscale("log")
     for axes in panels:
         axes.set_ylabel("held out (nats)")

@@ -53,9 +53,9 @@ class Lesson:
 class Part:
     """What one method reached at one rate; arrays have a leading axis of models.
 
-    `path`, the file that it is in.
-    Likelihoods in nats a point, on the data and on those held out; `seconds` of
-    training that a model took, its share of all that were trained at once.
+    `path`, the file that it is in; likelihoods in nats a point, on the data and on
+    those held out; `seconds` of the processors that the training of a model took, its
+    share of all that were trained at once.
     """
 
     path: Path
