@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats
 
 from experiments.advantage.cells import Found, Plan
@@ -182,7 +183,11 @@ def likelihood_figure(found: list[Found], plan: Plan) -> Figure:
         _draw(panels[1], times, style)
     panels[0].set_xlabel("latent units $L$")
     panels[1].set_xlabel(f"processor time of a model with $L = {plan.timed}$ (s)")
+    panels[0].set_xticks(sorted({one.cell.units for one in of_size}))
     panels[1].set_xscale("log")
+    panels[1].xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    panels[1].xaxis.set_major_formatter("{x:g}")
+    panels[1].xaxis.set_minor_locator(NullLocator())
     for axes in panels:
         axes.set_ylabel("held out (nats)")
     handles, labels = panels[0].get_legend_handles_labels()
