@@ -31,11 +31,10 @@ RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Learning rates, half a decade apart."""
 
 TEMPERATURES = 8
-MANY = 480
-"""Of the chains of RBMs."""
+"""Of an RBM's tempered chains."""
 
-LONGER = 4
-"""Times the double steps, for the longer chain of a cycle."""
+LONGER, MANY = 4, 10
+"""Times the double steps: of the longer chain of a cycle, and of many chains."""
 
 Make = Callable[[Binary, optax.GradientTransformation], AbstractRule]
 
@@ -66,7 +65,7 @@ class Method:
 
 def methods(chain_length: int) -> dict[str, Method]:
     """All of them, by the names in tables."""
-    long = LONGER * chain_length
+    long, many = LONGER * chain_length, MANY * chain_length
     tempered = TemperedChains(TEMPERATURES, max(1, chain_length // TEMPERATURES))
     along = TrajectoryGradient(chain_length)
     high, middle, low = RATES[4:8], RATES[3:7], RATES[1:5]
@@ -95,7 +94,7 @@ def methods(chain_length: int) -> dict[str, Method]:
         f"rbm-{chain_length}-chains": Method(
             pcd(ManyChains(chain_length)), chain_length, middle, wide=True
         ),
-        f"rbm-{MANY}-chains": Method(pcd(ManyChains(MANY)), MANY, middle, wide=True),
+        f"rbm-{many}-chains": Method(pcd(ManyChains(many)), many, middle, wide=True),
         "rbm-tempered": Method(
             pcd(tempered), TEMPERATURES * tempered.num_chains, middle, wide=True
         ),
