@@ -16,7 +16,7 @@ NAMES = ("belief", "rbm-exact")
 
 @pytest.fixture(scope="module")
 def study(points, tmp_path_factory):
-    """The directory of a quick study of some of the methods."""
+    """A quick study of some of the methods: its directory, and the call of it."""
     with pytest.MonkeyPatch.context() as patch:
         some = {name: methods(8)[name] for name in NAMES}
         patch.setattr(cells, "methods", lambda _: some)
@@ -24,11 +24,11 @@ def study(points, tmp_path_factory):
         patch.setattr(sampling, "DRAWS", 16)
         out = tmp_path_factory.mktemp("studies") / "study"
         given = ["--quick", "--dataset", str(points), "--out", str(out)]
-        yield lambda: command.main(given)
+        yield command.main(given), lambda: command.main(given)
 
 
-def test_the_page_and_a_second_call(study, points, monkeypatch):
-    out = study()
+def test_the_page_and_a_second_call(study, blank, monkeypatch):
+    out, call = study
     text = (out / "advantage.md").read_text()
     for name in NAMES:
         assert f"\n| {name}, L = 2 |" in text
@@ -50,7 +50,7 @@ def test_the_page_and_a_second_call(study, points, monkeypatch):
         return train(course, rates)
 
     monkeypatch.setattr(parts_module.Course, "_trained", counted)
-    study()
+    call()
     assert len(trained) == 1
     arrays, _ = parts_module.read_arrays(lost)
     lost.write_bytes(before[lost])
@@ -61,7 +61,7 @@ def test_the_page_and_a_second_call(study, points, monkeypatch):
 
 def test_likelihoods_of_the_page(study, points):
     """Of the models in the parts, by brute force over the latent states."""
-    out = study()
+    out, _ = study
     train, held_out = load_split(str(points))
     (path,) = out.glob("parts/belief-*.safetensors")
     arrays, _ = parts_module.read_arrays(path)
