@@ -98,7 +98,8 @@ def sweep(
     chosen = jnp.arange(num_temperatures - 1) % 2 == first
     swapped = ((uniforms < jnp.exp(gain)) & chosen[:, None]).astype(jnp.int32)
     none = jnp.zeros((1, num_chains), jnp.int32)
-    place = jnp.broadcast_to(jnp.arange(num_temperatures)[:, None], x.shape[:2])
+    level = jnp.arange(num_temperatures, dtype=jnp.int32)
+    place = jnp.broadcast_to(level[:, None], x.shape[:2])
     come_from = (
         place + jnp.concatenate([swapped, none]) - jnp.concatenate([none, swapped])
     )
