@@ -22,7 +22,10 @@ from nelc_jax._format import read_arrays, write_arrays
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained: sizes L, and at one of them also other numbers of steps."""
+    """What is trained: sizes L, and at one of them also other numbers of steps.
+
+    `left_out`, the names of methods that are not.
+    """
 
     lesson: Lesson
     chain_length: int
@@ -30,10 +33,12 @@ class Plan:
     timed: int
     lengths: tuple[float, ...]
     rates: tuple[float, ...] = RATES
+    left_out: tuple[str, ...] = ()
 
     def cells(self) -> "Iterator[Cell]":
         """All cells: those of the sizes, those as wide as two matrices, the lengths."""
         every = methods(self.chain_length)
+        every = {name: one for name, one in every.items() if name not in self.left_out}
 
         def of(name: str, units: int, length: float = 1) -> Cell:
             steps = round(length * self.lesson.steps)

@@ -30,7 +30,16 @@ UNITS, TIMED, LENGTHS = (4, 6, 8), 6, (1 / 3, 3)
 BATCHES = (16, 160)
 """Points of the first and of the last mini-batch, the paper's."""
 
-QUICK = Plan(Lesson(0, 2, 40, 8, 16), 8, (2,), 2, (), (0.01, 0.03))
+QUICK = Plan(
+    Lesson(0, 2, 40, 8, 16),
+    chain_length=8,
+    units=(2,),
+    timed=2,
+    lengths=(),
+    rates=(0.01, 0.03),
+    # Other settings of methods that are tried.
+    left_out=("cycles-32", "cycles-exact", "rbm-80-chains"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
