@@ -48,13 +48,13 @@ class State(eqx.Module):
     """All that training carries from one gradient step to the next.
 
     `model` has the parameters that are learned; `optimizer`, what optax keeps of them;
-    `x`, the end of the persistent chain; `key`, the member's own, never changed
-    (step k uses `fold_in(key, k)`); `step`, k.
+    `x`, the end of the persistent chain, or of each of several; `key`, the member's
+    own, never changed (step k uses `fold_in(key, k)`); `step`, k.
     """
 
     model: Any
     optimizer: optax.OptState
-    x: Bool[Array, " D"]
+    x: Bool[Array, "*c D"]
     key: Key[Array, ""]
     step: Int[Array, ""]
 

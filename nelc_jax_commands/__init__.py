@@ -26,6 +26,7 @@ COMMANDS = {
     "verdict": ("verdict.command", "the paper's findings judged on many ensembles"),
     "horizon": ("horizon.command", "gradients that go back 1 to all double steps"),
     "loops": ("loops.command", "loops of more layers, as many parameters"),
+    "advantage": ("advantage.command", "binary latent cycles beside RBMs"),
     "oscillators": ("oscillators.command", "the second paper: driven oscillators"),
 }
 """The module of each below `experiments`, and what it does."""

@@ -11,6 +11,9 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+ONE_COLUMN = 3.4
+"""Width in inches of a figure in one column."""
+
 TWO_COLUMNS = 7.0
 """Width in inches of a figure across both columns of a page."""
 

@@ -17,7 +17,7 @@ from experiments.training.measure import (
 )
 from experiments.training.recipes import Recipe
 from nelc_jax import Model, ensemble, train
-from nelc_jax.training import AbstractRule, freeze
+from nelc_jax.training import AbstractRule, State, freeze
 
 
 class Ensemble:
@@ -89,7 +89,7 @@ class Ensemble:
     def models(self) -> tuple[Model, np.ndarray]:
         """The models' parameters, and the ends of their persistent chains."""
         models = jax.vmap(self._rule.model)(self._states)
-        return self._own((models, self._states.x))
+        return self._own((models, jax.vmap(_end)(self._states)))
 
     def diverged_in(self, epochs: int, steps_per_epoch: int) -> np.ndarray:
         """After so many epochs, the one in which each went non-finite, or 0."""
@@ -152,7 +152,7 @@ def _epoch(rule, states, members, seed, number, x, batch_sizes):
         state = freeze(state, trained, info.finite & running)
         key = jax.random.fold_in(jax.random.fold_in(_keys(seed)[1], number), member)
         model, p_bar = rule.model(state), rule.occupancy(state)
-        return state, info, *measure_epoch(model, key, x, p_bar, number, state.x)
+        return state, info, *measure_epoch(model, key, x, p_bar, number, _end(state))
 
     mapped = ensemble.map_members(one, 2)
     return mapped(states, members, seed, number, x, batch_sizes)
@@ -162,9 +162,14 @@ def _epoch(rule, states, members, seed, number, x, batch_sizes):
 def _measure(rule, states, members, seed, x):
     def one(state, member, seed, x):
         model, p_bar = rule.model(state), rule.occupancy(state)
-        return measure(model, _final_key(seed, member), state.x, x, p_bar)
+        return measure(model, _final_key(seed, member), _end(state), x, p_bar)
 
     return ensemble.map_members(one, 2)(states, members, seed, x)
+
+
+def _end(state: State) -> jax.Array:
+    """The end of the persistent chain, of several that of the last."""
+    return state.x.reshape(-1, state.x.shape[-1])[-1]
 
 
 def _final_key(seed: jax.Array, member: jax.Array) -> jax.Array:

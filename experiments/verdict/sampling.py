@@ -64,14 +64,25 @@ def train_classifier(train: Dataset, held_out: Dataset) -> tuple[Classifier, flo
 
 def measure_sampling(run: Run, classifier: Classifier, train: Dataset) -> Members:
     """The `Sampling` of every model of a run, as columns."""
+    kernels, occupancies = run.arrays["latent_kernel"], run.arrays["occupancy"]
+    key = jax.random.key(run.config["seed"])
+    return sampling_of(models_of(run), key, kernels, occupancies, classifier, train)
+
+
+def sampling_of(
+    models: Model,
+    key: jax.Array,
+    kernels: np.ndarray,
+    occupancies: np.ndarray,
+    classifier: Classifier,
+    train: Dataset,
+) -> Members:
+    """The `Sampling` of models with their M and p_bar, all with a leading axis."""
     assert train.labels is not None
-    kernels, occupancies = (
-        jnp.asarray(run.arrays[name]) for name in ("latent_kernel", "occupancy")
-    )
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     data_share = jnp.asarray(counts / counts.sum(), jnp.float32)
-    keys = jax.random.split(jax.random.key(run.config["seed"]), len(kernels))
-    members = (models_of(run), keys, kernels, occupancies)
+    keys = jax.random.split(key, len(kernels))
+    members = (models, keys, jnp.asarray(kernels), jnp.asarray(occupancies))
     columns = _measure(members, classifier, data_share)
     return {name: np.asarray(column) for name, column in vars(columns).items()}
 

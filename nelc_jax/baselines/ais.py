@@ -20,12 +20,7 @@ from .._bernoulli import bernoulli_normaliser
 from .._checks import check_count, check_values, checked
 from .._derivatives import refuse_derivative
 from .._loops import scan
-from ..latent import sample_latent
-from ..model import (
-    INITIAL_CLIP,
-    backward_field,
-    forward_logits,
-)
+from ..model import INITIAL_CLIP
 from . import rbm as law
 from .rbm import Parameters, Rbm
 
@@ -101,10 +96,8 @@ def log_partition(
     def body(carry, at):
         x, log_ratios = carry
         index, beta, beta_next = at
-        model = law.to_model(tempered(rbm, beta, bias))
-        latent_key, visible_key = jax.random.split(jax.random.fold_in(chain_key, index))
-        z = sample_latent(rbm.latent, latent_key, backward_field(model, x))
-        x = jax.random.bernoulli(visible_key, jax.nn.sigmoid(forward_logits(model, z)))
+        step_key = jax.random.fold_in(chain_key, index)
+        _, x = law.double_step(tempered(rbm, beta, bias), step_key, x)
         return (x, log_ratios + ratio(x, beta, beta_next)), None
 
     means = jnp.broadcast_to(jax.nn.sigmoid(bias)[None], (num_chains, bias.shape[0]))

@@ -11,14 +11,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Bool, Float, Key, Shaped
 
 from .. import model
 from .._bernoulli import bernoulli_normaliser
 from .._checks import check_means, check_points, checked
 from .._linear import contract
 from .._loops import fori_loop
-from ..latent import AbstractLatent, OneHot
+from .._random import draw_pixels, pixel_table
+from ..latent import AbstractLatent, OneHot, sample_latent
 from ..model import Model, backward_field, forward_logits
 from .mixture import BernoulliMixture
 
@@ -26,6 +27,7 @@ __all__ = [
     "Moments",
     "Parameters",
     "Rbm",
+    "double_step",
     "from_mixture",
     "latent_moments",
     "log_likelihood",
@@ -91,6 +93,23 @@ def to_model(rbm: Rbm) -> Model:
     """The same two conditionals as a `Model`, to which all diagnostics apply."""
     p = rbm.parameters
     return Model(model.Parameters(p.w, p.a, p.w.T, p.a_bar), rbm.x_mean, rbm.latent)
+
+
+@checked
+def double_step(
+    rbm: Rbm, key: Key[Array, ""], x: Shaped[Array, "C D"]
+) -> tuple[Shaped[Array, "C L"], Bool[Array, "C D"]]:
+    """z ~ p(z|x) and x' ~ p(x|z) of independent chains (eq. 18), one for each x."""
+    latent_key, visible_key = jax.random.split(key)
+    conditionals = to_model(rbm)
+    z = sample_latent(rbm.latent, latent_key, backward_field(conditionals, x))
+    table = pixel_table(visible_key, 0, forward_logits(conditionals, z))
+
+    # The steps of one chain here, as its numbers for a step are independent of others.
+    def draw(chain, row):
+        return draw_pixels(visible_key, chain, row)
+
+    return z, jax.vmap(draw)(jnp.arange(len(z)), table)
 
 
 @checked

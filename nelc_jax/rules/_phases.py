@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Shaped
 from .._bernoulli import bernoulli_normaliser
 from .._checks import checked
 from .._linear import contract
-from ..baselines.rbm import Moments, Parameters, Rbm, to_model
+from ..baselines.rbm import Moments, Parameters, Rbm, latent_moments, to_model
 from ..estimators._moments import visible_bias
 from ..model import backward_field
 
@@ -24,6 +24,23 @@ def data_moments(
     z = weights[:, None] * rbm.latent.mean(backward_field(to_model(rbm), x))
     centred = bits - rbm.x_mean[None]
     return Moments(contract(centred.T, z), contract(weights, bits), jnp.sum(z, axis=0))
+
+
+@checked
+def visited_moments(
+    rbm: Rbm, h: Float[Array, "K L"], z: Shaped[Array, "K L"]
+) -> Moments:
+    """The negative phase of K visited states, with the fields that z was drawn in.
+
+    Enumerated states have the mean of p(z|x) over these in place of the visits.
+    """
+    latent, count = rbm.latent, len(z)
+    if latent.enumerable:
+        # E[z|x] in place of z, then E[x|z]: averages of less variance.
+        share = jnp.mean(jnp.exp(latent.log_probs(h)), axis=0)
+        return latent_moments(rbm, latent.states(), share)
+    equal = jnp.full(count, 1 / count, rbm.x_mean.dtype)
+    return latent_moments(rbm, z, equal)
 
 
 @checked

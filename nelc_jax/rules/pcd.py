@@ -37,6 +37,7 @@ from ._phases import (
     from_coordinates,
     log_offset,
     phase_gradient,
+    visited_moments,
 )
 
 __all__ = ["AbstractNegativePhase", "ExactPhase", "Pcd", "PersistentChain"]
@@ -45,11 +46,16 @@ __all__ = ["AbstractNegativePhase", "ExactPhase", "Pcd", "PersistentChain"]
 class AbstractNegativePhase(eqx.Module):
     """The law of (x, z) in the negative phase; fields are static settings."""
 
+    @property
+    def chains(self) -> tuple[int, ...]:
+        """The shape of the persistent chains: one."""
+        return ()
+
     @abstractmethod
     def moments(
-        self, rbm: Rbm, key: Key[Array, ""], x: Bool[Array, " D"]
-    ) -> tuple[Bool[Array, " D"], Moments]:
-        """The new end of the persistent chain at x, and the moments of the model."""
+        self, rbm: Rbm, key: Key[Array, ""], x: Bool[Array, "*c D"]
+    ) -> tuple[Bool[Array, "*c D"], Moments]:
+        """The new ends of the persistent chains at x, and the moments of the model."""
 
 
 class PersistentChain(AbstractNegativePhase):
@@ -69,15 +75,9 @@ class PersistentChain(AbstractNegativePhase):
         self, rbm: Rbm, key: Key[Array, ""], x: Bool[Array, " D"]
     ) -> tuple[Bool[Array, " D"], Moments]:
         """Moments of the visited latent states."""
-        latent = rbm.latent
         model = law.to_model(rbm)
         x_end, trajectory = sample_chain(model, key, x, self.chain_length)
-        if latent.enumerable:
-            # E[z|x(t)] in place of z(t), then E[x|z]: averages of less variance.
-            share = jnp.mean(jnp.exp(latent.log_probs(trajectory.h)), axis=0)
-            return x_end, law.latent_moments(rbm, latent.states(), share)
-        equal = jnp.full(self.chain_length, 1 / self.chain_length, rbm.x_mean.dtype)
-        return x_end, law.latent_moments(rbm, trajectory.z, equal)
+        return x_end, visited_moments(rbm, trajectory.h, trajectory.z)
 
 
 class ExactPhase(AbstractNegativePhase):
@@ -127,7 +127,7 @@ class Pcd(AbstractRule):
 
     @checked
     def init(self, key: Key[Array, ""], x: Shaped[Array, "N D"]) -> State:
-        """The state before the first step: w and a of `init_model`, chain at the mean.
+        """The state before the first step: w and a of `init_model`, chains at the mean.
 
         a_bar makes p_bar uniform over one-hot states, and a Bernoulli unit as likely on
         as off while the others are off.
@@ -142,10 +142,11 @@ class Pcd(AbstractRule):
         if not self.latent.absorbs_visible_bias:
             uniform = uniform + bernoulli_normaliser(a)
         rbm = Rbm(Parameters(w, a, uniform), model.x_mean, self.latent)
+        shape = (*self.negative.chains, len(model.x_mean))
         return State(
             model=rbm,
             optimizer=self._optimizer().init(rbm.parameters),  # pyright: ignore
-            x=jax.random.bernoulli(chain_key, model.x_mean),
+            x=jax.random.bernoulli(chain_key, jnp.broadcast_to(model.x_mean, shape)),
             key=train_key,
             step=jnp.int32(0),
         )

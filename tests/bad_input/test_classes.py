@@ -19,7 +19,7 @@ from nelc_jax import (
 from nelc_jax import oscillators as osc
 from nelc_jax.baselines import Rbm, rbm
 from nelc_jax.diagnostics import uncertainty
-from nelc_jax.rules import PersistentChain
+from nelc_jax.rules import ManyChains, PersistentChain, TemperedChains
 
 from .calls.objects import KEY, MEMBERS, MODEL, POINTS, RBM, RULE, STATE, X
 from .calls.oscillators import GENERATION, KNOTS, NETWORK, ONE, PAIRS, SHARE
@@ -104,6 +104,10 @@ MADE = {
     "rate=nan: expected": lambda: rmsprop(float("nan")),
     "learning_rate=inf: expected": lambda: rmsprop(float("inf")),
     "chain_length=-1: expected at least": lambda: PersistentChain(-1),
+    "num_chains=0: expected at least": lambda: ManyChains(0),
+    "chain_length=0: expected at least": lambda: ManyChains(2, 0),
+    "num_temperatures=1: expected at least": lambda: TemperedChains(1),
+    "num_chains=-1: expected at least": lambda: TemperedChains(2, -1),
     "log_weight_rate=0.0: expected a pos": lambda: Pcd(Binary(3), log_weight_rate=0.0),
     "latent=.*expected p.z.x. proportional": lambda: Pcd(OneHot(3)),
     "latent=.*expected .* as of Binary": lambda: Rbm(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import compare, sample, show, train_ensemble
+from experiments.advantage import command as advantage
 from experiments.command import memory
 from experiments.command.errors import UserError, reports_user_errors
 from experiments.horizon import command as horizon
@@ -19,6 +20,7 @@ COMMANDS = {
     "oscillators": oscillators,
     "horizon": horizon,
     "loops": loops,
+    "advantage": advantage,
     "verdict": verdict,
     "sample": sample,
     "show": show,
@@ -45,6 +47,8 @@ BAD = [
             ("compare", "epochs", "0"),
             ("compare", "seed", "-1"),
             ("compare", "dataset", "nothing", "absent.npy"),
+            ("advantage", "models", "0", str(2**31)),
+            ("advantage", "steps", "-1"),
             ("oscillators", "models", "0"),
             ("oscillators", "steps", "-5"),
             ("oscillators", "batch", "0"),
@@ -119,7 +123,7 @@ def test_a_name_that_no_file_can_have(tmp_path, finished, points, command):
         options = []
     elif command == "train_ensemble":
         options += ["--batch-last", "16"]
-    elif command in ("verdict", "horizon", "loops"):
+    elif command in ("verdict", "horizon", "loops", "advantage"):
         options += ["--quick"]
     arguments = ["--out", name, *options]
     if command in ("show", "sample"):

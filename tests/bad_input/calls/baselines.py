@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from nelc_jax import Binary
-from nelc_jax.rules import ExactPhase
+from nelc_jax.rules import BeliefNetwork, ExactPhase, ManyChains, TemperedChains
 
 from .objects import (
     KEY,
@@ -14,11 +14,14 @@ from .objects import (
     RBM,
     X,
     Z,
+    bits,
     floats,
     law,
+    shaped,
 )
 
 OF_RBM = {"rbm": RBM, "x": X}
+BELIEF_RULE = BeliefNetwork(Binary(3))
 
 CALLS = {
     **{f"baselines.rbm.{name}": OF_RBM for name in ("log_weight", "log_prob")},
@@ -40,6 +43,17 @@ CALLS = {
     "Pcd.step": {"state": PCD_STATE, "x": X, "batch_size": jnp.int32(2)},
     "PersistentChain.moments": {"rbm": RBM, "key": KEY, "x": X[0]},
     "ExactPhase.moments": {"rbm": RBM, "key": KEY, "x": X[0]},
+    "ManyChains.moments": {"rbm": RBM, "key": KEY, "x": X},
+    "TemperedChains.moments": {"rbm": RBM, "key": KEY, "x": bits(3, 2, 5)},
+    "rules.tempering.sweep": {"rbm": RBM, "key": KEY, "x": bits(3, 2, 5)},
+    "rules._phases.visited_moments": {"rbm": RBM, "h": floats(6, 3), "z": Z},
+    "baselines.rbm.double_step": {"rbm": RBM, "key": KEY, "x": X},
+    "BeliefNetwork.init": {"key": KEY, "x": X},
+    "BeliefNetwork.step": {
+        "state": shaped(BELIEF_RULE.init, KEY, X),
+        "x": X,
+        "batch_size": jnp.int32(2),
+    },
     "rules._phases.coordinates": {"rbm": RBM},
     "rules._phases.from_coordinates": {"rbm": RBM, "position": RBM.parameters},
     "rules._phases.log_offset": {
@@ -81,4 +95,7 @@ OBJECTS = {
     "Pcd": PCD_RULE,
     "PersistentChain": PCD_RULE.negative,
     "ExactPhase": ExactPhase(),
+    "ManyChains": ManyChains(4, 2),
+    "TemperedChains": TemperedChains(3, 2),
+    "BeliefNetwork": BELIEF_RULE,
 }

@@ -52,6 +52,7 @@ COMMANDS = (
     "verdict",
     "horizon",
     "loops",
+    "advantage",
     "oscillators",
     "sample",
     "show",

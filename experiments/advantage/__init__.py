@@ -1,0 +1,1 @@
+"""Where irreversibility pays: binary latent cycles beside RBMs and belief networks."""
