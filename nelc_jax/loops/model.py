@@ -92,8 +92,16 @@ class Loop(eqx.Module):
 
         **Arguments:** `occupancy`, the law of the last hidden layer, which is
         enumerable; data `x`.
+
+        **Raises:** `ValueError` for an occupancy of another number of states.
         """
-        logits = self.field(len(self.layers), self.layers[-1].states())
+        states = self.layers[-1].states()
+        if len(occupancy) != len(states):
+            raise ValueError(
+                f"occupancy.shape={occupancy.shape}: expected ({len(states)},), a share "
+                "of every state of the last layer"
+            )
+        logits = self.field(len(self.layers), states)
         return weighted_log_prob(occupancy, bernoulli_log_prob(logits, x))
 
     @property
