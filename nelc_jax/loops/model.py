@@ -98,8 +98,8 @@ class Loop(eqx.Module):
         states = self.layers[-1].states()
         if len(occupancy) != len(states):
             raise ValueError(
-                f"occupancy.shape={occupancy.shape}: expected ({len(states)},), a share "
-                "of every state of the last layer"
+                f"occupancy.shape={occupancy.shape}: expected ({len(states)},), the "
+                "states of the last layer"
             )
         logits = self.field(len(self.layers), states)
         return weighted_log_prob(occupancy, bernoulli_log_prob(logits, x))

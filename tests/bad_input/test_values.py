@@ -227,8 +227,8 @@ NUMBERS = (
         rf"labels\[2\]=2: {OF_CLASS}",
     ),
     (
-        *("diagnostics.classes.class_distribution", "classes", np.array([0, -1, 0])),
-        rf"classes\[1\]=-1: {OF_CLASS}",
+        *("diagnostics.classes.class_distribution", "classes", np.array([0, -2, 0])),
+        rf"classes\[1\]=-2: {OF_CLASS}, or -1",
     ),
     (*AIS, np.array([0.1, 0.5, 1]), r"betas\[0\]=0.1: expected betas rising from 0 to"),
     (*AIS, np.array([0.0, 0.6, 0.5, 1.0]), r"betas\[2\]=0.5: expected"),
