@@ -15,14 +15,13 @@ from jaxtyping import Array, Float, Int, Key, Shaped
 
 from .._bernoulli import bernoulli_normaliser
 from .._checks import check_batches, check_points, checked
-from .._minibatch import sum_chunks
 from ..estimators._moments import forward_moments, visible_bias
-from ..estimators.base import DataSums, Support
+from ..estimators.base import Support
 from ..latent import AbstractLatent
 from ..model import Model, init_model, state_logits
 from ..model import Parameters as Both
 from ..training import AbstractRule, State, StepInfo, rmsprop
-from ._parts import ascend, check_latent_of, check_rule_parts
+from ._parts import ascend, batch_sums, check_latent_of, check_rule_parts
 
 __all__ = ["Belief", "BeliefNetwork", "Parameters"]
 
@@ -96,8 +95,7 @@ class BeliefNetwork(AbstractRule):
         logits, prior = state_logits(self.model(state)), self.occupancy(state)
         states = jnp.arange(self.latent.num_states)
         support = Support(logits, bernoulli_normaliser(logits), prior, states)
-        zeros = jax.tree.map(jnp.zeros_like, DataSums(logits, prior, prior[0]))
-        sums = sum_chunks(support.sums, zeros, key, x, batch_size)
+        sums = batch_sums(support, key, x, batch_size)
         moments = forward_moments(support, sums)
         gradient = Parameters(
             w=self.latent.sum_states(moments).T,
