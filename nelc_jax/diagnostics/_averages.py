@@ -76,7 +76,7 @@ def average_log_arrivals(
     rounds = -(-num_samples // batch_size(model.latent))
     model, logits = at_least_single((model, logits))
     return combine_batches(
-        _log_batches(model, key, logits, num_batches=1, rounds=rounds)
+        _log_batches(model, key, logits, num_batches=1, rounds=rounds, of_states=False)
     )
 
 
@@ -100,7 +100,7 @@ def log_transition_batches(
     how = {"num_batches": num_batches, "rounds": rounds}
 
     def by_xla(model, key):
-        return _log_batches(model, key, state_logits(model), **how)
+        return _log_batches(model, key, state_logits(model), **how, of_states=True)
 
     if not calls.covers(model):
         return by_xla(model, key)
@@ -116,8 +116,9 @@ def _log_batches(
     *,
     num_batches: int,
     rounds: int,
+    of_states: bool,
 ) -> Float[Array, "B K S"]:
-    tilts = _tilts(model, logits)
+    tilts = _tilts(model, logits, of_states)
     num_draws = batch_size(model.latent)
 
     def of_state(z):
@@ -150,7 +151,7 @@ def _native_batches(
 ) -> Float[Array, "B S S"]:
     """`_log_batches` of one-hot states in C, with the same random numbers."""
     logits = state_logits(model)
-    tilts = _tilts(model, logits)
+    tilts = _tilts(model, logits, of_states=True)
     numbers = jnp.arange(logits.shape[0] * num_batches * rounds)
     count = 2 * tilts.units.shape[-1]
     chosen = jax.vmap(lambda number: _chosen(key, number, count))(numbers)
@@ -203,20 +204,20 @@ class _Tilts(eqx.Module):
     on: Float[Array, "*S L"]
 
 
-def _tilts(model: Model, logits: Float[Array, "K D"]) -> _Tilts:
+def _tilts(model: Model, logits: Float[Array, "K D"], of_states: bool) -> _Tilts:
     mean = jax.nn.sigmoid(logits)
     latent = model.latent
     log_next = latent.log_probs(backward_field(model, mean))
     on = latent.states()[jnp.argmax(log_next, axis=-1)].astype(logits.dtype)
     units = jnp.broadcast_to(jnp.arange(latent.num_units)[None], on.shape)
     if latent.num_units > TARGETS:
-        units = jax.lax.top_k(_relevance(latent, log_next), TARGETS)[1]
+        units = jax.lax.top_k(_relevance(latent, log_next, of_states), TARGETS)[1]
     signs = 1 - 2 * jnp.take_along_axis(on, units, axis=-1)
     return _Tilts(units, signs, on)
 
 
 def _relevance(
-    latent: AbstractLatent, log_next: Float[Array, "K S"]
+    latent: AbstractLatent, log_next: Float[Array, "K S"], of_states: bool
 ) -> Float[Array, "K L"]:
     """For each state and unit, how likely states with this unit lead here or follow.
 
@@ -229,7 +230,7 @@ def _relevance(
 
     either = share(log_next)
     # Of laws that are not those of the states, only what follows is known.
-    if log_next.shape[0] == log_next.shape[1]:
+    if of_states:
         either = jnp.maximum(either, share(log_next.T))
     return latent.sum_states(either.T).T
 
