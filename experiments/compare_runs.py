@@ -49,9 +49,8 @@ OF_THE_PROCESS = (
     "data_dir",
     "distributed",
     "members_at_once",
-    "seed",
 )
-"""Settings that do not make one model another than the next."""
+"""How and where a run was made, of which its models know nothing."""
 
 CAPTION = (
     "Finished runs side by side. (a) Log-likelihood L against the epoch: median over "
