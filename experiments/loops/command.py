@@ -118,10 +118,10 @@ def _answer(runs: Mapping[str, Run]) -> str:
         for name, run in runs.items()
     }
     first, best = next(iter(medians)), max(medians, key=medians.__getitem__)
+    others = "" if best == first else f"; {first} has {medians[first]:.2f}"
     return (
         f"Of designs with as many parameters, {best} has the highest median "
-        f"log-likelihood on held-out points, {medians[best]:.2f} nats; {first} has "
-        f"{medians[first]:.2f}."
+        f"log-likelihood on held-out points, {medians[best]:.2f} nats{others}."
     )
 
 
